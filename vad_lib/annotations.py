@@ -1,0 +1,177 @@
+"""Lists of videos with labels, and frame masks from annotated intervals.
+
+One CSV describes a data set (``videos.csv``): a row per video with the columns
+
+* ``video``: name without ending; ``split``: ``train`` or ``test``;
+* ``category``: one category, or several joined by ``;`` (XD-Violence); the normal category stands alone;
+* ``n_frames``: frames of the video;
+* ``intervals``: test videos only, ``start-end;start-end`` in frames, end exclusive;
+* ``interval_categories`` (optional): the category of each interval, in the same order.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from vad_lib.errors import DataError, MissingFileError
+from vad_lib.files import write_text
+
+Split = Literal["train", "test"]
+COLUMNS = ("video", "split", "category", "n_frames", "intervals", "interval_categories")
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One video and what is known of it.
+
+    Attributes:
+        name: unique name without ending.
+        split: ``train`` or ``test``.
+        categories: one or more category names.
+        num_frames: frames, at least 1.
+        intervals: abnormal spans ``[start, end)`` in frames; empty for normal and for training videos
+            (weak labels are all that training may see).
+        interval_categories: category of each interval, or empty.
+    """
+
+    name: str
+    split: Split
+    categories: tuple[str, ...]
+    num_frames: int
+    intervals: tuple[tuple[int, int], ...] = ()
+    interval_categories: tuple[str, ...] = ()
+
+    def frame_labels(self) -> np.ndarray:
+        """Frame mask, uint8 (num_frames,), 1 abnormal; intervals are clipped to the video."""
+        labels = np.zeros(self.num_frames, dtype=np.uint8)
+        for start, end in self.intervals:
+            labels[max(start, 0) : max(end, 0)] = 1
+        return labels
+
+
+@dataclass(frozen=True)
+class VideoList:
+    """The videos of a data set.
+
+    Attributes:
+        categories: names, the normal one first (index 0).
+        records: all videos, training and test.
+    """
+
+    categories: tuple[str, ...]
+    records: tuple[VideoRecord, ...]
+
+    def split(self, split: Split) -> tuple[VideoRecord, ...]:
+        return tuple(record for record in self.records if record.split == split)
+
+    def is_abnormal(self, record: VideoRecord) -> bool:
+        """True unless the video's category is the normal one."""
+        return record.categories != (self.categories[0],)
+
+    def category_target(self, record: VideoRecord) -> np.ndarray:
+        """float32 (C,), uniform over the video's categories, sums to 1 (equation 10, several labels)."""
+        target = np.zeros(len(self.categories), dtype=np.float32)
+        for category in record.categories:
+            target[self.categories.index(category)] = 1 / len(record.categories)
+        return target
+
+
+def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...], where: str) -> None:
+    """Check a list of videos as a whole.
+
+    Raises:
+        DataError: duplicated name, unknown category, normal beside another category, an interval that is
+            empty, outside the video, or in a normal or training video; the message names the video.
+    """
+    seen: set[str] = set()
+    for record in records:
+        name = f"{where}: video {record.name}"
+        if record.name in seen:
+            raise DataError(f"{name} is listed twice; names must be unique. Remove one line.")
+        seen.add(record.name)
+        if record.split not in ("train", "test"):
+            raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
+        if record.num_frames < 1:
+            raise DataError(f"{name}: expected at least 1 frame, got {record.num_frames}. Remove the video or make it again.")
+        unknown = [category for category in record.categories if category not in categories]
+        if unknown or not record.categories:
+            raise DataError(
+                f"{name}: unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}. "
+                "Correct the list, or add the category to the data set's dataset.json."
+            )
+        if len(set(record.categories)) != len(record.categories):
+            raise DataError(f"{name}: a category is given twice: {';'.join(record.categories)}.")
+        normal = categories[0] in record.categories
+        if normal and len(record.categories) > 1:
+            raise DataError(f"{name}: {categories[0]} cannot stand beside another category, got {';'.join(record.categories)}.")
+        if record.intervals and (normal or record.split == "train"):
+            raise DataError(
+                f"{name}: a {'normal' if normal else 'training'} video has no abnormal intervals, got {record.intervals}."
+            )
+        if record.interval_categories and len(record.interval_categories) != len(record.intervals):
+            raise DataError(f"{name}: {len(record.intervals)} intervals but {len(record.interval_categories)} interval categories.")
+        if not normal and record.split == "test" and not record.intervals:
+            raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
+        for start, end in record.intervals:
+            if not 0 <= start < end or start >= record.num_frames:
+                raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
+
+
+def read_video_csv(path: Path | str, categories: tuple[str, ...]) -> VideoList:
+    """Read ``videos.csv``; the format is at the top of this module.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: a column is missing or a row cannot be understood; the message names file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: expected the list of videos, found no such file.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text ({error}).") from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS[:5] if column not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, got {reader.fieldnames}.")
+    records = []
+    for line, row in enumerate(reader, start=2):
+        try:
+            records.append(
+                VideoRecord(
+                    name=row["video"].strip(),
+                    split=row["split"].strip(),
+                    categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
+                    num_frames=int(row["n_frames"]),
+                    intervals=tuple(_interval(part) for part in (row["intervals"] or "").split(";") if part.strip()),
+                    interval_categories=tuple(p.strip() for p in (row.get("interval_categories") or "").split(";") if p.strip()),
+                )
+            )
+        except (ValueError, AttributeError, TypeError) as error:
+            raise DataError(f"{path}, line {line}: cannot be understood ({error}); got {dict(row)}.") from error
+    check_records(categories, tuple(records), str(path))
+    return VideoList(categories, tuple(records))
+
+
+def _interval(text: str) -> tuple[int, int]:
+    start, _, end = text.strip().partition("-")
+    return int(start), int(end)
+
+
+def write_video_csv(path: Path | str, videos: VideoList) -> Path:
+    """Write ``videos.csv`` atomically after checking it."""
+    check_records(videos.categories, videos.records, str(path))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in videos.records:
+        spans = ";".join(f"{start}-{end}" for start, end in record.intervals)
+        writer.writerow(
+            [record.name, record.split, ";".join(record.categories), record.num_frames, spans, ";".join(record.interval_categories)]
+        )
+    return write_text(path, stream.getvalue())

@@ -1,0 +1,150 @@
+"""Frozen, validated settings, and the profiles that bundle them.
+
+An unknown name or a value outside its range is a :class:`~vad_lib.errors.ConfigError`. A method's own
+settings (widths, loss weights) stand in that method's file and derive from :class:`Settings` too.
+"""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vad_lib.errors import ConfigError
+from vad_lib.files import content_hash
+
+FRAMES_PER_SNIPPET = 16  # paper, section 3.1
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, no unknown names, errors that name the setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}, got {item['input']!r}" for item in error.errors()
+            )
+            known = ", ".join(type(self).model_fields)
+            raise ConfigError(f"{type(self).__name__}: {problems}. Known settings: {known}.") from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A validated copy with some settings changed; unknown names are errors."""
+        return type(self)(**{**dict(self), **changes})
+
+    def digest(self) -> str:
+        """Hash of all values."""
+        return content_hash(self.model_dump(mode="json"))
+
+
+class FeatureSettings(Settings):
+    """Video to features (paper, section 3.1)."""
+
+    short_side: int = Field(256, ge=32, description="pixels of the shorter side after resizing, aspect kept")
+    crop_size: int = Field(224, ge=32, description="pixels of a square crop")
+    num_crops: Literal[1, 5, 10] = Field(10, description="1: centre; 5: and four corners; 10: and their mirror images")
+    batch_size: int = Field(4, ge=1, description="snippets per I3D forward")
+    dtype: Literal["float16", "float32"] = "float16"
+    weights: Literal["kinetics400", "random"] | str = Field(
+        "kinetics400", description="kinetics400, random (said so in every table), or the path of a pytorch-i3d checkpoint"
+    )
+
+
+class SyntheticSettings(Settings):
+    """Size of a rendered video set."""
+
+    train_per_category: int = Field(7, ge=1, description="training videos of each abnormal category")
+    test_per_category: int = Field(3, ge=1, description="test videos of each abnormal category")
+    normal_ratio: float = Field(1.0, gt=0, description="normal videos per abnormal video, in both splits")
+    train_snippets: tuple[int, int] = Field((8, 20), description="shortest and longest training video, snippets")
+    test_snippets: tuple[int, int] = Field((14, 26), description="shortest and longest test video, snippets")
+    height: int = Field(144, ge=64, description="pixels")
+    width: int = Field(192, ge=64, description="pixels")
+    fps: float = Field(25.0, gt=0)
+    seed: int = Field(7, ge=0)
+
+
+class TrainSettings(Settings):
+    """One training run (paper, section 3.1; reading of it in ``results/deviations.md``)."""
+
+    lr: float = Field(2e-4, gt=0)
+    batch_size: int = Field(32, ge=1, description="videos of one side: as many normal and as many abnormal ones per step")
+    steps: int = Field(3000, ge=1)
+    eval_every: int = Field(50, ge=1, description="steps between evaluations")
+    num_segments: int = Field(200, ge=1)
+    weight_decay: float = Field(5e-5, ge=0)
+    validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the training videos, stratified by category")
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    plateau_patience: int = Field(5, ge=0, description="evaluations")
+    checkpoint_every: int = Field(500, ge=1, description="steps")
+    selection: Literal["last", "best_on_validation", "best_on_test"] = Field(
+        "best_on_validation", description="the rule whose scores fill tables and figures; all three are reported"
+    )
+    permute_labels: bool = Field(False, description="control: training labels shuffled over the videos")
+    seed: int = Field(2022, ge=0)
+    device: str = "cpu"
+
+
+class Profile(Settings):
+    """Everything that a profile decides."""
+
+    name: str
+    features: FeatureSettings
+    synthetic: SyntheticSettings
+    train: TrainSettings
+    width: int = Field(512, ge=16, description="encoder width of UR-DMU, MSF-DMU and the proposed model")
+    seeds: int = Field(1, ge=1, description="number of seeds per row, counted from train.seed")
+    text_features: Literal["clip", "sentence", "random", "file"] = "clip"
+    text_file: str = Field("", description="with text_features='file': a .npy of shape (categories, width)")
+
+
+PROFILES: dict[str, Profile] = {
+    # seconds: every notebook runs, numbers mean nothing
+    "smoke": Profile(
+        name="smoke",
+        features=FeatureSettings(short_side=64, crop_size=64, num_crops=1),
+        synthetic=SyntheticSettings(train_per_category=2, test_per_category=1, train_snippets=(3, 5), test_snippets=(5, 7)),
+        train=TrainSettings(steps=12, eval_every=4, batch_size=4, num_segments=8, validation_fraction=0.4, lr=1e-3),
+        width=32,
+        text_features="sentence",
+    ),
+    # minutes on two cores: what `make reproduce` runs
+    "quick": Profile(
+        name="quick",
+        features=FeatureSettings(short_side=128, crop_size=112, num_crops=1),
+        synthetic=SyntheticSettings(),
+        train=TrainSettings(steps=200, eval_every=10, batch_size=16, num_segments=32, lr=5e-4),
+        width=128,
+        text_features="sentence",
+    ),
+    # hours on two cores: full crops and widths on the built-in sets
+    "standard": Profile(
+        name="standard",
+        features=FeatureSettings(short_side=128, crop_size=112, num_crops=5),
+        synthetic=SyntheticSettings(train_per_category=30, test_per_category=10, train_snippets=(20, 100), test_snippets=(40, 160)),
+        train=TrainSettings(steps=1000, eval_every=50, num_segments=64),
+        width=256,
+        text_features="sentence",
+    ),
+    # the paper's settings, for the real data sets
+    "paper": Profile(
+        name="paper",
+        features=FeatureSettings(),
+        synthetic=SyntheticSettings(
+            train_per_category=100, test_per_category=20, train_snippets=(100, 400), test_snippets=(100, 600), height=256, width=341
+        ),
+        train=TrainSettings(),
+    ),
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Look up a profile.
+
+    Raises:
+        ConfigError: unknown name; the message lists the known ones.
+    """
+    if name not in PROFILES:
+        raise ConfigError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}.")
+    return PROFILES[name]

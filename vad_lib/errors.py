@@ -1,0 +1,31 @@
+"""The project's own error types.
+
+Every error that a user can cause is one of these. Messages name the object, what was expected, what
+came, and what to do next.
+"""
+
+
+class VadError(ValueError):
+    """Base class of all errors raised on purpose by ``vad_lib``."""
+
+
+class ConfigError(VadError):
+    """A setting has an unknown name or a value outside its range."""
+
+
+class DataError(VadError):
+    """A video, feature file, list or annotation is not what it should be."""
+
+
+class MissingFileError(VadError, FileNotFoundError):
+    """A file that is needed is not there; the message says how to get it."""
+
+    # OSError formats (errno, strerror) pairs; with one argument the message is kept as it is.
+
+
+class OutputError(VadError, OSError):
+    """A result cannot be written (read-only folder, full disk); nothing that existed was changed."""
+
+
+class TrainingError(VadError):
+    """Training cannot go on (NaN loss, too few videos); the message names step, term and videos."""

@@ -1,0 +1,144 @@
+"""The one interface of all methods, the proposed model included.
+
+A method is an ``nn.Module`` built from a frozen settings object. ``forward(features, mask)`` never looks at
+labels; ``loss(output, batch)`` does, and names every term, so that each can be logged and plotted. All
+methods go through the same data set, training loop, scoring and metrics.
+
+Shapes: B videos, N crops, T segments or snippets, D features, C categories.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vad_lib.errors import DataError
+
+
+class Batch(NamedTuple):
+    """What a training step sees.
+
+    Attributes:
+        features: float32 (B, N, T, D).
+        mask: bool (B, T), True where a segment is real; real segments come first.
+        video_labels: float32 (B,), 1 abnormal, 0 normal.
+        category_targets: float32 (B, C), rows sum to 1; column 0 is the normal category.
+        videos: names, for error messages.
+    """
+
+    features: Tensor
+    mask: Tensor
+    video_labels: Tensor
+    category_targets: Tensor
+    videos: tuple[str, ...]
+
+
+class LossTerm(NamedTuple):
+    """One named term of a loss: its bare value (scalar) and the weight that it has in the sum."""
+
+    value: Tensor
+    weight: float | Tensor = 1.0
+
+
+def total_loss(terms: dict[str, LossTerm]) -> Tensor:
+    """Weighted sum of the terms, a scalar."""
+    return sum(term.weight * term.value for term in terms.values())
+
+
+class Method(nn.Module, ABC):
+    """Base of all methods."""
+
+    @abstractmethod
+    def encode(self, features: Tensor) -> NamedTuple:
+        """Per-sequence work on equally long sequences.
+
+        Args:
+            features: float32 (S, T, D), S sequences (videos x crops), all segments real.
+
+        Returns:
+            a named tuple of tensors, each with S first; those with a time axis have it second.
+        """
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> NamedTuple:
+        """Encode every crop of every video by itself; padding cannot change anything.
+
+        Args:
+            features: float32 (B, N, T, D).
+            mask: bool (B, T), or None if every segment is real. Videos of different lengths are encoded
+                group by group, at their own length, and padded with zeros afterwards.
+
+        Returns:
+            the named tuple of :meth:`encode`, its tensors shaped (B, N, ...).
+
+        Raises:
+            DataError: wrong number of axes, another feature width, NaN or infinity, or a mask whose real
+                segments do not come first.
+        """
+        if features.dim() != 4:
+            raise DataError(f"features: expected shape (videos, crops, segments, width), got {tuple(features.shape)}.")
+        videos, crops, segments, width = features.shape
+        if width != self.feature_dim:
+            raise DataError(f"features: this model was built for width {self.feature_dim}, got {width}; build it for the data set.")
+        if mask is None or bool(mask.all()):
+            return self._unfold(self.encode(features.reshape(videos * crops, segments, width)), videos, crops)
+        lengths = mask.sum(dim=1)
+        if bool((mask != (torch.arange(segments, device=mask.device) < lengths[:, None])).any()) or bool((lengths == 0).any()):
+            raise DataError("mask: real segments must come first and each video needs at least one; got a mask with holes.")
+        groups: list[tuple[Tensor, NamedTuple]] = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero().squeeze(1)
+            sequences = features[rows, :, :length].reshape(len(rows) * crops, length, width)
+            groups.append((rows, self._unfold(self.encode(sequences), len(rows), crops)))
+        return _scatter(groups, videos, segments)
+
+    @staticmethod
+    def _unfold(output: NamedTuple, videos: int, crops: int) -> NamedTuple:
+        return type(output)(*(t.reshape(videos, crops, *t.shape[1:]) if isinstance(t, Tensor) else t for t in output))
+
+    @property
+    @abstractmethod
+    def feature_dim(self) -> int:
+        """Width D that the method was built for."""
+
+    @abstractmethod
+    def loss(self, output: NamedTuple, batch: Batch) -> dict[str, LossTerm]:
+        """Named loss terms of a batch, labels included; their weighted sum is what training minimises."""
+
+    @abstractmethod
+    def scores(self, output: NamedTuple) -> dict[str, Tensor]:
+        """Scores for evaluation, crops averaged after the sigmoid.
+
+        Returns:
+            at least ``score``, float32 (B, T) in [0, 1]; the proposed model adds ``visual`` and
+            ``semantic`` (B, T) and ``alignment`` (B, T, C), cosines in [-1, 1].
+        """
+
+    def monitored(self) -> dict[str, float]:
+        """Learnable scalars worth a curve (the gate weight w, temperatures); logged at every evaluation."""
+        return {}
+
+    def parameter_groups(self, weight_decay: float) -> list[dict]:
+        """Parameter groups for the optimiser; a method may take scalars out of the weight decay."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "weight_decay": weight_decay}]
+
+
+def _scatter(groups: list[tuple[Tensor, NamedTuple]], videos: int, segments: int) -> NamedTuple:
+    kind = type(groups[0][1])
+    fields = []
+    for position, name in enumerate(kind._fields):
+        first = groups[0][1][position]
+        if not isinstance(first, Tensor):
+            fields.append(first)
+            continue
+        timed = name not in getattr(kind, "WITHOUT_TIME", ())
+        shape = (videos, first.shape[1], segments, *first.shape[3:]) if timed else (videos, *first.shape[1:])
+        whole = first.new_zeros(shape)
+        for rows, output in groups:
+            value = output[position]
+            if timed:
+                padding = segments - value.shape[2]
+                value = nn.functional.pad(value.movedim(2, -1), (0, padding)).movedim(-1, 2)
+            whole = whole.index_copy(0, rows, value)
+        fields.append(whole)
+    return kind(*fields)

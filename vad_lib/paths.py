@@ -1,0 +1,111 @@
+"""The only place that builds a path. Nothing else in the library or the notebooks joins folder names."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PACKAGE_DATA = Path(__file__).resolve().parent / "data"
+
+
+def cache_dir() -> Path:
+    """Folder for downloaded weights: ``$VAD_CACHE`` if set, else the user's cache folder."""
+    return Path(os.environ.get("VAD_CACHE") or platformdirs.user_cache_dir("vad_lib"))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one chain reads and writes.
+
+    Attributes:
+        profile: name of the profile (``smoke``, ``quick``, ``standard``, ``paper``).
+        out: folder that gets ``results/`` and ``figures/``; the project folder by default.
+        data: folder of the data sets, one folder each (:meth:`dataset`).
+    """
+
+    profile: str
+    out: Path
+    data: Path
+
+    @classmethod
+    def create(cls, profile: str, out: str | Path | None = None, data: str | Path | None = None) -> "Layout":
+        """Resolve the folders; an empty or missing ``out`` / ``data`` means the project's own.
+
+        Built-in data sets are rendered to ``<project>/data/<profile>``: their size depends on the profile.
+        """
+        out_path = Path(out).expanduser().resolve() if out else PROJECT_ROOT
+        data_path = Path(data).expanduser().resolve() if data else PROJECT_ROOT / "data" / profile
+        return cls(profile, out_path, data_path)
+
+    # --- data -------------------------------------------------------------------------------------
+    def dataset(self, dataset: str) -> Path:
+        """Folder of a data set: ``dataset.json``, ``videos.csv``, ``videos/``, ``features/``."""
+        return self.data / dataset
+
+    def videos(self, dataset: str) -> Path:
+        return self.dataset(dataset) / "videos"
+
+    def features(self, dataset: str) -> Path:
+        return self.dataset(dataset) / "features"
+
+    # --- results ----------------------------------------------------------------------------------
+    @property
+    def results(self) -> Path:
+        return self.out / "results" / self.profile
+
+    def run(self, dataset: str, variant: str, seed: int) -> Path:
+        """Run folder of one variant and seed: config, metrics, log, scores, weights."""
+        return self.results / "runs" / dataset / variant / f"seed{seed}"
+
+    @property
+    def tables(self) -> Path:
+        return self.results / "tables"
+
+    @property
+    def executed(self) -> Path:
+        return self.results / "executed"
+
+    @property
+    def state(self) -> Path:
+        """What the runner remembers between calls (not committed)."""
+        return self.results / ".state"
+
+    @property
+    def figures(self) -> Path:
+        return self.out / "figures" / self.profile
+
+    # --- fixed files ------------------------------------------------------------------------------
+    @property
+    def reported(self) -> Path:
+        """Numbers of the paper and of the methods' authors, each with its source."""
+        return PROJECT_ROOT / "results" / "reported.csv"
+
+    @property
+    def notebooks(self) -> Path:
+        return PROJECT_ROOT / "notebooks"
+
+    @property
+    def manifest(self) -> Path:
+        return self.notebooks / "manifest.yml"
+
+
+def text_feature_cache() -> Path:
+    """Folder of cached CLIP text features, by content hash."""
+    return cache_dir() / "text_features"
+
+
+def i3d_weights() -> Path:
+    """The converted Kinetics-400 weights."""
+    return cache_dir() / "i3d_rgb_kinetics400.safetensors"
+
+
+def sentence_features() -> Path:
+    """The shipped sentence features of the built-in prompts."""
+    return PACKAGE_DATA / "sentence_features.safetensors"
+
+
+def prompt_file() -> Path:
+    """Templates and category names, as data that a user can edit."""
+    return PACKAGE_DATA / "prompts.yml"
