@@ -77,6 +77,8 @@ class Method(nn.Module, ABC):
         """
         if features.dim() != 4:
             raise DataError(f"features: expected shape (videos, crops, segments, width), got {tuple(features.shape)}.")
+        if not bool(features.sum().isfinite()):
+            raise DataError("features: expected finite numbers, got NaN or infinity; check the feature files.")
         videos, crops, segments, width = features.shape
         if width != self.feature_dim:
             raise DataError(f"features: this model was built for width {self.feature_dim}, got {width}; build it for the data set.")

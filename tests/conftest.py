@@ -1,0 +1,43 @@
+"""Shared fixtures: seeds, the optional shared folder, no network."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from vad_lib.provenance import seed_everything
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    seed_everything(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Only connections within the machine are allowed (Jupyter kernels need those)."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address}; tests need no network")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of known answers and real clips; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("VAD_SHARED") or ROOT.parent / "shared")
+    if not (folder / "oracles").is_dir():
+        pytest.skip(f"known answers not found at {folder}; set VAD_SHARED to the folder that holds oracles/")
+    return folder
+
+
+def pytest_configure(config):
+    torch.set_num_threads(2)
