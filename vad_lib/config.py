@@ -77,7 +77,7 @@ class TrainSettings(Settings):
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the training videos, stratified by category")
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     plateau_patience: int = Field(5, ge=0, description="evaluations")
-    checkpoint_every: int = Field(500, ge=1, description="steps")
+    checkpoint_every: int = Field(100, ge=1, description="steps")
     selection: Literal["last", "best_on_validation", "best_on_test"] = Field(
         "best_on_validation", description="the rule whose scores fill tables and figures; all three are reported"
     )

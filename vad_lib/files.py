@@ -8,6 +8,7 @@ Ctrl-C therefore never damages what was there.
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -54,6 +55,30 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def partial_folder(target: Path) -> Path:
+    """Where a folder is built before it takes its place: a hidden neighbour of ``target``."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def replace_folder(partial: Path, target: Path) -> None:
+    """Put a complete folder in its place; a folder that was there is whole until this moment.
+
+    Raises:
+        OutputError: the folder cannot be moved.
+    """
+    old = target.with_name(f".{target.name}.old")
+    try:
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(partial, target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot put {partial} in the place of {target}: {error.strerror or error}. Check its permissions."
+        ) from error
 
 
 def write_text(target: Path | str, text: str) -> Path:

@@ -1,0 +1,463 @@
+"""One loop for all methods: one variant, one seed -> one run folder.
+
+A run folder holds everything that tables and figures need (``config.json``, ``metrics.json``, ``log.csv``,
+``scores.npz``), the weights, and what made them (``provenance.json``, ``timing.json``). It is built beside its
+place and moved there when complete, so what was there before stays whole until then. A run whose key is already
+there is not repeated.
+
+Three selection rules come out of the one run: the last step; the evaluation that was best on the weakly
+labelled validation videos; and the one that was best on the test set, which is how most public codes of this
+field choose and is therefore reported, never used.
+"""
+
+import io
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import binary_cross_entropy
+from tqdm.auto import tqdm
+
+from vad_lib import metrics, registry, scoring
+from vad_lib.annotations import VideoRecord
+from vad_lib.baselines import snippet_logistic_regression
+from vad_lib.config import Settings, TrainSettings
+from vad_lib.datasets import BalancedBatches, Dataset, LabelPermutation, validation_split
+from vad_lib.errors import ConfigError, DataError, TrainingError
+from vad_lib.files import (
+    atomic_path,
+    content_hash,
+    file_sha256,
+    partial_folder,
+    read_json,
+    replace_folder,
+    write_arrays,
+    write_json,
+    write_text,
+)
+from vad_lib.method import Batch, Method, total_loss
+from vad_lib.prompts import TextFeatures
+from vad_lib.provenance import code_hash, provenance, seed_everything, versions
+
+RULES = ("last", "best_on_validation", "best_on_test")
+LOGISTIC_REGRESSION = "logistic-regression"
+_CODE = ("annotations", "baselines", "config", "datasets", "features", "method", "metrics", "scoring", "training")
+
+
+class RunSettings(Settings):
+    """What defines a run, apart from the data.
+
+    Attributes:
+        variant: name of the row, and of the run folder.
+        method: key of :data:`vad_lib.registry.METHODS`, or ``logistic-regression``.
+        title: the row's name in tables.
+        options: settings of the method that differ from its defaults.
+        width: encoder width.
+        profile: name of the profile it came from.
+        train: training settings; ``train.seed`` is the run's seed.
+    """
+
+    variant: str
+    method: str
+    title: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    width: int = 512
+    profile: str = ""
+    train: TrainSettings
+
+
+def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) -> str:
+    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions."""
+    modules = registry.METHODS[settings.method].code_modules if settings.method in registry.METHODS else ()
+    return content_hash(
+        {
+            "settings": settings.model_dump(mode="json"),
+            "features": dataset.store.content_hash,
+            "videos": file_sha256(dataset.folder / "videos.csv"),
+            "text": text.content_hash if text else None,
+            "code": code_hash(*_CODE, *modules),
+            "versions": {name: versions()[name] for name in ("python", "torch", "numpy", "scikit-learn")},
+            "threads": torch.get_num_threads(),
+        }
+    )
+
+
+def is_complete(folder: Path, key: str) -> bool:
+    """True if ``folder`` holds the finished run with this key, weights included."""
+    try:
+        return read_json(folder / "metrics.json")["key"] == key and (folder / "weights.safetensors").is_file()
+    except (DataError, FileNotFoundError, KeyError, TypeError):
+        return False
+
+
+def train_run(
+    settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, *, progress: bool = True, force: bool = False
+) -> bool:
+    """Train and evaluate one variant with one seed and write its run folder.
+
+    Killed at any moment, the next call goes on from the last checkpoint and ends with the same weights, bit
+    for bit, on the same machine. Ctrl-C first writes a checkpoint.
+
+    Args:
+        settings: what to train.
+        dataset: with features.
+        text: text features of the data set's categories, for methods that need them.
+        folder: the run folder.
+        progress: show a progress bar on a terminal.
+        force: train even if the run is there.
+
+    Returns:
+        True if it trained, False if the finished run was already there.
+
+    Raises:
+        TrainingError: a loss became NaN or infinite; step, term and the batch's videos are named.
+        ConfigError: unknown method or option; text features missing.
+    """
+    if settings.method not in (*registry.METHODS, LOGISTIC_REGRESSION):
+        raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, LOGISTIC_REGRESSION))}.")
+    key = run_key(settings, dataset, text)
+    if not force and is_complete(folder, key):
+        return False
+    partial = partial_folder(folder)
+    if settings.method == LOGISTIC_REGRESSION:
+        outcome = _fit_logistic_regression(settings, dataset)
+    else:
+        outcome = _Trainer(settings, dataset, text, partial, key).run(progress)
+    _write_run(partial, settings, dataset, text, key, outcome)
+    (partial / "checkpoint.safetensors").unlink(missing_ok=True)
+    replace_folder(partial, folder)
+    return True
+
+
+# --- evaluation -----------------------------------------------------------------------------------------
+
+
+def video_score(snippet_scores: np.ndarray) -> float:
+    """Mean of the k = T // 16 + 1 largest snippet scores (equation 8) of one video, shape (T,)."""
+    k = len(snippet_scores) // 16 + 1
+    return float(np.sort(snippet_scores)[-k:].mean())
+
+
+def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records: tuple[VideoRecord, ...]) -> dict[str, float]:
+    """Video-level AUC and cross-entropy (nats) on weakly labelled videos: all that training may see."""
+    labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=np.uint8)
+    values = np.array([video_score(scores[record.name]) for record in records])
+    bce = binary_cross_entropy(torch.from_numpy(values), torch.from_numpy(labels.astype(float)))
+    return {"auc": metrics.frame_roc_auc(labels, values), "bce": float(bce)}
+
+
+def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+    """All frame-level metrics on the test videos, from snippet scores (T,) per video."""
+    records = dataset.videos.split("test")
+    frames = {record.name: scoring.frame_scores(scores[record.name], record.num_frames, name=record.name) for record in records}
+    return metrics.evaluate(
+        {record.name: record.frame_labels() for record in records},
+        frames,
+        categories={record.name: record.categories for record in records},
+        normal_category=dataset.categories[0],
+    )
+
+
+test_metrics.__test__ = False  # a metric of the test split, not a test
+
+
+# --- the loop -------------------------------------------------------------------------------------------
+
+
+class _Trainer:
+    """State of one run; everything that a checkpoint has to hold is an attribute here."""
+
+    def __init__(self, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, key: str) -> None:
+        self.settings, self.train, self.dataset, self.folder, self.key = settings, settings.train, dataset, folder, key
+        train = settings.train
+        seed_everything(train.seed)
+        self.device = torch.device(train.device)
+        self.model: Method = registry.build_method(
+            settings.method,
+            feature_dim=dataset.store.dimension,
+            categories=dataset.categories,
+            text=text,
+            width=settings.width,
+            options=settings.options,
+        ).to(self.device)
+        fit, self.validation = validation_split(dataset, train.validation_fraction, train.seed)
+        permutation = LabelPermutation(train.seed) if train.permute_labels else None
+        self.batches = BalancedBatches(dataset, fit, train.num_segments, train.batch_size, train.seed, train.device, permutation)
+        self.optimiser = torch.optim.Adam(self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
+        )
+        self.step = 0
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, dict[str, Any]] = {}  # rule -> {"step", "value", "state"}
+        self.seconds = 0.0
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        self._resume()
+        bar = tqdm(
+            total=self.train.steps, initial=self.step, desc=self.settings.variant, disable=None if progress else True, leave=False
+        )
+        with bar, _deferred_interrupt() as interrupted:
+            started, before = time.perf_counter(), self.seconds
+            while self.step < self.train.steps:
+                row = self._train_step(self.batches.batch(self.step))
+                self.step += 1
+                if self.step % self.train.eval_every == 0 or self.step == self.train.steps:
+                    row |= self._evaluate()
+                self.rows.append({"step": self.step, **row})
+                self.seconds = before + time.perf_counter() - started
+                bar.update()
+                if interrupted() or (self.step % self.train.checkpoint_every == 0 and self.step < self.train.steps):
+                    self._save_checkpoint()
+                if interrupted():
+                    raise KeyboardInterrupt(
+                        f"{self.settings.variant}: stopped after step {self.step}; the next run goes on from there"
+                    )
+        return self._outcome()
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        self.model.train()
+        terms = self.model.loss(self.model(batch.features, batch.mask), batch)
+        loss = total_loss(terms)
+        row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
+        for name, term in terms.items():
+            row[f"loss/{name}"] = float(term.value)
+            row[f"weight/{name}"] = float(term.weight)
+            if not np.isfinite(row[f"loss/{name}"]) or not np.isfinite(row[f"weight/{name}"]):
+                raise TrainingError(
+                    f"{self.settings.variant}, step {self.step + 1}: loss term {name} is {row[f'loss/{name}']} (weight "
+                    f"{row[f'weight/{name}']}), expected a finite number. Videos of the batch: {', '.join(batch.videos)}. "
+                    "Check their features, or lower the learning rate."
+                )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return row
+
+    def _snippet_scores(self, records: tuple[VideoRecord, ...]) -> dict[str, dict[str, np.ndarray]]:
+        return scoring.snippet_scores(self.model, self.dataset, records, self.train.device)
+
+    def _evaluate(self) -> dict[str, float]:
+        """Score validation and test videos; keep the weights if a rule calls this step its best so far."""
+        held_out = {name: value["score"] for name, value in self._snippet_scores(self.validation).items()}
+        validation = validation_metrics(self.dataset, held_out, self.validation)
+        scored = {name: value["score"] for name, value in self._snippet_scores(self.dataset.videos.split("test")).items()}
+        headline = self.dataset.headline_metric
+        test = test_metrics(self.dataset, scored)[headline]
+        self.scheduler.step(validation["auc"])
+        # Few validation videos give few distinct AUCs: the smaller cross-entropy breaks ties.
+        self._keep("best_on_validation", (validation["auc"], -validation["bce"]), validation)
+        self._keep("best_on_test", (test,), {headline: test})
+        row = {"validation/auc": validation["auc"], "validation/bce": validation["bce"], f"test/{headline}": test}
+        return row | {f"monitor/{name}": value for name, value in self.model.monitored().items()}
+
+    def _keep(self, rule: str, value: tuple[float, ...], measured: dict[str, float]) -> None:
+        if rule not in self.best or value > tuple(self.best[rule]["value"]):
+            state = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+            self.best[rule] = {"step": self.step, "value": value, "measured": measured, "state": state}
+
+    def _outcome(self) -> dict[str, Any]:
+        last = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        states = {"last": {"step": self.step, "state": last}} | self.best
+        outcome: dict[str, Any] = {"log": self.rows, "rules": {}, "scores": {}, "seconds": self.seconds}
+        for rule in RULES:
+            self.model.load_state_dict(states[rule]["state"])
+            started = time.perf_counter()
+            outcome["scores"][rule] = self._snippet_scores(self.dataset.videos.split("test"))
+            outcome["test_seconds"] = time.perf_counter() - started
+            measured = test_metrics(self.dataset, {name: value["score"] for name, value in outcome["scores"][rule].items()})
+            outcome["rules"][rule] = {"step": states[rule]["step"], "metrics": measured}
+        outcome["validation"] = self.best["best_on_validation"]["measured"]
+        outcome["weights"] = states[self.train.selection]["state"]
+        outcome["parameters"] = sum(parameter.numel() for parameter in self.model.parameters())
+        return outcome
+
+    # --- checkpoints ------------------------------------------------------------------------------------
+
+    def _save_checkpoint(self) -> None:
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for rule, best in self.best.items():
+            tensors |= {f"{rule}/{name}": tensor for name, tensor in best["state"].items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items()}
+        tensors["random/cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random/device"] = torch.cuda.get_rng_state(self.device)
+        header = {
+            "key": self.key,
+            "step": self.step,
+            "rows": self.rows,
+            "seconds": self.seconds,
+            "scheduler": self.scheduler.state_dict(),
+            "lr": [group["lr"] for group in self.optimiser.param_groups],
+            "best": {rule: {k: v for k, v in best.items() if k != "state"} for rule, best in self.best.items()},
+        }
+        # Cloned: safetensors refuses tensors that share memory.
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        with atomic_path(self.folder / "checkpoint.safetensors") as temporary:
+            save_file(tensors, temporary, metadata={"run": json.dumps(header)})
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint if it belongs to this very run; otherwise start at step 0."""
+        path = self.folder / "checkpoint.safetensors"
+        if not path.is_file():
+            return
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get("run", "{}"))
+        except (SafetensorError, json.JSONDecodeError):
+            return  # atomic writing makes this impossible for our own files; a damaged one is simply not used
+        if header.get("key") != self.key:
+            return
+        tensors = load_file(path)
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")}
+
+        self.model.load_state_dict(part("model"))
+        optimiser = self.optimiser.state_dict()
+        for name, tensor in part("optimiser").items():
+            index, _, field = name.partition("/")
+            optimiser["state"].setdefault(int(index), {})[field] = tensor
+        for group, lr in zip(optimiser["param_groups"], header["lr"]):
+            group["lr"] = lr
+        self.optimiser.load_state_dict(optimiser)
+        self.scheduler.load_state_dict(header["scheduler"])
+        self.best = {rule: {**best, "state": part(rule)} for rule, best in header["best"].items()}
+        self.step, self.rows, self.seconds = header["step"], header["rows"], header["seconds"]
+        torch.set_rng_state(tensors["random/cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random/device"], self.device)
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Any]:
+    """Let Ctrl-C wait for the end of a step, so that a checkpoint never holds half an update.
+
+    A second Ctrl-C stops at once. Outside the main thread signals cannot be handled: nothing changes there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _fit_logistic_regression(settings: RunSettings, dataset: Dataset) -> dict[str, Any]:
+    """The yardstick: no steps, so all three selection rules are one."""
+    fit, held_out = validation_split(dataset, settings.train.validation_fraction, settings.train.seed)
+    test = dataset.videos.split("test")
+    started = time.perf_counter()
+    scores = snippet_logistic_regression(dataset, fit, (*held_out, *test), settings.train.seed)
+    seconds = time.perf_counter() - started
+    measured = test_metrics(dataset, {record.name: scores[record.name] for record in test})
+    return {
+        "log": [],
+        "rules": {rule: {"step": 0, "metrics": measured} for rule in RULES},
+        "scores": {rule: {record.name: {"score": scores[record.name]} for record in test} for rule in RULES},
+        "validation": validation_metrics(dataset, scores, held_out),
+        "weights": {"none": torch.zeros(0)},
+        "parameters": dataset.store.dimension + 1,
+        "seconds": seconds,
+        "test_seconds": float("nan"),
+    }
+
+
+# --- the run folder -------------------------------------------------------------------------------------
+
+
+def _write_run(
+    folder: Path, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, key: str, outcome: dict[str, Any]
+) -> None:
+    train = settings.train
+    config = {
+        "dataset": dataset.name,
+        "variant": settings.variant,
+        "method": settings.method,
+        "title": settings.title,
+        "seed": train.seed,
+        "profile": settings.profile,
+        "train": train.model_dump(mode="json"),
+        "options": settings.options,
+        "width": settings.width,
+        "text": {"source": text.source, "note": text.note, "content_hash": text.content_hash} if text else None,
+        "features": {**dataset.store.contract.model_dump(mode="json"), "content_hash": dataset.store.content_hash},
+        "categories": list(dataset.categories),
+        "headline_metric": dataset.headline_metric,
+        "parameters": outcome["parameters"],
+        "key": key,
+    }
+    write_json(folder / "config.json", config)
+    log = io.StringIO()
+    pd.DataFrame(outcome["log"]).to_csv(log, index=False, lineterminator="\n")
+    write_text(folder / "log.csv", log.getvalue())
+    write_arrays(folder / "scores.npz", _score_arrays(dataset, outcome["scores"], train.selection))
+    with atomic_path(folder / "weights.safetensors") as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in outcome["weights"].items()}, temporary, metadata={"key": key})
+    inputs = {"features": dataset.store.content_hash, "videos.csv": file_sha256(dataset.folder / "videos.csv")}
+    if text:
+        inputs["text"] = text.content_hash
+    write_json(folder / "provenance.json", provenance(train.seed, train.device, inputs))
+    minutes = sum(record.num_frames for record in dataset.videos.split("test")) / dataset.fps / 60
+    test_seconds = outcome["test_seconds"]
+    write_json(
+        folder / "timing.json",
+        {
+            "train_seconds": outcome["seconds"],
+            "seconds_per_step": outcome["seconds"] / train.steps if outcome["log"] else None,
+            "test_milliseconds_per_video_minute": None if np.isnan(test_seconds) else 1000 * test_seconds / minutes,
+        },
+    )
+    write_json(
+        folder / "metrics.json",
+        {
+            "key": key,
+            "selection": train.selection,
+            "headline_metric": dataset.headline_metric,
+            "rules": outcome["rules"],
+            "validation": outcome["validation"],
+        },
+    )
+
+
+def _score_arrays(dataset: Dataset, scores: dict[str, dict[str, dict[str, np.ndarray]]], selection: str) -> dict[str, np.ndarray]:
+    """Arrays of ``scores.npz``: test videos one after the other, in the order of ``videos``."""
+    records = dataset.videos.split("test")
+    chosen = scores[selection]
+    arrays = {
+        "videos": np.array([record.name for record in records]),
+        "categories": np.array(dataset.categories),
+        "video_categories": np.array([";".join(record.categories) for record in records]),
+        "num_snippets": np.array([len(chosen[record.name]["score"]) for record in records], dtype=np.int64),
+        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
+        "labels": np.concatenate([record.frame_labels() for record in records]),
+    }
+    for name in chosen[records[0].name]:
+        kind = np.float16 if name == "alignment" else np.float32
+        arrays[name] = np.concatenate([chosen[record.name][name] for record in records]).astype(kind)
+    for rule in RULES:
+        arrays[f"score_{rule}"] = np.concatenate([scores[rule][record.name]["score"] for record in records]).astype(np.float32)
+    return arrays
