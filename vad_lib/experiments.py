@@ -1,0 +1,142 @@
+"""Rows of the paper's tables -> runs.
+
+A variant is a method with some options changed; adding one is one line in :data:`VARIANTS` and one in
+:data:`TABLE_ROWS`. Everything else (data, loop, scoring, metrics) is the same for all of them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from vad_lib import features, prompts, registry, synthetic, training
+from vad_lib.config import Profile, Settings
+from vad_lib.datasets import Dataset, load_dataset
+from vad_lib.errors import ConfigError
+from vad_lib.files import read_json
+from vad_lib.paths import Layout
+from vad_lib.prompts import TextFeatures
+
+
+class Variant(Settings):
+    """One row of a table.
+
+    Attributes:
+        method: key of the registry, or ``logistic-regression``.
+        title: the row's name.
+        options: the method's settings that differ from its defaults.
+        permute_labels: True for the control whose training labels are shuffled.
+    """
+
+    method: str
+    title: str
+    options: dict[str, Any] = {}  # noqa: RUF012  (pydantic copies defaults)
+    permute_labels: bool = False
+
+
+# Loss weights of rows that leave a term out (equation 9).
+_NO_TERMS = {"lambda_align": 0.0, "lambda_cls": 0.0, "lambda_con": 0.0}
+
+VARIANTS: dict[str, Variant] = {
+    "logistic-regression": Variant(method=training.LOGISTIC_REGRESSION, title="Logistic regression on snippets"),
+    "ur-dmu": Variant(method="ur-dmu", title="UR-DMU (the paper's DMU)"),
+    "msf-dmu": Variant(method="msf-dmu", title="MSF-DMU (reconstruction)"),
+    "pcl": Variant(method="proposed", title="+ PCL", options={"gate": "fixed", **_NO_TERMS}),
+    "pcl-dbagf": Variant(method="proposed", title="+ PCL + DBAGF", options=_NO_TERMS),
+    "fine": Variant(method="proposed", title="+ fine", options={"lambda_align": 0.0, "lambda_con": 0.0}),
+    "fine-align": Variant(method="proposed", title="+ fine + align", options={"lambda_con": 0.0}),
+    "proposed": Variant(method="proposed", title="Proposed"),
+    "proposed-permuted": Variant(method="proposed", title="Proposed, training labels permuted", permute_labels=True),
+}
+
+# Which runs fill which table, in the order of the rows.
+TABLE_ROWS: dict[str, tuple[str, ...]] = {
+    "table2": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
+    "table3": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
+    "table4": ("msf-dmu", "pcl", "pcl-dbagf", "proposed"),
+    "table5": ("pcl-dbagf", "fine", "fine-align", "proposed"),
+}
+
+
+def prepare_dataset(layout: Layout, profile: Profile, name: str, device: str = "cpu", progress: bool = True) -> Dataset:
+    """Video -> snippets -> features: render the set if it is a built-in one, extract what is missing, open it.
+
+    Raises:
+        MissingFileError: not a built-in set and no folder of that name; or the I3D weights are missing.
+        DataError: videos that cannot be read (all others are extracted first).
+    """
+    folder = layout.dataset(name)
+    if name in synthetic.DATASETS:
+        synthetic.render_dataset(name, folder, profile.synthetic, progress=progress)
+    videos = load_dataset(folder, features=False).videos
+    names = [record.name for record in videos.records]
+    report = features.extract_dataset(
+        layout.videos(name), names, layout.features(name), profile.features, device=device, progress=progress
+    )
+    report.raise_on_failures()
+    return load_dataset(folder)
+
+
+def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:
+    """Text features of a data set's categories from the source that the profile names."""
+    return prompts.text_features(profile.text_features, dataset.categories, file=profile.text_file or None)
+
+
+def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu") -> training.RunSettings:
+    """Settings of one run.
+
+    Raises:
+        ConfigError: unknown variant; the message lists the known ones.
+    """
+    if variant not in VARIANTS:
+        raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
+    row = VARIANTS[variant]
+    train = profile.train.replace(seed=seed, device=device, permute_labels=row.permute_labels)
+    return training.RunSettings(
+        variant=variant,
+        method=row.method,
+        title=row.title,
+        options=row.options,
+        width=profile.width,
+        profile=profile.name,
+        train=train,
+    )
+
+
+def run_variants(
+    variants: Iterable[str],
+    dataset: Dataset,
+    layout: Layout,
+    profile: Profile,
+    *,
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train every variant with every seed, skipping runs that are there.
+
+    Returns:
+        one row per run: variant, seed, trained (False if it was there), and :func:`summarise`'s columns.
+    """
+    seeds = tuple(seeds or range(profile.train.seed, profile.train.seed + profile.seeds))
+    text = dataset_text(profile, dataset)
+    rows = []
+    for variant in dict.fromkeys(variants):
+        for seed in seeds:
+            settings = run_settings(variant, profile, seed, device)
+            spec = registry.METHODS.get(settings.method)
+            folder = layout.run(dataset.name, variant, seed)
+            trained = training.train_run(settings, dataset, text if spec and spec.needs_text else None, folder, progress=progress)
+            rows.append({"variant": variant, "seed": seed, "trained": trained, **summarise(layout, dataset.name, variant, seed)})
+    return pd.DataFrame(rows)
+
+
+def summarise(layout: Layout, dataset: str, variant: str, seed: int) -> dict[str, Any]:
+    """Headline metric of a finished run in percent under the three selection rules, and its seconds."""
+    folder = layout.run(dataset, variant, seed)
+    measured, timing = read_json(folder / "metrics.json"), read_json(folder / "timing.json")
+    headline = measured["headline_metric"]
+    rules = {
+        f"{headline} % {rule.replace('_', ' ')}": 100 * measured["rules"][rule]["metrics"][headline] for rule in training.RULES
+    }
+    return rules | {"train seconds": timing["train_seconds"]}
