@@ -11,16 +11,19 @@ One CSV describes a data set (``videos.csv``): a row per video with the columns
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.files import write_text
 
 Split = Literal["train", "test"]
+MaskRule = Literal["frames", "A", "B", "C"]
 COLUMNS = ("video", "split", "category", "n_frames", "intervals", "interval_categories")
 
 
@@ -47,10 +50,7 @@ class VideoRecord:
 
     def frame_labels(self) -> np.ndarray:
         """Frame mask, uint8 (num_frames,), 1 abnormal; intervals are clipped to the video."""
-        labels = np.zeros(self.num_frames, dtype=np.uint8)
-        for start, end in self.intervals:
-            labels[max(start, 0) : max(end, 0)] = 1
-        return labels
+        return ground_truth_mask(self.intervals, self.num_frames)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,48 @@ class VideoList:
         for category in record.categories:
             target[self.categories.index(category)] = 1 / len(record.categories)
         return target
+
+
+def ground_truth_mask(
+    intervals: Sequence[tuple[int, int]], num_frames: int, num_snippets: int = 0, rule: MaskRule = "frames"
+) -> np.ndarray:
+    """Frame mask of a video under one of the rules in use.
+
+    Public codes disagree on the length of the mask and on the last frame of an interval:
+
+    * ``frames``: every frame of the video, ``[start, end)``. The rule for all data sets extracted here.
+    * ``A`` (features of Wu et al.: PEL4VAD, UR-DMU) and ``C`` (VadCLIP): the 16 x num_snippets frames that have
+      features, ``[start, end)``. The two differ in the number of snippets that the features have.
+    * ``B`` (RTFM, CLIP-TSA on UCF-Crime): as above with ``end`` included, and everything behind the last
+      interval is abnormal if it ends inside the last snippet.
+
+    Args:
+        intervals: annotated spans in frames, as written in the annotation; parts outside the mask are cut off.
+        num_frames: frames of the video; used by ``frames``.
+        num_snippets: snippets of the feature file; used by ``A``, ``B`` and ``C``.
+        rule: one of the above.
+
+    Returns:
+        uint8 (num_frames,) or (16 num_snippets,), 1 abnormal.
+
+    Raises:
+        DataError: unknown rule, or no snippets with a rule that counts them.
+
+    Example: an interval of two frames.
+        >>> ground_truth_mask([(1, 3)], num_frames=5).tolist()
+        [0, 1, 1, 0, 0]
+    """
+    if rule not in get_args(MaskRule):
+        raise DataError(f"ground-truth rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}.")
+    if rule != "frames" and num_snippets < 1:
+        raise DataError(f"ground-truth rule {rule}: needs the number of snippets of the feature file, got {num_snippets}.")
+    length = num_frames if rule == "frames" else FRAMES_PER_SNIPPET * num_snippets
+    mask = np.zeros(length, dtype=np.uint8)
+    for start, end in intervals:
+        mask[max(start, 0) : max(end + (rule == "B"), 0)] = 1
+    if rule == "B" and intervals and 0 < length - intervals[-1][1] < FRAMES_PER_SNIPPET:
+        mask[intervals[-1][1] :] = 1
+    return mask
 
 
 def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...], where: str) -> None:

@@ -179,16 +179,16 @@ def evaluate(
     labels: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
     categories: Mapping[str, Sequence[str]],
+    normal_category: str,
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """All metrics of one test set.
-
-    A video is abnormal if it has an abnormal frame. The order of the videos changes nothing.
+    """All metrics of one test set. The order of the videos changes nothing.
 
     Args:
         labels: per video uint8 (F_v,), 1 abnormal, 0 normal.
         scores: per video (F_v,), in [0, 1].
-        categories: per video its category names; those of normal videos are not used.
+        categories: per video its category names.
+        normal_category: the category of normal videos.
         threshold: for the rates; a frame is called abnormal if its score is at least this.
 
     Returns:
@@ -200,7 +200,8 @@ def evaluate(
 
     Raises:
         DataError: videos missing or surplus in ``scores`` or ``categories``; lengths differ; NaN; a score
-            outside [0, 1]; no normal or no abnormal video; a part with frames of one class only.
+            outside [0, 1]; no normal or no abnormal video; an abnormal frame in a normal video; a part with
+            frames of one class only.
     """
     for name, given in (("scores", scores), ("categories", categories)):
         missing, surplus = sorted(set(labels) - set(given)), sorted(set(given) - set(labels))
@@ -211,7 +212,10 @@ def evaluate(
             )
     videos = list(labels)
     pairs = [_checked(labels[video], scores[video], f"video {video}") for video in videos]
-    abnormal_video = np.array([bool(label.any()) for label, _ in pairs], dtype=bool)
+    abnormal_video = np.array([normal_category not in categories[video] for video in videos], dtype=bool)
+    for video, (label, _), abnormal in zip(videos, pairs, abnormal_video):
+        if label.any() and not abnormal:
+            raise DataError(f"video {video}: category {normal_category} but {label.sum()} abnormal frames; correct the list.")
     if abnormal_video.all() or not abnormal_video.any():
         raise DataError(
             f"evaluation: needs normal and abnormal videos, got {abnormal_video.sum()} abnormal of {len(videos)}; "

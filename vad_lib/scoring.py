@@ -1,0 +1,109 @@
+"""From a trained method to snippet scores and frame scores.
+
+Testing uses a video's own snippets, whatever their number; only training resamples to segments. Scores are
+averaged over crops after the sigmoid, repeated for the 16 frames of their snippet, and cut to the video.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from vad_lib.annotations import VideoRecord
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.datasets import Dataset, video_batch
+from vad_lib.errors import DataError
+from vad_lib.method import Method
+
+
+def snippet_scores(
+    method: Method, dataset: Dataset, records: Sequence[VideoRecord], device: str = "cpu", *, max_tokens: int = 2048
+) -> dict[str, dict[str, np.ndarray]]:
+    """Score every snippet of some videos.
+
+    Videos of equal length share a forward pass and a long video's crops are taken in chunks, so that memory
+    is bounded by ``max_tokens`` or by one crop of the longest video, whichever is more.
+
+    Args:
+        method: a trained method on ``device``; scored in evaluation mode, its own mode is restored.
+        dataset: loaded with its features.
+        records: the videos to score.
+        device: where the method is.
+        max_tokens: snippets x crops in one forward pass.
+
+    Returns:
+        per video, in the order of ``records``, the arrays of :meth:`Method.scores`, crops averaged: ``score``
+        float32 (T,) in [0, 1], and ``visual``, ``semantic`` (T,) and ``alignment`` (T, C) where the method
+        has them.
+
+    Raises:
+        DataError: a video's features do not fit the method.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    was_training = method.training
+    method.eval()
+    try:
+        with torch.inference_mode():
+            for together in _equally_long(dataset, records, max_tokens):
+                for record, scores in zip(together, _score_together(method, dataset, together, device, max_tokens)):
+                    found[record.name] = scores
+    finally:
+        method.train(was_training)
+    return {record.name: found[record.name] for record in records}
+
+
+def frame_scores(
+    snippet_scores: np.ndarray, num_frames: int, frames_per_snippet: int = FRAMES_PER_SNIPPET, *, name: str = ""
+) -> np.ndarray:
+    """Repeat each snippet's score for its frames and cut to the true length.
+
+    Args:
+        snippet_scores: (T,) or (T, C).
+        num_frames: F, frames of the video.
+        frames_per_snippet: frames that one score stands for.
+        name: of the video, for the message.
+
+    Returns:
+        (F,) or (F, C), same type.
+
+    Raises:
+        DataError: T is not ceil(F / frames_per_snippet).
+
+    Example: the second snippet of a video of five frames has one frame of its own.
+        >>> frame_scores(np.array([0.25, 0.75]), num_frames=5, frames_per_snippet=4).tolist()
+        [0.25, 0.25, 0.25, 0.25, 0.75]
+    """
+    expected = -(-num_frames // frames_per_snippet)
+    if len(snippet_scores) != expected:
+        raise DataError(
+            f"video {name or '(unnamed)'}: {num_frames:,} frames need {expected:,} snippet scores of {frames_per_snippet} frames, "
+            f"got {len(snippet_scores):,}; check frames_per_snippet, or extract the features of this video again."
+        )
+    return np.repeat(snippet_scores, frames_per_snippet, axis=0)[:num_frames]
+
+
+def _equally_long(dataset: Dataset, records: Sequence[VideoRecord], max_tokens: int) -> Iterator[list[VideoRecord]]:
+    """Groups of videos with the same number of snippets, no group larger than the bound allows."""
+    by_length: dict[int, list[VideoRecord]] = {}
+    for record in records:
+        by_length.setdefault(dataset.store.num_snippets(record.name), []).append(record)
+    for length, group in by_length.items():
+        size = max(1, max_tokens // (length * dataset.store.num_crops))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _score_together(
+    method: Method, dataset: Dataset, records: list[VideoRecord], device: str, max_tokens: int
+) -> list[dict[str, np.ndarray]]:
+    """Scores of equally long videos; the mean over crops is put together from means over chunks of crops."""
+    num_crops = dataset.store.num_crops
+    chunk = max(1, max_tokens // (len(records) * dataset.store.num_snippets(records[0].name)))
+    sums: dict[str, torch.Tensor] = {}
+    for start in range(0, num_crops, chunk):
+        crops = slice(start, min(start + chunk, num_crops))
+        features = torch.cat([video_batch(dataset, record, device, crops) for record in records])
+        for key, value in method.scores(method(features)).items():
+            part = value.float() * ((crops.stop - crops.start) / num_crops)
+            sums[key] = sums[key] + part if key in sums else part
+    return [{key: value[row].cpu().numpy() for key, value in sums.items()} for row in range(len(records))]
