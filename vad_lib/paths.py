@@ -63,6 +63,10 @@ class Layout:
     def tables(self) -> Path:
         return self.results / "tables"
 
+    def strips(self, dataset: str) -> Path:
+        """Frames of the videos of figures 3 and 4, so that the figures can be redrawn without the videos."""
+        return self.results / "strips" / f"{dataset}.npz"
+
     @property
     def executed(self) -> Path:
         return self.results / "executed"
