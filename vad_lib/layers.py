@@ -1,0 +1,332 @@
+"""Temporal building blocks that UR-DMU, MSF-DMU and the proposed model share.
+
+Global-local attention, multi-scale fusion and dual memory. Weight products that do not depend on the
+sequence are multiplied out first, which changes rounding only; ``benchmarks/bench_ur_dmu.py`` measures it.
+
+Shapes: S sequences (videos x crops), T segments, D input width, W encoder width, H heads, d = W / H,
+M prototypes of one memory.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BAND = 64  # steps; at temperature e the decay is below 1e-10 there, and what is left would be denormal numbers
+DENSE_LENGTH = 256  # longest sequence for which the full decay matrix is cheaper than blocks of its band
+BLOCK = 128  # rows of one block of the band
+
+
+class Dropout(nn.Module):
+    """Dropout that spends one random byte per element instead of one float.
+
+    The probability is rounded to a multiple of 1/256; the survivors are scaled by the rounded one.
+
+    Args:
+        probability: in [0, 1).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.dropped = round(probability * 256)  # byte values 0..255 below this one are dropped
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.dropped == 0:
+            return x
+        count = x.numel()
+        words = torch.empty((count + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[:count].view(x.shape) >= self.dropped
+        return x * kept.to(x.dtype).mul_(256 / (256 - self.dropped))
+
+
+class TemporalConv(nn.Conv1d):
+    """Convolution over time with kernel 3 as one matrix product, followed by two shifted sums.
+
+    Same parameters, start values and numbers as ``nn.Conv1d`` with padding = dilation.
+
+    Args:
+        in_width: D.
+        out_width: W.
+        dilation: steps between taps.
+    """
+
+    def __init__(self, in_width: int, out_width: int, dilation: int = 1) -> None:
+        super().__init__(in_width, out_width, kernel_size=3, padding=dilation, dilation=dilation)
+
+    def stacked_taps(self) -> Tensor:
+        """Weights of the three taps, one below the other: (3W, D)."""
+        return self.weight.permute(2, 0, 1).reshape(-1, self.in_channels)
+
+    def combine(self, taps: Tensor) -> Tensor:
+        """Sum the taps' products (S, T, 3W), each shifted to its place: (S, T, W)."""
+        step = min(self.dilation[0], taps.shape[1])
+        before, here, after = taps.chunk(3, dim=-1)
+        shifted = F.pad(before[:, :-step], (0, 0, step, 0)) + F.pad(after[:, step:], (0, 0, 0, step))
+        return here + self.bias + shifted
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        return self.combine(F.linear(x, self.stacked_taps()))
+
+
+class MultiScaleFusion(nn.Module):
+    """MSTF of MSF-DMU: three dilated convolutions, merged with weights of their own for every time step.
+
+    Reconstruction; the authors' abstract names the parts only. The weights start equal.
+
+    Args:
+        in_width: D.
+        width: W, even.
+    """
+
+    DILATIONS = (1, 2, 4)
+
+    def __init__(self, in_width: int, width: int) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(TemporalConv(in_width, width // 2, dilation) for dilation in self.DILATIONS)
+        merged = len(self.DILATIONS) * (width // 2)
+        self.scale_logits = nn.Linear(merged, len(self.DILATIONS))
+        nn.init.zeros_(self.scale_logits.weight)
+        nn.init.zeros_(self.scale_logits.bias)
+        self.merge = nn.Linear(merged, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        taps = F.linear(x, torch.cat([scale.stacked_taps() for scale in self.scales]))
+        scales = [scale.combine(part).relu() for scale, part in zip(self.scales, taps.chunk(len(self.scales), dim=-1))]
+        weights = self.scale_logits(torch.cat(scales, dim=-1)).softmax(dim=-1) * len(scales)
+        weighted = [scale * weight for scale, weight in zip(scales, weights.split(1, dim=-1))]
+        return self.merge(torch.cat(weighted, dim=-1)).relu()
+
+
+def _decay(rows: int, columns: int, offset: int, temperature: Tensor) -> Tensor:
+    """e^{-|i - j| / temperature} for column j at position j - offset, zero beyond the band: (H, rows, columns)."""
+    row = torch.arange(rows, device=temperature.device)
+    column = torch.arange(columns, device=temperature.device) - offset
+    distance = (row[:, None] - column).abs()
+    decay = torch.exp(-distance / temperature[:, None, None])
+    return decay.masked_fill(distance > BAND, 0.0)
+
+
+def _band_product(values: Tensor, temperature: Tensor) -> Tensor:
+    """Decay matrix times values (S, H, T, d), in blocks of the band: linear in T.
+
+    The matrix is the same along every diagonal, so one block of it serves all rows.
+    """
+    length = values.shape[2]
+    blocks = math.ceil(length / BLOCK)
+    block = _decay(BLOCK, BLOCK + 2 * BAND, BAND, temperature)
+    padded = F.pad(values, (0, 0, BAND, blocks * BLOCK - length + BAND))
+    windows = padded.unfold(2, BLOCK + 2 * BAND, BLOCK)  # (S, H, blocks, d, window)
+    product = windows @ block[None, :, None].transpose(-1, -2)
+    return product.transpose(-1, -2).reshape(*values.shape[:2], blocks * BLOCK, -1)[:, :, :length]
+
+
+def local_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
+    """Average over neighbours with weights that fall off with distance: M V, M_ij proportional to e^{-|i - j| / temperature}.
+
+    Args:
+        values: float32 (S, H, T, d).
+        temperature: float32 (H,), steps, positive.
+        normalise: ``columns`` makes the columns of M sum to 1 (UR-DMU's code), ``rows`` its rows (MSF-DMU).
+
+    Returns:
+        float32 (S, H, T, d).
+
+    Differs from paper: weights beyond 64 steps are exactly zero.
+
+    Example: rows that sum to 1 leave a constant unchanged.
+        >>> local_decay(torch.ones(1, 1, 4, 1), torch.tensor([2.0]), "rows").flatten()
+        tensor([1., 1., 1., 1.])
+    """
+    length = values.shape[2]
+    if length <= DENSE_LENGTH:
+        decay = _decay(length, length, 0, temperature)
+        return (decay / decay.sum(dim=1 if normalise == "columns" else 2, keepdim=True)) @ values
+    total = _band_product(values.new_ones(1, len(temperature), length, 1), temperature)
+    if normalise == "columns":
+        return _band_product(values / total, temperature)
+    return _band_product(values, temperature) / total
+
+
+def positions(length: int, width: int, scaled_to: int | None, device: torch.device) -> Tensor:
+    """Sine and cosine position codes, interleaved, base 10,000.
+
+    Args:
+        length: T.
+        width: d, even.
+        scaled_to: position of step j is ``j * scaled_to / length``, so that long test videos see the phases met
+            in training; None for the raw index j.
+        device: where.
+
+    Returns:
+        float32 (T, d) in [-1, 1].
+    """
+    step = torch.arange(length, device=device, dtype=torch.float32) * (scaled_to / length if scaled_to else 1.0)
+    frequency = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    phase = step[:, None] * frequency
+    return torch.stack([phase.sin(), phase.cos()], dim=-1).flatten(1)
+
+
+class FeedForward(nn.Sequential):
+    """LayerNorm, W -> W, exact GELU, dropout, W -> W, dropout; the residual is the caller's."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), Dropout(dropout), nn.Linear(width, width), Dropout(dropout)
+        )
+
+
+class GlobalLocalLayer(nn.Module):
+    """Transformer layer of UR-DMU: softmax attention beside a fixed distance decay, per head.
+
+    Args:
+        width: W.
+        heads: H, divides W.
+        dropout: probability.
+    """
+
+    TEMPERATURE = math.e  # steps, fixed
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 4 * width, bias=False)  # Q, K, V, U
+        self.merge = nn.Linear(2 * width, width)  # per head: global part, then local part
+        self.dropout = Dropout(dropout)
+        self.feed_forward = FeedForward(width, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, W) -> (S, T, W)."""
+        sequences, length, width = x.shape
+        merge_global, merge_local = self.merge.weight.unflatten(1, (self.heads, 2, -1)).unbind(2)
+        # M is the same for all heads, so U's map and its share of the output map are one W x W matrix
+        local_map = merge_local.flatten(1) @ self.project.weight[3 * width :]
+        weights = torch.cat([self.project.weight[: 3 * width], local_map])
+        packed = F.linear(self.norm(x), weights)
+        query, key, value = packed[..., : 3 * width].unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(sequences, length, width)
+        temperature = x.new_full((1,), self.TEMPERATURE)
+        local = local_decay(packed[:, None, :, 3 * width :], temperature, "columns").squeeze(1)
+        x = x + self.dropout(F.linear(attended, merge_global.flatten(1), self.merge.bias) + local)
+        return x + self.feed_forward(x)
+
+
+class ChannelGate(nn.Module):
+    """A sigmoid gate on every channel, from the channels of the same time step; starts nearly open.
+
+    Args:
+        channels: gated channels.
+        hidden: width of the layer between.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+        nn.init.constant_(self.expand.bias, 2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, channels), same out."""
+        return x * self.expand(self.reduce(x).relu()).sigmoid()
+
+
+class PositionAttentionLayer(nn.Module):
+    """DPAM of MSF-DMU: UR-DMU's layer with position codes, learnable decay and a channel gate.
+
+    Reconstruction; the authors' abstract names the parts only.
+
+    Args:
+        width: W.
+        heads: H.
+        dropout: probability.
+        position: ``scaled`` (see :func:`positions`) or ``raw``.
+    """
+
+    PHASES = 200  # segments of a training video in the paper
+
+    def __init__(self, width: int, heads: int, dropout: float, position: str) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scaled_to = self.PHASES if position == "scaled" else None
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 4 * width, bias=False)  # Q, K, V, U
+        self.position_logit = nn.Parameter(torch.full((heads,), -2.2))  # b_h: beta starts near 0.1
+        self.log_temperature = nn.Parameter(torch.ones(heads))  # c_h: tau starts at e, UR-DMU's value
+        self.gate = ChannelGate(2 * width, width // 8)
+        self.merge = nn.Linear(2 * width, width)
+        self.dropout = Dropout(dropout)
+        self.feed_forward = FeedForward(width, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, W) -> (S, T, W)."""
+        _, length, width = x.shape
+        packed = self.project(self.norm(x)).unflatten(-1, (4, self.heads, -1))
+        query, key, value, local = packed.permute(2, 0, 3, 1, 4)  # each (S, H, T, d)
+        beta = self.position_logit.sigmoid()[:, None, None]
+        code = positions(length, width // self.heads, self.scaled_to, x.device)
+        # (1 - beta) q.k + beta q.p is one product of q with the mixed key
+        attended = F.scaled_dot_product_attention(query, (1 - beta) * key + beta * code, value)
+        local = local_decay(local, self.log_temperature.exp(), "rows")
+        both = torch.cat([attended, local], dim=-1).transpose(1, 2).flatten(2)
+        x = x + self.dropout(self.merge(self.gate(both)))
+        return x + self.feed_forward(x)
+
+
+class DualMemory(nn.Module):
+    """Two learned memories, the maps of their read-outs, and the score head (UR-DMU).
+
+    A read-out is W^T a, and the maps that follow are linear, so map and memory are multiplied first: the
+    sequence meets matrices of M rows only.
+
+    Args:
+        width: W.
+        prototypes: M of each memory.
+    """
+
+    def __init__(self, width: int, prototypes: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(width)
+        self.abnormal = nn.Parameter(torch.empty(prototypes, width).uniform_(-bound, bound))
+        self.normal = nn.Parameter(torch.empty(prototypes, width).uniform_(-bound, bound))
+        self.mean_map = nn.Linear(width, width)
+        self.log_variance_map = nn.Linear(width, width)
+        self.head_in = nn.Linear(2 * width, width // 4)
+        self.head_out = nn.Linear(width // 4, 1)
+        self.nearest = prototypes // 16 + 1
+
+    def attend(self, encoded: Tensor) -> Tensor:
+        """Sigmoid similarity of each segment to each prototype: (S, T, W) -> (S, T, 2M), abnormal memory first."""
+        memories = torch.cat([self.abnormal, self.normal])
+        return F.linear(encoded, memories / math.sqrt(encoded.shape[-1])).sigmoid()
+
+    def similarity(self, attention: Tensor) -> Tensor:
+        """Similarity to a whole memory, the mean of the largest M // 16 + 1: (..., M) -> (...)."""
+        return attention.topk(self.nearest, dim=-1).values.mean(dim=-1)
+
+    def context(self, attention: Tensor) -> Tensor:
+        """Sum of both memories' mapped read-outs: (S, T, 2M) -> (S, T, W)."""
+        mapped = self.mean_map.weight @ torch.cat([self.abnormal, self.normal]).T
+        return F.linear(attention, mapped, 2 * self.mean_map.bias)
+
+    def mapped(self, attention: Tensor, memory: Tensor) -> Tensor:
+        """Mapped read-out of one memory: (..., M) -> (..., W)."""
+        return F.linear(attention, self.mean_map.weight @ memory.T, self.mean_map.bias)
+
+    def log_variance(self, attention: Tensor) -> Tensor:
+        """Log-variance of the normal read-out: (..., M) -> (..., W)."""
+        return F.linear(attention, self.log_variance_map.weight @ self.normal.T, self.log_variance_map.bias)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Head before its ReLU: F_c (S, T, 2W) -> (S, T, W / 4)."""
+        return self.head_in(features)
+
+    def hidden_noise(self, noise: Tensor) -> Tensor:
+        """What noise on the context adds to :meth:`hidden`: (S, T, W) -> (S, T, W / 4)."""
+        return F.linear(noise, self.head_in.weight[:, noise.shape[-1] :])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(S, T, W / 4) -> (S, T)."""
+        return self.head_out(hidden.relu()).squeeze(-1)

@@ -1,0 +1,306 @@
+"""Losses: equations 9 to 13 of the paper, the main loss L_m, and the dual-memory terms of UR-DMU.
+
+Every function takes scores, never logits of an unknown kind, and honours a mask. Equation 9, the weighted
+sum, is :func:`vad_lib.method.total_loss`.
+
+Shapes: B videos, T segments, C categories (index 0 is normal), W width, K most segments kept of one video.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vad_lib.errors import DataError
+
+TRIPLET_MARGIN = 1.0  # UR-DMU, official code
+MAGNITUDE_MARGIN = 100.0  # UR-DMU, official code
+
+
+class TopSegments(NamedTuple):
+    """The k segments of largest value of each row; k differs with the row's length.
+
+    Attributes:
+        indices: int64 (R, K), largest first.
+        weights: float32 (R, K), 1/k for the first k entries, 0 for the rest.
+    """
+
+    indices: Tensor
+    weights: Tensor
+
+
+def topk_count(mask: Tensor, divisor: int = 16) -> Tensor:
+    """k = T // 16 + 1 for every video, T counting real segments only (section 2.3).
+
+    Args:
+        mask: bool (B, T), True where a segment is real.
+        divisor: at least 2, so that k never exceeds T.
+
+    Returns:
+        int64 (B,).
+
+    Example: 200 segments keep 13.
+        >>> topk_count(torch.ones(1, 200, dtype=torch.bool))
+        tensor([13])
+    """
+    return mask.sum(dim=1) // divisor + 1
+
+
+def top_segments(values: Tensor, mask: Tensor, k: Tensor) -> TopSegments:
+    """Where the k largest values of each row are.
+
+    Args:
+        values: float32 (R, T).
+        mask: bool (R, T); masked segments are never kept.
+        k: int64 (R,), at least 1 and at most the row's real segments.
+    """
+    most = int(k.max())
+    indices = values.detach().masked_fill(~mask, -math.inf).topk(most, dim=1).indices
+    kept = torch.arange(most, device=values.device) < k[:, None]
+    return TopSegments(indices, kept / k[:, None])
+
+
+def topk_mean(values: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """Mean of the k largest values over time (the aggregation of equations 4 and 8).
+
+    Args:
+        values: float32 (B, T).
+        mask: bool (B, T).
+        divisor: see :func:`topk_count`.
+
+    Returns:
+        float32 (B,).
+
+    Example: with 16 segments k is 2.
+        >>> topk_mean(torch.arange(16.0)[None], torch.ones(1, 16, dtype=torch.bool))
+        tensor([14.5000])
+    """
+    top = top_segments(values, mask, topk_count(mask, divisor))
+    return (values.gather(1, top.indices) * top.weights).sum(dim=1)
+
+
+def mean_at(features: Tensor, top: TopSegments) -> Tensor:
+    """Mean feature over the kept segments: (R, T, W) -> (R, W)."""
+    picked = features.gather(1, top.indices[:, :, None].expand(-1, -1, features.shape[2]))
+    return (picked * top.weights[:, :, None]).sum(dim=1)
+
+
+def main_loss(scores: Tensor, video_labels: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """L_m: binary cross-entropy between the mean of the k largest scores and the video label.
+
+    Called ranking-based in the paper and described as cross-entropy there; it is cross-entropy here.
+
+    Args:
+        scores: float32 (B, T); clamped to [0, 1], since the literal sum of equation 5 can leave it.
+        video_labels: float32 (B,), 1 abnormal, 0 normal.
+        mask: bool (B, T).
+        divisor: see :func:`topk_count`.
+
+    Returns:
+        float32 scalar, nats per video; finite even at scores of exactly 0 or 1 (the logarithm stops at -100).
+
+    Example: an undecided video costs ln 2.
+        >>> main_loss(torch.full((1, 3), 0.5), torch.ones(1), torch.ones(1, 3, dtype=torch.bool))
+        tensor(0.6931)
+    """
+    return F.binary_cross_entropy(topk_mean(scores, mask, divisor).clamp(0, 1), video_labels)
+
+
+def classification_loss(category_scores: Tensor, category_targets: Tensor, temperature: Tensor | float) -> Tensor:
+    """L_cls: cross-entropy of the video's category scores with its categories (equation 10).
+
+    Args:
+        category_scores: float32 (B, C), mean top cosines (equation 4).
+        category_targets: float32 (B, C), rows sum to 1; several labels share the row evenly.
+        temperature: tau, positive; the logits are scores / tau.
+
+    Returns:
+        float32 scalar, nats per video.
+
+    Example: two equal scores cost ln 2, whatever the temperature.
+        >>> classification_loss(torch.tensor([[0.3, 0.3]]), torch.tensor([[0.0, 1.0]]), 0.07)
+        tensor(0.6931)
+    """
+    return F.cross_entropy(category_scores / temperature, category_targets)
+
+
+def normal_suppression_loss(category_scores: Tensor, video_labels: Tensor) -> Tensor:
+    """Mean squared score of the abnormal categories in normal videos (the term that equation 11 adds).
+
+    Args:
+        category_scores: float32 (B, C), bare cosines, column 0 normal.
+        video_labels: float32 (B,).
+
+    Returns:
+        float32 scalar; 0 if the batch holds no normal video.
+
+    Example:
+        >>> normal_suppression_loss(torch.tensor([[0.9, 0.2, 0.4]]), torch.zeros(1))
+        tensor(0.1000)
+    """
+    abnormal_scores = category_scores[video_labels == 0, 1:]
+    return abnormal_scores.square().mean() if abnormal_scores.numel() else category_scores.new_zeros(())
+
+
+def alignment_loss(
+    alignment: Tensor,
+    category_targets: Tensor,
+    mask: Tensor,
+    temperature: Tensor | float,
+    ratio: float = 1 / 16,
+    reduction: str = "mean_logits",
+) -> Tensor:
+    """L_align: the frames that look most like the video's own category should be classified as it (equation 12).
+
+    For a video of category c* the k = ceil(T r) segments with the largest cosine to c* are kept; several
+    categories are treated one by one and averaged with the weights of ``category_targets``.
+
+    Args:
+        alignment: float32 (B, T, C), cosines (equation 3).
+        category_targets: float32 (B, C), rows sum to 1.
+        mask: bool (B, T).
+        temperature: tau, positive.
+        ratio: r, in (0, 1].
+        reduction: ``mean_logits`` for the loss of the mean logits, ``per_frame`` for the mean of the frames' losses.
+
+    Returns:
+        float32 scalar, nats per video.
+
+    Example: one segment, cosines equal, costs ln 2.
+        >>> alignment_loss(torch.zeros(1, 1, 2), torch.tensor([[0.0, 1.0]]), torch.ones(1, 1, dtype=torch.bool), 0.07)
+        tensor(0.6931)
+    """
+    videos, segments, categories = alignment.shape
+    k = (mask.sum(dim=1) * ratio).ceil().long()
+    own = alignment.transpose(1, 2).reshape(videos * categories, segments)
+    # one row per (video, category c*): segments chosen by their cosine to c*
+    top = top_segments(own, mask.repeat_interleave(categories, 0), k.repeat_interleave(categories))
+    indices = top.indices.reshape(videos, -1, 1).expand(-1, -1, categories)
+    logits = alignment.gather(1, indices).reshape(videos, categories, -1, categories) / temperature
+    weights = top.weights.reshape(videos, categories, -1)
+    if reduction == "mean_logits":
+        log_probabilities = (logits * weights[..., None]).sum(dim=2).log_softmax(dim=-1)
+    else:
+        log_probabilities = (logits.log_softmax(dim=-1) * weights[..., None]).sum(dim=2)
+    per_category = -log_probabilities.diagonal(dim1=1, dim2=2)
+    return (per_category * category_targets).sum(dim=1).mean()
+
+
+def consistency_loss(visual_scores: Tensor, semantic_scores: Tensor) -> Tensor:
+    """L_con: mean squared difference of the two branches' video scores (equation 13).
+
+    Args:
+        visual_scores: float32 (B,), mean of the k largest visual scores.
+        semantic_scores: float32 (B,), mean of the k largest semantic scores.
+
+    Differs from paper: the printed formula has a comma where the minus belongs.
+
+    Example:
+        >>> consistency_loss(torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.1]))
+        tensor(0.0800)
+    """
+    return (visual_scores - semantic_scores).square().mean()
+
+
+# Dual-memory terms (Zhou, Yu and Yang 2023), named video class first, memory second.
+
+
+def paired_rows(video_labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the normal and of the abnormal videos; the i-th of one is paired with the i-th of the other.
+
+    Args:
+        video_labels: float32 (B,).
+
+    Returns:
+        two int64 tensors of equal length.
+
+    Raises:
+        DataError: the counts differ, or there is none.
+    """
+    normal, abnormal = (video_labels == 0).nonzero().squeeze(1), (video_labels == 1).nonzero().squeeze(1)
+    if len(normal) != len(abnormal) or not len(normal):
+        raise DataError(
+            f"batch: the dual-memory losses pair normal with abnormal videos and need as many of each; got {len(normal)} normal "
+            f"and {len(abnormal)} abnormal. Use BalancedBatches, or losses='bce_only'."
+        )
+    return normal, abnormal
+
+
+def abnormal_in_abnormal_memory(similarity: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """The top segments of an abnormal video are found in the abnormal memory.
+
+    Args:
+        similarity: float32 (b, T) in (0, 1).
+        mask: bool (b, T).
+        divisor: see :func:`topk_count`.
+
+    Returns:
+        float32 scalar, nats per video.
+    """
+    best = topk_mean(similarity, mask, divisor)
+    return F.binary_cross_entropy(best, torch.ones_like(best))
+
+
+def abnormal_outside_normal_memory(similarity: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """At least some segments of an abnormal video are unlike the normal memory. Arguments as above."""
+    return abnormal_in_abnormal_memory(1 - similarity, mask, divisor)
+
+
+def normal_memory_loss(similarity: Tensor, mask: Tensor, target: float) -> Tensor:
+    """Every segment of a normal video is in the normal memory (target 1) and not in the abnormal one (target 0).
+
+    Args:
+        similarity: float32 (b, T) in (0, 1).
+        mask: bool (b, T).
+        target: 1 or 0.
+
+    Returns:
+        float32 scalar, nats per segment.
+    """
+    real = similarity[mask]
+    return F.binary_cross_entropy(real, torch.full_like(real, target))
+
+
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """max(0, 1 + |a - p| - |a - n|) of unit-norm vectors, mean over pairs.
+
+    Args:
+        anchor: float32 (b, W), normal video at its most normal segments.
+        positive: float32 (b, W), abnormal video at its most normal segments.
+        negative: float32 (b, W), abnormal video at its most abnormal segments.
+    """
+    return F.triplet_margin_loss(
+        F.normalize(anchor, dim=1), F.normalize(positive, dim=1), F.normalize(negative, dim=1), margin=TRIPLET_MARGIN
+    )
+
+
+def kl_loss(mean: Tensor, log_variance: Tensor, mask: Tensor) -> Tensor:
+    """Divergence of the normal videos' normal read-outs from N(0, I).
+
+    Args:
+        mean: float32 (b, T, W).
+        log_variance: float32 (b, T, W).
+        mask: bool (b, T).
+
+    Returns:
+        float32 scalar: summed over time and averaged over videos and features, as the official code has it
+        (the usual form sums features; the two differ by the factor W / T).
+
+    Example: means of 1 with unit variance cost 1/2 a segment.
+        >>> kl_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), torch.ones(1, 3, dtype=torch.bool))
+        tensor(1.5000)
+    """
+    per_segment = 1 + log_variance - mean.square() - log_variance.exp()
+    return -0.5 * (per_segment * mask[:, :, None]).sum(dim=1).mean()
+
+
+def magnitude_loss(abnormal: Tensor, normal: Tensor) -> Tensor:
+    """max(0, 100 - |abnormal| + |normal|), mean over pairs.
+
+    Args:
+        abnormal: float32 (b, W), mapped abnormal read-out of the abnormal video at its most abnormal segments.
+        normal: float32 (b, W), sampled normal read-out of the normal video at its most normal segments.
+    """
+    return (MAGNITUDE_MARGIN - abnormal.norm(dim=1) + normal.norm(dim=1)).clamp(min=0).mean()

@@ -1,0 +1,54 @@
+"""MSF-DMU: multi-scale fusion and dual memory units (Zhang, Zhao, Kong and Wang 2026), the paper's baseline.
+
+DOI 10.20165/j.cnki.ISSN1673-629X.2025.0286. Only the abstract is public: the parts are the authors', their
+inside is a reconstruction on the ground of UR-DMU, chosen so that every part can be switched back to it.
+
+- MSTF, three dilated convolutions with weights per time step, in place of UR-DMU's single convolution;
+- DPAM, attention with position codes and a learnable distance decay, in place of UR-DMU's layer;
+- a channel gate where DPAM's two branches are merged;
+- memories, uncertainty, head and losses as in UR-DMU.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from vad_lib.layers import MultiScaleFusion, PositionAttentionLayer
+from vad_lib.methods.ur_dmu import URDMU, URDMUSettings, decay_groups
+
+# weight decay would pull beta to 1/2, the decay temperature to 1 and the gates half shut
+UNDECAYED = ("position_logit", "log_temperature", "gate.reduce.bias", "gate.expand.bias")
+
+
+class MSFDMUSettings(URDMUSettings):
+    """Settings of MSF-DMU; the paper gives none beyond those of UR-DMU."""
+
+    position: Literal["scaled", "raw"] = Field("scaled", description="position codes of j * 200 / T, or of j")
+
+
+class MSFDMU(URDMU):
+    """MSF-DMU as reconstructed.
+
+    Args:
+        settings: frozen settings.
+    """
+
+    settings: MSFDMUSettings
+
+    def _build_embedding(self) -> nn.Module:
+        return MultiScaleFusion(self.settings.feature_dim, self.settings.width)
+
+    def _build_layer(self) -> nn.Module:
+        return PositionAttentionLayer(self.settings.width, self.settings.heads, self.settings.dropout, self.settings.position)
+
+    def monitored(self) -> dict[str, float]:
+        """Mean over heads of each layer's position share beta and decay temperature (steps)."""
+        values = {}
+        for number, layer in enumerate(self.layers, start=1):
+            values[f"beta_layer{number}"] = layer.position_logit.sigmoid().mean().item()
+            values[f"decay_steps_layer{number}"] = layer.log_temperature.exp().mean().item()
+        return values
+
+    def parameter_groups(self, weight_decay: float) -> list[dict]:
+        return decay_groups(self, weight_decay, UNDECAYED)
