@@ -1,0 +1,312 @@
+"""The proposed model: vision-language alignment and gated fusion on top of MSF-DMU (section 2 of the paper).
+
+Zhao, Zhang, Wang and Kong, *A Multimodal Video Anomaly Detection Method Based on Vision-Language Alignment*.
+The file follows section 2: prompts (PCL), alignment branch (equations 1 to 4), gated fusion (DBAGF, 5 to 8),
+losses (9 to 13, in :mod:`vad_lib.losses`). Where the text leaves a choice open, the choice is a setting; the
+reasons are in ``results/deviations.md``.
+
+symbol     here                        shape        meaning
+X_v        features                    (S, T, D)    snippet features
+F_c        features of the output      (S, T, D_c)  visual features with temporal context; D_c = 2W
+C_v        context                     (S, D_c)     video-level context, time mean of F_c
+T_c        text                        (C, D_t)     text features, mean over templates; fixed
+Delta_c    prompt_offset               (C, D_t)     learned offset of each category
+T~_c       learned_text(...)           (C, D_t)     unit vectors
+V'         project_visual(...)         (S, T, D_t)  unit vectors
+delta      modulation_vector(...)      (S, D_t)     shift of all categories, from the video's context
+T^_c       modulated_text(...)         (S, C, D_t)  unit vectors
+A          alignment                   (S, T, C)    cosines
+S_c        visual (equation 7)         (S, T)       visual score; the paper also writes S_c for equation 4
+S_fine     category_scores(...)        (S, C)       equation 4, category 0 is normal
+S_a        semantic                    (S, T)       semantic score
+w, g       gate_weight, gate_logit     scalar       fusion weight in (0, 1) and its logit
+S_fused    fused                       (S, T)       fused score
+S_video    video_score(...)            (S,)         equation 8
+tau        temperature                 scalar       of the cosines' softmax
+
+S sequences (videos x crops), T segments, D feature width, W encoder width, D_t text width, C categories.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from vad_lib import losses
+from vad_lib.errors import DataError
+from vad_lib.method import Batch, LossTerm, Method
+from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
+from vad_lib.methods.ur_dmu import decay_groups
+
+
+class ProposedSettings(MSFDMUSettings):
+    """Settings of the proposed model. The paper gives none of the values below; they are this project's reading."""
+
+    modulation: Literal["scaled", "literal", "off"] = Field(
+        "scaled", description="T~ + scale * delta with a learned scale; the bare sum of the text; or T~ alone"
+    )
+    semantic_score: Literal["softmax", "sum"] = Field(
+        "softmax", description="equation 5 after a softmax over categories, or literally"
+    )
+    temperature: float = Field(0.07, gt=0, description="tau at the start")
+    learn_temperature: bool = True
+    gate: Literal["learnable", "fixed"] = Field("learnable", description="equation 6; fixed keeps w = sigmoid(gate_start)")
+    gate_start: float = Field(0.0, description="g at the start")
+    lambda_align: float = Field(0.1, ge=0, description="lambda_1 of equation 9")
+    lambda_cls: float = Field(0.1, ge=0, description="lambda_2 of equation 9")
+    lambda_con: float = Field(0.05, ge=0, description="lambda_3 of equation 9")
+    alpha: float = Field(1.0, ge=0, description="weight of equation 11")
+    align_ratio: float = Field(1 / 16, gt=0, le=1, description="r of equation 12")
+    align_reduction: Literal["mean_logits", "per_frame"] = "mean_logits"
+    loss_weights: Literal["fixed", "adaptive"] = Field(
+        "fixed", description="adaptive: the three lambdas are learned by homoscedastic uncertainty (Kendall et al. 2018)"
+    )
+
+
+# Prompt construction and learning (PCL)
+
+
+def learned_text(text: Tensor, offset: Tensor) -> Tensor:
+    """T~_c = L2norm(T_c + Delta_c), unit vectors: two (C, D_t) -> (C, D_t)."""
+    return F.normalize(text + offset, dim=-1)
+
+
+# Alignment branch, section 2.1
+
+
+def project_visual(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """V' = L2norm(W_v F_c + b_v) (equation 1): (S, T, D_c), (D_t, D_c), (D_t,) -> unit vectors (S, T, D_t)."""
+    return F.normalize(F.linear(features, weight, bias), dim=-1)  # Eq. 1
+
+
+def modulation_vector(context: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """delta = LayerNorm(W_c C_v + b_c) (equation 2): (S, D_c), (D_t, D_c), (D_t,) -> (S, D_t)."""
+    return norm(F.linear(context, weight, bias))  # Eq. 2
+
+
+def modulated_text(text: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """T^_c = L2norm(T~_c + scale * delta): (C, D_t) and (S, D_t) -> unit vectors (S, C, D_t).
+
+    Differs from paper: ``scale``. A bare delta has a norm near sqrt(D_t), which drowns the unit vectors T~_c and makes
+    all categories alike; scale 1 is the literal form.
+    """
+    return F.normalize(text + scale * delta[:, None], dim=-1)
+
+
+def alignment_map(visual: Tensor, text: Tensor) -> Tensor:
+    """A, cosines of segments and categories (equation 3): unit vectors (S, T, D_t), (S, C, D_t) -> (S, T, C)."""
+    return visual @ text.transpose(1, 2)  # Eq. 3; both sides have unit norm
+
+
+def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """S_fine, mean of each category's k largest cosines (equation 4).
+
+    Args:
+        alignment: float32 (B, T, C).
+        mask: bool (B, T).
+        divisor: k = T // divisor + 1.
+
+    Returns:
+        float32 (B, C) in [-1, 1].
+    """
+    videos, segments, categories = alignment.shape
+    by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)
+    return losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)  # Eq. 4
+
+
+# Dual-branch adaptive gated fusion (DBAGF), section 2.2
+
+
+def semantic_score(alignment: Tensor, temperature: Tensor | float, rule: str = "softmax") -> Tensor:
+    """S_a, sum over the abnormal categories (equation 5): (..., T, C) -> (..., T).
+
+    Args:
+        alignment: cosines, category 0 normal.
+        temperature: tau, positive; not used by ``sum``.
+        rule: ``softmax`` sums probabilities and stays in (0, 1); ``sum`` adds the bare cosines, as printed, and may leave it.
+
+    Example: three equal cosines, two of them abnormal.
+        >>> semantic_score(torch.full((1, 3), 0.2), 0.07)
+        tensor([0.6667])
+    """
+    terms = (alignment / temperature).softmax(dim=-1) if rule == "softmax" else alignment
+    return terms[..., 1:].sum(dim=-1)  # Eq. 5
+
+
+def gate_weight(gate_logit: Tensor) -> Tensor:
+    """w = sigmoid(g) (equation 6)."""
+    return gate_logit.sigmoid()  # Eq. 6
+
+
+def fuse(visual: Tensor, semantic: Tensor, weight: Tensor | float) -> Tensor:
+    """S_fused = w S_c + (1 - w) S_a (equation 7): two (..., T) -> (..., T)."""
+    return weight * visual + (1 - weight) * semantic  # Eq. 7
+
+
+def video_score(fused: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """S_video, mean of the k largest fused scores (equation 8): (B, T) -> (B,)."""
+    return losses.topk_mean(fused, mask, divisor)  # Eq. 8
+
+
+class ProposedOutput(NamedTuple):
+    """Output of the proposed model; after ``forward`` every S is (B, N).
+
+    Attributes:
+        logits: float32 (S, T), visual branch, unbounded.
+        hidden: float32 (S, T, W / 4), see :class:`~vad_lib.methods.ur_dmu.DualMemoryOutput`.
+        features: float32 (S, T, 2W), F_c.
+        attention: float32 (S, T, 2M), see there.
+        visual: float32 (S, T), S_c in (0, 1).
+        alignment: float32 (S, T, C), A, cosines.
+        semantic: float32 (S, T), S_a; in (0, 1) unless ``semantic_score`` is ``sum``.
+        fused: float32 (S, T), S_fused.
+    """
+
+    logits: Tensor
+    hidden: Tensor
+    features: Tensor
+    attention: Tensor
+    visual: Tensor
+    alignment: Tensor
+    semantic: Tensor
+    fused: Tensor
+
+
+class Proposed(Method):
+    """The whole model of Figure 1.
+
+    Args:
+        settings: frozen settings.
+        text: float32 (C, D_t), T_c, category 0 normal; kept with the weights, never trained.
+
+    Raises:
+        DataError: ``text`` is no finite matrix of two categories or more.
+    """
+
+    def __init__(self, settings: ProposedSettings, text: Tensor) -> None:
+        super().__init__()
+        if text.dim() != 2 or len(text) < 2 or not bool(text.isfinite().all()):
+            raise DataError(
+                f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
+                f"{tuple(text.shape)}; make them with prompts.text_features."
+            )
+        self.settings = settings
+        context_width, text_width = 2 * settings.width, text.shape[1]
+        self.visual = MSFDMU(settings)
+        self.register_buffer("text", text.clone().float())
+        self.prompt_offset = nn.Parameter(torch.zeros_like(self.text))
+        self.project = nn.Linear(context_width, text_width)  # W_v, b_v
+        if settings.modulation != "off":
+            self.modulate = nn.Linear(context_width, text_width)  # W_c, b_c
+            self.modulate_norm = nn.LayerNorm(text_width)
+        if settings.modulation == "scaled":
+            self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width)))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)), requires_grad=settings.learn_temperature)
+        self.gate_logit = nn.Parameter(torch.tensor(settings.gate_start), requires_grad=settings.gate == "learnable")
+        self.lambdas = {
+            name: value
+            for name, value in (("align", settings.lambda_align), ("cls", settings.lambda_cls), ("con", settings.lambda_con))
+            if value > 0
+        }
+        if settings.loss_weights == "adaptive":
+            # s = log of the variance; e^{-s} is the weight and starts at the fixed lambda
+            self.log_variances = nn.ParameterDict(
+                {name: nn.Parameter(torch.tensor(-math.log(v))) for name, v in self.lambdas.items()}
+            )
+
+    @property
+    def feature_dim(self) -> int:
+        return self.settings.feature_dim
+
+    @property
+    def temperature(self) -> Tensor:
+        """tau, a positive scalar."""
+        return self.log_temperature.exp()
+
+    def category_text(self, features: Tensor) -> Tensor:
+        """T^_c of each sequence: F_c (S, T, 2W) -> unit vectors (S, C, D_t)."""
+        text = learned_text(self.text, self.prompt_offset)
+        if self.settings.modulation == "off":
+            return text.expand(len(features), -1, -1)
+        context = features.mean(dim=1)  # C_v
+        delta = modulation_vector(context, self.modulate.weight, self.modulate.bias, self.modulate_norm)  # Eq. 2
+        return modulated_text(text, delta, self.modulation_scale if self.settings.modulation == "scaled" else 1.0)
+
+    def encode(self, features: Tensor) -> ProposedOutput:
+        visual = self.visual.encode(features)
+        projected = project_visual(visual.features, self.project.weight, self.project.bias)  # Eq. 1
+        alignment = alignment_map(projected, self.category_text(visual.features))  # Eq. 3
+        visual_score = visual.logits.sigmoid()
+        semantic = semantic_score(alignment, self.temperature, self.settings.semantic_score)  # Eq. 5
+        fused = fuse(visual_score, semantic, gate_weight(self.gate_logit))  # Eq. 6, 7
+        return ProposedOutput(*visual, visual_score, alignment, semantic, fused)
+
+    def loss(self, output: ProposedOutput, batch: Batch) -> dict[str, LossTerm]:
+        """Terms of equation 9; a lambda of 0 leaves its term out. Every crop is a sample of its own.
+
+        Raises:
+            DataError: the batch has another number of categories than the text features, or unpaired videos.
+        """
+        if batch.category_targets.shape[1] != len(self.text):
+            raise DataError(
+                f"category_targets: this model has text features of {len(self.text)} categories, the batch has "
+                f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
+            )
+        settings, crops = self.settings, output.logits.shape[1]
+        # the visual score of normal videos is sampled in training, as in the baseline; alignment sees F_c unsampled
+        view = self.visual.training_view(output, batch)
+        visual, mask, divisor = view.logits.sigmoid(), view.mask, settings.topk_divisor
+        targets = batch.category_targets.repeat_interleave(crops, 0)
+        alignment, semantic = output.alignment.flatten(0, 1), output.semantic.flatten(0, 1)
+        fused = fuse(visual, semantic, gate_weight(self.gate_logit))
+
+        terms = {"main": LossTerm(losses.main_loss(fused, view.labels, mask, divisor))}  # Eq. 8 inside
+        if settings.losses == "full":
+            terms |= self.visual.memory_terms(output, view)
+        values = {}
+        if "align" in self.lambdas:
+            values["align"] = losses.alignment_loss(
+                alignment, targets, mask, self.temperature, settings.align_ratio, settings.align_reduction
+            )  # Eq. 12
+        if "cls" in self.lambdas:
+            fine = category_scores(alignment, mask, divisor)  # Eq. 4
+            suppression = losses.normal_suppression_loss(fine, view.labels)
+            values["cls"] = losses.classification_loss(fine, targets, self.temperature) + settings.alpha * suppression  # Eq. 10, 11
+        if "con" in self.lambdas:
+            values["con"] = losses.consistency_loss(
+                losses.topk_mean(visual, mask, divisor), losses.topk_mean(semantic, mask, divisor)
+            )  # Eq. 13
+        return terms | self._weigh(values)
+
+    def _weigh(self, values: dict[str, Tensor]) -> dict[str, LossTerm]:
+        """Give L_align, L_cls and L_con their lambdas (equation 9)."""
+        if self.settings.loss_weights == "fixed" or not values:
+            return {name: LossTerm(value, self.lambdas[name]) for name, value in values.items()}
+        weighed = {name: LossTerm(value, (-self.log_variances[name]).exp()) for name, value in values.items()}
+        # without this term all weights would fall to zero
+        return weighed | {"adaptive_balance": LossTerm(sum(self.log_variances.values()), 0.5)}
+
+    def scores(self, output: ProposedOutput) -> dict[str, Tensor]:
+        """As the base class says; the literal sum of equation 5 is clamped to [0, 1]."""
+        return {
+            "score": output.fused.clamp(0, 1).mean(dim=1),
+            "visual": output.visual.mean(dim=1),
+            "semantic": output.semantic.clamp(0, 1).mean(dim=1),
+            "alignment": output.alignment.clamp(-1, 1).mean(dim=1),
+        }
+
+    def monitored(self) -> dict[str, float]:
+        """w, tau, the modulation scale, learned lambdas, and what MSF-DMU logs."""
+        values = {"w": gate_weight(self.gate_logit).item(), "tau": self.temperature.item()}
+        if self.settings.modulation == "scaled":
+            values["modulation_scale"] = self.modulation_scale.item()
+        if self.settings.loss_weights == "adaptive":
+            values |= {f"lambda_{name}": math.exp(-s.item()) for name, s in self.log_variances.items()}
+        return values | self.visual.monitored()
+
+    def parameter_groups(self, weight_decay: float) -> list[dict]:
+        scalars = ("modulation_scale", "gate_logit", *(f"log_variances.{name}" for name in self.lambdas))
+        return decay_groups(self, weight_decay, (*UNDECAYED, *scalars))
