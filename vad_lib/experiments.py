@@ -34,17 +34,14 @@ class Variant(Settings):
     permute_labels: bool = False
 
 
-# Loss weights of rows that leave a term out (equation 9).
-_NO_TERMS = {"lambda_align": 0.0, "lambda_cls": 0.0, "lambda_con": 0.0}
-
 VARIANTS: dict[str, Variant] = {
     "logistic-regression": Variant(method=training.LOGISTIC_REGRESSION, title="Logistic regression on snippets"),
     "ur-dmu": Variant(method="ur-dmu", title="UR-DMU (the paper's DMU)"),
     "msf-dmu": Variant(method="msf-dmu", title="MSF-DMU (reconstruction)"),
-    "pcl": Variant(method="proposed", title="+ PCL", options={"gate": "fixed", **_NO_TERMS}),
-    "pcl-dbagf": Variant(method="proposed", title="+ PCL + DBAGF", options=_NO_TERMS),
-    "fine": Variant(method="proposed", title="+ fine", options={"lambda_align": 0.0, "lambda_con": 0.0}),
-    "fine-align": Variant(method="proposed", title="+ fine + align", options={"lambda_con": 0.0}),
+    "pcl": Variant(method="proposed", title="+ PCL", options=registry.ABLATIONS["pcl"]),
+    "pcl-dbagf": Variant(method="proposed", title="+ PCL + DBAGF", options=registry.ABLATIONS["pcl-dbagf"]),
+    "fine": Variant(method="proposed", title="+ fine", options=registry.ABLATIONS["fine"]),
+    "fine-align": Variant(method="proposed", title="+ fine + align", options=registry.ABLATIONS["fine-align"]),
     "proposed": Variant(method="proposed", title="Proposed"),
     "proposed-permuted": Variant(method="proposed", title="Proposed, training labels permuted", permute_labels=True),
 }

@@ -52,7 +52,7 @@ from vad_lib.provenance import code_hash, provenance, seed_everything, versions
 
 RULES = ("last", "best_on_validation", "best_on_test")
 LOGISTIC_REGRESSION = "logistic-regression"
-_CODE = ("annotations", "baselines", "config", "datasets", "features", "method", "metrics", "scoring", "training")
+_CODE = ("annotations", "baselines", "datasets", "features", "method", "metrics", "scoring", "training")
 
 
 class RunSettings(Settings):
@@ -82,7 +82,7 @@ def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) 
     modules = registry.METHODS[settings.method].code_modules if settings.method in registry.METHODS else ()
     return content_hash(
         {
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude={"title", "profile"}),
             "features": dataset.store.content_hash,
             "videos": file_sha256(dataset.folder / "videos.csv"),
             "text": text.content_hash if text else None,
