@@ -126,7 +126,7 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
     """Check a list of videos as a whole.
 
     Raises:
-        DataError: duplicated name, unknown category, normal beside another category, an interval that is
+        DataError: unusable or duplicated name, unknown category, normal beside another category, an interval that is
             empty, outside the video, or in a normal or training video; the message names the video.
     """
     seen: set[str] = set()
@@ -135,11 +135,13 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
         if record.name in seen:
             raise DataError(f"{name} is listed twice; names must be unique. Remove one line.")
         seen.add(record.name)
+        if not record.name or "/" in record.name or "\\" in record.name:
+            raise DataError(f"{where}: video name {record.name!r} must be a file name without folder and ending. Correct it.")
         if record.split not in ("train", "test"):
             raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
         if record.num_frames < 1:
             raise DataError(f"{name}: expected at least 1 frame, got {record.num_frames}. Remove the video or make it again.")
-        unknown = [category for category in record.categories if category not in categories]
+        unknown = [category for category in (*record.categories, *record.interval_categories) if category not in categories]
         if unknown or not record.categories:
             raise DataError(
                 f"{name}: unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}. "

@@ -73,7 +73,12 @@ def replace_folder(partial: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             os.replace(target, old)
-        os.replace(partial, target)
+        try:
+            os.replace(partial, target)
+        except OSError:
+            if old.exists():
+                os.replace(old, target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(
@@ -136,7 +141,11 @@ def read_array(path: Path | str, *, mmap: bool = False) -> np.ndarray:
     """
     path = Path(path)
     try:
-        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("an .npz archive")
+        return array
     except FileNotFoundError:
         raise MissingFileError(f"{path}: expected a .npy array, found no such file.") from None
     except (ValueError, EOFError, OSError) as error:
@@ -150,9 +159,10 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz`` file; never unpickles. Errors as in :func:`read_array`."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise ValueError("not an .npz archive")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("a single .npy array")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise MissingFileError(f"{path}: expected an .npz file, found no such file.") from None
