@@ -39,6 +39,11 @@ class Layout:
         data_path = Path(data).expanduser().resolve() if data else PROJECT_ROOT / "data" / profile
         return cls(profile, out_path, data_path)
 
+    def beside(self, profile: str) -> "Layout":
+        """Folders of another profile that share nothing with this one's, wherever this one's are."""
+        own_data = self.data != Layout.create(self.profile).data
+        return Layout.create(profile, self.out, self.data / profile if own_data else None)
+
     # --- data -------------------------------------------------------------------------------------
     def dataset(self, dataset: str) -> Path:
         """Folder of a data set: ``dataset.json``, ``videos.csv``, ``videos/``, ``features/``."""

@@ -40,6 +40,16 @@ def test_what_is_written_stays_below_out(tmp_path):
     assert layout.run("synth-crime", "proposed", 3) == layout.results / "runs" / "synth-crime" / "proposed" / "seed3"
 
 
+def test_folders_beside_share_nothing(tmp_path):
+    for layout in (Layout.create("quick"), Layout.create("quick", out=tmp_path / "out", data=tmp_path / "data")):
+        other = layout.beside("start-here")
+        assert other.profile == "start-here" and other.out == layout.out
+        for folder in (other.results, other.figures, other.videos("synth-crime")):
+            assert not folder.is_relative_to(layout.results) and not folder.is_relative_to(layout.figures)
+        assert other.dataset("synth-crime") != layout.dataset("synth-crime")
+    assert Layout.create("quick").beside("smoke") == Layout.create("smoke")
+
+
 def test_fixed_files_belong_to_the_project_not_to_out(tmp_path):
     layout = Layout.create("smoke", out=tmp_path)
     assert layout.reported == PROJECT_ROOT / "results" / "reported.csv"
