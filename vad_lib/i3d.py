@@ -36,6 +36,8 @@ from vad_lib.paths import i3d_weights
 
 FEATURE_DIM = 1024
 BATCH_NORM_EPS = 1e-3
+# Pixels x frames of a CPU's forward: beyond one full snippet the maps of the first layers fall out of its caches.
+CPU_PIECE = 16 * 224 * 224
 RANDOM_SEED = 400  # of the explicit choice "random"
 
 # Channels in; then branch 0, branch 1 (reduce, 3x3x3), branch 2 (reduce, 3x3x3), branch 3 (after the pool).
@@ -99,10 +101,16 @@ class Unit(nn.Module):
             rows = x.permute(0, 2, 3, 4, 1)
             return F.linear(rows, self.weight.flatten(1), self.bias).relu_().permute(0, 4, 1, 2, 3)
         if self.stride == 1:
-            return F.conv3d(x, self.weight, self.bias, padding=self.kernel // 2).relu_()
-        # F.pad counts from the last axis
-        padding = [side for size in reversed(x.shape[2:]) for side in same_padding(size, self.kernel, self.stride)]
-        return F.conv3d(F.pad(x, padding), self.weight, self.bias, stride=self.stride).relu_()
+            padding = self.kernel // 2
+        else:
+            # F.pad counts from the last axis
+            x = F.pad(x, [side for size in reversed(x.shape[2:]) for side in same_padding(size, self.kernel, self.stride)])
+            padding = 0
+        if x.is_cpu and torch.backends.mkldnn.is_available():
+            # conv3d takes a slow way for a single small snippet; this is the routine that it calls for larger input
+            stride, padding = (self.stride,) * 3, (padding,) * 3
+            return torch.mkldnn_convolution(x, self.weight, self.bias, padding, stride, (1, 1, 1), 1).relu_()
+        return F.conv3d(x, self.weight, self.bias, self.stride, padding).relu_()
 
 
 class Mixed(nn.Module):
@@ -152,6 +160,12 @@ class I3D(nn.Module):
         Returns:
             float32 (B, 1024), not negative.
         """
+        if not snippets.is_cpu:
+            return self._features(snippets)
+        piece = max(1, CPU_PIECE // snippets[0, 0].numel())
+        return torch.cat([self._features(part) for part in snippets.split(piece)])
+
+    def _features(self, snippets: Tensor) -> Tensor:
         x = snippets.contiguous(memory_format=torch.channels_last_3d)
         for name, unit in self.trunk.items():
             if name in POOLS_BEFORE:
@@ -214,22 +228,26 @@ def load_i3d(weights: str | Path = "kinetics400") -> I3D:
         MissingFileError: the weights are not there; the message says how to get them.
         DataError: the file is damaged or of another layout.
     """
-    note = ""
-    if weights == "kinetics400":
-        state = _read_cached()
-    elif weights == "random":
-        state, note = random_state(RANDOM_SEED), "random I3D weights"
-    else:
-        state, note = _read_checkpoint(Path(weights)), f"own I3D weights {Path(weights).name}"
+    state = read_state(weights)
     head = state.get("logits.conv3d.bias", torch.empty(0))
     network = I3D(num_classes=max(len(head), 1)).eval()
     network.load_folded(state, str(weights))
     network.weights_sha256 = _state_sha256(state)
-    network.weights_note = note
+    notes = {"kinetics400": "", "random": "random I3D weights"}
+    network.weights_note = notes.get(str(weights), f"own I3D weights {Path(weights).name}")
     return network
 
 
-def random_state(seed: int) -> dict[str, Tensor]:
+def read_state(weights: str | Path) -> dict[str, Tensor]:
+    """The tensors of :func:`load_i3d` in the ``pytorch-i3d`` layout, nothing folded; same argument and errors."""
+    if weights == "kinetics400":
+        return _read_cached()
+    if weights == "random":
+        return _random_state(RANDOM_SEED)
+    return _read_checkpoint(Path(weights))
+
+
+def _random_state(seed: int) -> dict[str, Tensor]:
     """Seeded random weights in the ``pytorch-i3d`` layout, scaled to keep the signal's size (He et al., 2015)."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
