@@ -109,9 +109,7 @@ def load_dataset(folder: Path | str, *, features: bool = True, expect: dict[str,
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise MissingFileError(
-            f"data set {folder}: expected a folder with dataset.json and videos.csv, found none; {_HOW_TO_MAKE}."
-        )
+        raise MissingFileError(f"data set {folder}: expected dataset.json and videos.csv, found no folder; {_HOW_TO_MAKE}.")
     info = _read_info(folder / "dataset.json")
     videos = read_video_csv(folder / "videos.csv", info.categories)
     if not features:
