@@ -1,0 +1,785 @@
+"""Run folders -> figures: score curves with frames, training curves, alignment maps, and diagrams of the model.
+
+Every function returns a matplotlib figure and the plotted points; :func:`save_figure` writes PNG, PDF and the
+points with the same bytes for the same input. Nothing here computes a score: what is plotted stands in a run
+folder, and what a diagram says is read from a model instance.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch
+
+from vad_lib.annotations import VideoRecord
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.datasets import Dataset
+from vad_lib.errors import DataError
+from vad_lib.files import atomic_path, read_arrays, read_json, write_arrays, write_text
+from vad_lib.metrics import average_precision, frame_roc_auc, pr_curve, roc_curve
+from vad_lib.model import Proposed, category_scores, gate_weight, learned_text, project_visual, video_score
+from vad_lib.paths import Layout
+from vad_lib.provenance import commit
+from vad_lib.scoring import frame_scores
+from vad_lib.video import frame_strip
+
+# Okabe and Ito's palette keeps its contrasts for colour-blind readers.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+CURVES = {
+    "score": ("fused score", BLUE, "-", 1.8),
+    "visual": ("visual score", GREEN, "--", 1.0),
+    "semantic": ("semantic score", ORANGE, "-.", 1.0),
+}
+METHOD_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "#666666", "#000000")
+GROUND_TRUTH = "#F3CFC0"  # light vermilion, readable under every curve
+
+FIGURE3_CATEGORIES = ("Arson", "Shoplifting", "Stealing", "Vandalism")
+FIGURE4_CATEGORIES = ("Fighting", "Explosion", "CarAccident", "Riot")  # not named in the paper
+
+DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
+_STYLE = {
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The one look of all figures; other figures of a notebook are not changed."""
+    with plt.rc_context(_STYLE):
+        yield
+
+
+# --- saving -----------------------------------------------------------------------------------------------
+
+
+def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, stamp: dict[str, Any]) -> dict[str, Path]:
+    """Write a figure as PNG and PDF and its points as CSV, and close it.
+
+    The commit and ``stamp`` stand in the metadata of both images; dates do not, so equal figures are equal bytes.
+
+    Args:
+        fig: the figure.
+        layout: its ``figures`` folder gets the files.
+        name: file name without ending.
+        points: what is plotted, in long form.
+        stamp: parameters to record, such as data set, variant, seed.
+
+    Returns:
+        ``png``, ``pdf`` and ``csv`` -> path.
+
+    Raises:
+        OutputError: the folder cannot be written; what was there is unchanged.
+    """
+    made_with = json.dumps({"commit": commit(), **stamp}, sort_keys=True, default=str)
+    metadata = {
+        "png": {"Software": "vad_lib", "Description": made_with},
+        "pdf": {"Creator": "vad_lib", "Subject": made_with, "CreationDate": None},
+    }
+    paths = {}
+    for ending, values in metadata.items():
+        paths[ending] = layout.figures / f"{name}.{ending}"
+        with atomic_path(paths[ending]) as temporary:
+            fig.savefig(temporary, metadata=values, dpi=DPI)
+    plt.close(fig)
+    text = io.StringIO()
+    points.to_csv(text, index=False, lineterminator="\n", float_format="%.6g")
+    paths["csv"] = write_text(layout.figures / f"{name}.csv", text.getvalue())
+    return paths
+
+
+# --- what figures are made from ---------------------------------------------------------------------------
+
+
+class VideoScores(NamedTuple):
+    """Scores of one test video.
+
+    Attributes:
+        name: of the video.
+        categories: of the video.
+        labels: uint8 (F,), 1 abnormal.
+        curves: ``score`` and, if the method has them, ``visual`` and ``semantic``, float32 (T,) in [0, 1].
+        alignment: float32 (T, C), cosines, or None.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    labels: np.ndarray
+    curves: dict[str, np.ndarray]
+    alignment: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """Everything in a run's ``scores.npz``: its categories and its test videos in list order."""
+
+    title: str
+    categories: tuple[str, ...]
+    videos: dict[str, VideoScores]
+
+    def frames(self, video: str | None = None, curve: str = "score") -> tuple[np.ndarray, np.ndarray]:
+        """Labels and frame scores of one video, or of all of them concatenated; both (F,)."""
+        chosen = [self.videos[video]] if video else list(self.videos.values())
+        scores = [frame_scores(v.curves[curve], len(v.labels), name=v.name) for v in chosen]
+        return np.concatenate([v.labels for v in chosen]), np.concatenate(scores)
+
+
+def load_scores(folder: Path) -> RunScores:
+    """Read the scores of a run folder.
+
+    Raises:
+        MissingFileError: no run there.
+        DataError: the arrays do not fit each other; the message names the array.
+    """
+    path = folder / "scores.npz"
+    arrays = read_arrays(path)
+    missing = [n for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score") if n not in arrays]
+    if missing:
+        raise DataError(f"{path}: array {', '.join(missing)} is missing; run the training of this variant again.")
+    snippets, frames = (np.concatenate(([0], np.cumsum(arrays[name]))) for name in ("num_snippets", "num_frames"))
+    expected = {"labels": frames[-1], "score": snippets[-1], "visual": snippets[-1], "semantic": snippets[-1], "alignment": snippets[-1]}
+    for name, length in expected.items():
+        if name in arrays and len(arrays[name]) != length:
+            raise DataError(f"{path}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
+    videos = {}
+    for i, name in enumerate(arrays["videos"].tolist()):
+        rows = slice(snippets[i], snippets[i + 1])
+        videos[name] = VideoScores(
+            name,
+            tuple(str(arrays["video_categories"][i]).split(";")),
+            arrays["labels"][frames[i] : frames[i + 1]],
+            {curve: arrays[curve][rows] for curve in CURVES if curve in arrays},
+            arrays["alignment"][rows].astype(np.float32) if "alignment" in arrays else None,
+        )
+    return RunScores(read_json(folder / "config.json")["title"], tuple(arrays["categories"].tolist()), videos)
+
+
+def load_log(folder: Path) -> pd.DataFrame:
+    """Read a run's ``log.csv``, one row per step.
+
+    Raises:
+        DataError: it is empty (a method that takes no steps) or missing.
+    """
+    path = folder / "log.csv"
+    try:
+        return pd.read_csv(path)
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        raise DataError(f"{path}: expected the log of a run with training steps, found none. Train this variant first.") from None
+
+
+def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Sequence[str]) -> dict[str, str]:
+    """The video that stands for each category: the first one in list order that has it and is not taken yet.
+
+    Args:
+        videos: (name, categories) of the test videos, in list order.
+        categories: wanted categories.
+
+    Raises:
+        DataError: no test video has the category.
+    """
+    chosen: dict[str, str] = {}
+    for category in categories:
+        found = [name for name, theirs in videos if category in theirs and name not in chosen.values()]
+        if not found:
+            known = ", ".join(sorted({c for _, theirs in videos for c in theirs}))
+            raise DataError(f"no test video of category {category!r} is left for a panel; the test videos have {known}.")
+        chosen[category] = found[0]
+    return chosen
+
+
+# --- strips of frames -------------------------------------------------------------------------------------
+
+
+class Strip(NamedTuple):
+    """Frames of a video: their positions (n,), and the images uint8 (n, h, w, 3), RGB."""
+
+    frame_indices: np.ndarray
+    images: np.ndarray
+
+
+def strip_frames(record: VideoRecord, count: int) -> np.ndarray:
+    """Positions of the frames to show: one before and one after the abnormal frames, the others spread within.
+
+    Args:
+        record: an abnormal test video.
+        count: frames, at least 3.
+
+    Returns:
+        int64, at most ``count``, increasing; fewer if the event touches an end of the video.
+    """
+    abnormal = np.flatnonzero(record.frame_labels())
+    inside = abnormal[np.linspace(0, len(abnormal) - 1, count).astype(int)[1:-1]]
+    before, after = abnormal[0] // 2, (abnormal[-1] + record.num_frames) // 2
+    return np.unique(np.concatenate(([before], inside, [after])))
+
+
+def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, count: int = 6, height: int = 96) -> Path:
+    """Store frames of the figure's videos, so that a figure can be redrawn without the videos.
+
+    Args:
+        layout: where to write, :meth:`vad_lib.paths.Layout.strips`.
+        dataset: with its videos.
+        categories: of the four panels.
+        count: frames per video.
+        height: pixels.
+    """
+    records = {record.name: record for record in dataset.videos.split("test")}
+    chosen = figure_videos([(name, record.categories) for name, record in records.items()], categories)
+    arrays = {"videos": np.array(list(chosen.values()))}
+    for i, name in enumerate(chosen.values()):
+        positions = strip_frames(records[name], count)
+        images = frame_strip(layout.videos(dataset.name) / f"{name}.mp4", positions.tolist(), height)
+        arrays[f"frames_{i}"] = positions
+        for j, image in enumerate(images):
+            # JPEG: these files are committed, and as arrays they would be ten times as large.
+            arrays[f"image_{i}_{j}"] = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].ravel()
+    return write_arrays(layout.strips(dataset.name), arrays)
+
+
+def load_strips(layout: Layout, dataset: str) -> dict[str, Strip]:
+    """Read what :func:`save_strips` wrote, video name -> strip.
+
+    Raises:
+        MissingFileError: there is none; notebook 01 makes it.
+    """
+    arrays = read_arrays(layout.strips(dataset))
+    strips = {}
+    for i, name in enumerate(arrays["videos"].tolist()):
+        positions = arrays[f"frames_{i}"]
+        images = [cv2.imdecode(arrays[f"image_{i}_{j}"], cv2.IMREAD_COLOR)[..., ::-1] for j in range(len(positions))]
+        strips[name] = Strip(positions, np.stack(images))
+    return strips
+
+
+# --- figures 3 and 4 --------------------------------------------------------------------------------------
+
+
+def score_panels(
+    scores: RunScores,
+    strips: dict[str, Strip],
+    categories: Sequence[str],
+    title: str,
+    curves: Sequence[str] = ("score",),
+) -> tuple[Figure, pd.DataFrame]:
+    """Figures 3 and 4: four panels with score over frames, ground truth and the video's own frames.
+
+    Each panel shows the first test video of its category in list order, whatever its score.
+
+    Args:
+        scores: of a run.
+        strips: frames of these videos.
+        categories: four categories.
+        title: of the figure; names the data.
+        curves: any of ``score``, ``visual``, ``semantic``.
+
+    Returns:
+        the figure, and one row per panel and snippet.
+
+    Raises:
+        DataError: a curve that the method does not have, a category without test video, a video without strip.
+    """
+    chosen = figure_videos([(v.name, v.categories) for v in scores.videos.values()], categories)
+    points = []
+    with style():
+        fig = plt.figure(figsize=(10, 7.2))
+        fig.suptitle(title, fontsize=12)
+        for position, (cell, (category, name)) in enumerate(zip(fig.add_gridspec(2, 2, hspace=0.06, wspace=0.04), chosen.items())):
+            video = scores.videos[name]
+            unknown = [curve for curve in curves if curve not in video.curves]
+            if unknown:
+                raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}.")
+            if name not in strips:
+                raise DataError(f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}.")
+            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
+            axes = fig.add_subplot(parts[0])
+            _draw_scores(axes, video, curves)
+            axes.set_title(f"({'abcd'[position]}) {category}: {name}", loc="left")
+            _draw_strip(fig, axes, parts[1], strips[name], video.labels)
+            points.append(_score_points(category, video, curves))
+        handles, names = fig.axes[0].get_legend_handles_labels()
+        fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    return fig, pd.concat(points, ignore_index=True)
+
+
+def _draw_scores(axes: Axes, video: VideoScores, curves: Sequence[str]) -> None:
+    frames = len(video.labels)
+    edges = np.append(np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET, frames)
+    changes = np.flatnonzero(np.diff(np.concatenate(([0], video.labels, [0])).astype(int)))
+    for i, (start, end) in enumerate(changes.reshape(-1, 2)):
+        axes.axvspan(start, end, color=GROUND_TRUTH, lw=0, label="abnormal frames (ground truth)" if i == 0 else None)
+    for curve in sorted(curves, key=lambda name: name == "score"):  # the fused score on top
+        label, colour, line, width = CURVES[curve]
+        axes.stairs(video.curves[curve], edges, baseline=None, color=colour, ls=line, lw=width, label=label)
+    axes.set(xlim=(0, frames), ylim=(-0.02, 1.02), ylabel="anomaly score")
+    # Lines to the frames of the strip pass here: the white boxes keep the words legible.
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.set_xlabel("frame", loc="right", bbox=box)
+    plt.setp(axes.get_xticklabels(), bbox=box)
+
+
+def _draw_strip(fig: Figure, axes: Axes, cell: Any, strip: Strip, labels: np.ndarray) -> None:
+    """Frames side by side below the axis; a line leads from each to its place in time."""
+    grid = cell.subgridspec(1, len(strip.frame_indices), wspace=0.03)
+    for part, position, image in zip(grid, strip.frame_indices, strip.images, strict=True):
+        colour = VERMILION if labels[position] else "#777777"
+        thumbnail = fig.add_subplot(part)
+        thumbnail.imshow(image, interpolation="antialiased")
+        thumbnail.set(xticks=[], yticks=[])
+        thumbnail.grid(False)
+        for spine in thumbnail.spines.values():
+            spine.set(visible=True, color=colour, linewidth=1.6)
+        axes.plot([position], [0], marker="^", color=colour, ms=6, clip_on=False, zorder=5)
+        line = ConnectionPatch(
+            (position, 0), (0.5, 1), coordsA="data", coordsB="axes fraction", axesA=axes, axesB=thumbnail, color=colour, lw=0.8
+        )
+        line.set(in_layout=False, zorder=-1)
+        fig.add_artist(line)
+
+
+def _score_points(category: str, video: VideoScores, curves: Sequence[str]) -> pd.DataFrame:
+    starts = np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET
+    abnormal = np.add.reduceat(video.labels.astype(int), starts)
+    frame = pd.DataFrame({"category": category, "video": video.name, "first_frame": starts, "abnormal_frames": abnormal})
+    return frame.assign(**{curve: video.curves[curve] for curve in curves})
+
+
+# --- beyond the paper -------------------------------------------------------------------------------------
+
+
+def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
+    """Every loss term over the steps, unweighted, its weight in the title; then the sum and the evaluations.
+
+    Args:
+        log: of :func:`load_log`.
+        title: of the figure.
+
+    Returns:
+        the figure, and (step, series, value) rows.
+    """
+    terms = [column for column in log.columns if column.startswith("loss/")]
+    panels: list[tuple[str, list[str]]] = [("weighted sum", ["loss"])]
+    for term in terms:
+        weights = log[term.replace("loss/", "weight/")]
+        weight = f"{weights.iloc[0]:g}" if weights.nunique() == 1 else f"{weights.iloc[0]:.2g} to {weights.iloc[-1]:.2g}"
+        panels.append((f"{term.removeprefix('loss/').replace('_', ' ')} (x {weight})", [term]))
+    evaluations = [column for column in log.columns if column in ("validation/auc", "test/auc", "test/ap")]
+    if evaluations:
+        panels.append(("evaluations", evaluations))
+    columns = 4
+    with style():
+        rows = -(-len(panels) // columns)
+        fig, grid = plt.subplots(rows, columns, figsize=(10, 1.9 * rows + 0.6), squeeze=False, sharex=True)
+        fig.suptitle(title, fontsize=12)
+        for axes, (name, series) in zip(grid.flat, panels):
+            for column, colour in zip(series, METHOD_COLOURS):
+                known = log[["step", column]].dropna()
+                label = column.replace("/auc", " AUC").replace("/ap", " AP") if len(series) > 1 else None
+                axes.plot(known["step"], known[column], color=colour, lw=1.2, label=label)
+            axes.set_title(name, fontsize=9.5)
+            if len(series) > 1:
+                axes.legend(fontsize=8)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for column in range(min(columns, len(panels))):
+            lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
+            lowest.xaxis.set_tick_params(labelbottom=True)
+        fig.supxlabel("step", fontsize=10)
+        fig.supylabel("unweighted value (cross-entropies in nats)", fontsize=10)
+    return fig, _long(log, ["loss", *terms, *evaluations])
+
+
+def _long(log: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    return log.melt("step", list(columns), "series", "value").dropna(ignore_index=True)
+
+
+def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
+    """The path of the gate weight w (equation 6) over the steps, one line per run.
+
+    Args:
+        logs: name of the line -> log with ``monitor/w``.
+        title: of the figure.
+
+    Raises:
+        DataError: a run has no gate.
+    """
+    points = []
+    with style():
+        fig, axes = plt.subplots(figsize=(7, 3.6))
+        axes.axhline(0.5, color="#777777", lw=0.8, ls=":")
+        for (name, log), colour in zip(logs.items(), METHOD_COLOURS):
+            if "monitor/w" not in log.columns:
+                raise DataError(f"{name}: the log has no monitor/w; only runs with a gate have one.")
+            known = _long(log, ["monitor/w"]).assign(run=name)
+            axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
+            points.append(known)
+        axes.set(title=title, xlabel="step", ylabel="w, share of the visual score")
+        axes.legend()
+    return fig, pd.concat(points, ignore_index=True)
+
+
+def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure, pd.DataFrame]:
+    """The alignment map A of a video (equation 3): categories x snippets, ground truth above.
+
+    Raises:
+        DataError: the method has no alignment map.
+    """
+    shown = scores.videos[video]
+    if shown.alignment is None:
+        raise DataError(f"{scores.title} has no alignment map; only methods with the alignment branch have one.")
+    frames, count = len(shown.labels), len(scores.categories)
+    with style():
+        fig, (bar, axes) = plt.subplots(2, 1, figsize=(9, 0.6 + 0.36 * count + 1.0), sharex=True, height_ratios=(1, 2 * count))
+        extent = (0, len(shown.alignment) * FRAMES_PER_SNIPPET, count - 0.5, -0.5)
+        image = axes.imshow(shown.alignment.T, aspect="auto", cmap="cividis", interpolation="nearest", extent=extent)
+        axes.grid(False)
+        axes.set_yticks(range(count), scores.categories)
+        for tick, category in zip(axes.get_yticklabels(), scores.categories):
+            tick.set_fontweight("bold" if category in shown.categories else "normal")
+        axes.set(xlabel="frame", xlim=(0, frames))
+        bar.imshow(shown.labels[None], aspect="auto", cmap="Reds", vmin=0, vmax=1.4, interpolation="nearest", extent=(0, frames, 0, 1))
+        bar.set_yticks([0.5], ["ground truth"])
+        bar.grid(False)
+        bar.tick_params(bottom=False, left=False)
+        bar.set_title(title)
+        fig.colorbar(image, ax=[bar, axes], label="cosine", pad=0.015)
+    starts = np.arange(len(shown.alignment)) * FRAMES_PER_SNIPPET
+    points = pd.DataFrame(shown.alignment, columns=list(scores.categories)).assign(video=video, first_frame=starts)
+    return fig, points[["video", "first_frame", *scores.categories]]
+
+
+def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) -> tuple[Figure, pd.DataFrame]:
+    """ROC and precision-recall curves of several runs over all test frames (equations 14 to 18).
+
+    Args:
+        runs: on the same test videos.
+        title: of the figure.
+        max_points: points kept per curve in the CSV; the drawn curves have all.
+
+    Raises:
+        DataError: the runs have different test frames.
+    """
+    labels = runs[0].frames()[0]
+    points = []
+    with style():
+        fig, (roc, pr) = plt.subplots(1, 2, figsize=(10, 5.4))
+        fig.suptitle(title, fontsize=12)
+        roc.plot([0, 1], [0, 1], color="#777777", lw=0.8, ls=":", label=f"chance (AUC 0.500, AP {labels.mean():.3f})")
+        pr.axhline(labels.mean(), color="#777777", lw=0.8, ls=":")
+        for run, colour in zip(runs, METHOD_COLOURS):
+            theirs, scores = run.frames()
+            if not np.array_equal(theirs, labels):
+                raise DataError(f"{run.title} was scored on other test frames than {runs[0].title}; run both again on one data set.")
+            fpr, tpr, _ = roc_curve(labels, scores)
+            recall, precision, _ = pr_curve(labels, scores)
+            areas = f"AUC {frame_roc_auc(labels, scores):.3f}, AP {average_precision(labels, scores):.3f}"
+            roc.plot(fpr, tpr, color=colour, lw=1.4, label=f"{run.title} ({areas})")
+            pr.step(recall, precision, where="pre", color=colour, lw=1.4)
+            for curve, x, y in (("roc", fpr, tpr), ("pr", recall, precision)):
+                kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), max_points)).astype(int))
+                points.append(pd.DataFrame({"method": run.title, "curve": curve, "x": x[kept], "y": y[kept]}))
+        roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area: AUC)")
+        pr.set(xlabel="recall", ylabel="precision", title="Precision-recall (area: AP)")
+        for axes in (roc, pr):
+            axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        fig.legend(fontsize=9, loc="outside lower center", ncols=2)
+    return fig, pd.concat(points, ignore_index=True)
+
+
+
+# --- figures 1 and 2, read from a model -------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """One part of a model: where it is, what comes out, what it learns.
+
+    Attributes:
+        module: names of the parameters' owners in the instance; "" for a function without parameters.
+        shape: of its output for one video, without the batch axis.
+        parameters: trained and stored numbers.
+    """
+
+    module: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def model_parts(model: Proposed, num_segments: int = 200) -> dict[str, Part]:
+    """What figures 1 and 2 say of a model, read from a forward pass and from its parameters.
+
+    Args:
+        model: the proposed model, of any width and any settings.
+        num_segments: T of the forward pass.
+
+    Returns:
+        name -> part; every parameter of the model belongs to exactly one part.
+    """
+    owners = {
+        "embed": ("visual.embed",),
+        "layers": ("visual.layers",),
+        "memory": ("visual.memory.abnormal", "visual.memory.normal", "visual.memory.mean_map", "visual.memory.log_variance_map"),
+        "head": ("visual.memory.head_in", "visual.memory.head_out"),
+        "offset": ("prompt_offset",),
+        "project": ("project",),
+        "modulate": ("modulate", "modulate_norm", "modulation_scale"),
+        "temperature": ("log_temperature",),
+        "gate": ("gate_logit",),
+        "loss_weights": ("log_variances",),
+    }
+    shapes: dict[str, tuple[int, ...]] = {"temperature": (1,), "gate": (1,), "text": tuple(model.text.shape)}
+    noted = {"embed": model.visual.embed, "layers": model.visual.layers[-1]}
+    hooks = [
+        module.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape[1:])}))
+        for name, module in noted.items()
+    ]
+    features = torch.zeros(1, num_segments, model.feature_dim, device=model.text.device)
+    was_training = model.training
+    try:
+        with torch.inference_mode():
+            output = model.eval().encode(features)
+            category_text = model.category_text(output.features)
+            projected = project_visual(output.features, model.project.weight, model.project.bias)
+            mask = torch.ones(output.fused.shape, dtype=torch.bool, device=features.device)
+            divisor = model.settings.topk_divisor
+            tensors = {
+                "features": features,
+                "memory": output.features,
+                "head": output.visual,
+                "context": output.features.mean(dim=1),
+                "offset": learned_text(model.text, model.prompt_offset)[None],
+                "delta": category_text[:, 0],
+                "modulate": category_text,
+                "project": projected,
+                "alignment": output.alignment,
+                "fine": category_scores(output.alignment, mask, divisor),
+                "semantic": output.semantic,
+                "fused": output.fused,
+                "video": video_score(output.fused, mask, divisor)[..., None],
+            }
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    shapes |= {name: tuple(tensor.shape[1:]) for name, tensor in tensors.items()}
+    shapes["loss_weights"] = (len(model.lambdas),)
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    parts = {}
+    for name, shape in shapes.items():
+        theirs = owners.get(name, ())
+        mine = {key: size for key, size in sizes.items() if any(key == owner or key.startswith(f"{owner}.") for owner in theirs)}
+        present = [owner for owner in theirs if any(key == owner or key.startswith(f"{owner}.") for key in mine)]
+        parts[name] = Part(", ".join(present), shape, sum(mine.values()))
+    return parts
+
+
+class _Box(NamedTuple):
+    x: float  # centre, inches
+    y: float
+    title: str
+    lines: tuple[str, ...]
+    kind: str
+    width: float = 1.36
+    height: float = 0.92
+
+
+_KINDS = {
+    "given": ("#EEEEEE", "#777777"),
+    "visual": ("#D6E8F5", BLUE),
+    "text": ("#FBEBC8", "#B87A00"),
+    "alignment": ("#D3EFE5", GREEN),
+    "fusion": ("#F7D9C6", VERMILION),
+}
+
+
+def _lines(part: Part, *, module: str | None = None) -> tuple[str, ...]:
+    """Module name, output shape and parameter count of a part, as a box prints them."""
+    shape = " x ".join(str(size) for size in part.shape)
+    name = part.module if module is None else module
+    return tuple(line for line in (name, shape, f"{part.parameters:,} parameters" if part.parameters else "") if line)
+
+
+def _diagram(boxes: dict[str, _Box], arrows: Sequence[tuple[str, str, str]], size: tuple[float, float], title: str) -> Figure:
+    """Boxes and arrows; an arrow is (from, to, sides), sides such as ``rl``: leaves right, arrives left."""
+    fig = plt.figure(figsize=size, layout="none")
+    axes = fig.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, size[0]), ylim=(0, size[1]))
+    axes.axis("off")
+    axes.text(size[0] / 2, size[1] - 0.22, title, ha="center", va="center", fontsize=11.5)
+    for box in boxes.values():
+        face, edge = _KINDS[box.kind]
+        corner = (box.x - box.width / 2, box.y - box.height / 2)
+        axes.add_patch(FancyBboxPatch(corner, box.width, box.height, "round,pad=0,rounding_size=0.08", fc=face, ec=edge, lw=1.2))
+        step = min(0.17, box.height / (len(box.lines) + 1.9))
+        top = box.y + step * len(box.lines) / 2
+        axes.text(box.x, top, box.title, ha="center", va="center", fontsize=9, fontweight="bold")
+        for i, line in enumerate(box.lines, start=1):
+            axes.text(box.x, top - i * step, line, ha="center", va="center", fontsize=7.8)
+    side = {"l": (-0.5, 0), "r": (0.5, 0), "t": (0, 0.5), "b": (0, -0.5)}
+    for start, end, sides in arrows:
+        ends = [
+            (box.x + side[s][0] * box.width, box.y + side[s][1] * box.height)
+            for box, s in zip((boxes[start], boxes[end]), sides, strict=True)
+        ]
+        look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.1, "color": "#444444", "shrinkA": 1, "shrinkB": 1}
+        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=_path(*ends, sides), **look))
+    return fig
+
+
+def _path(start: tuple[float, float], end: tuple[float, float], sides: str) -> str:
+    """Matplotlib's name for the way from side to side: straight, one corner, or two corners half way."""
+    across, up = end[0] - start[0], end[1] - start[1]
+    if across == 0 or up == 0:
+        return "arc3"
+    if {*sides} <= {*"lr"}:
+        return f"arc,angleA=0,angleB=180,armA={36 * across},armB={36 * across}"  # 36 points are half an inch
+    if {*sides} <= {*"tb"}:
+        angle = 90 if up > 0 else -90
+        return f"arc,angleA={angle},angleB={-angle},armA={36 * abs(up)},armB={36 * abs(up)}"
+    return "angle,angleA=0,angleB=90,rad=3" if sides[0] in "lr" else "angle,angleA=90,angleB=0,rad=3"
+
+
+def _part_points(parts: dict[str, Part]) -> pd.DataFrame:
+    rows = [(name, part.module, " x ".join(map(str, part.shape)), part.parameters) for name, part in parts.items()]
+    return pd.DataFrame(rows, columns=["part", "module", "output", "parameters"])
+
+
+def model_diagram(model: Proposed, text_source: str, num_segments: int = 200) -> tuple[Figure, pd.DataFrame]:
+    """Figure 1: the whole model, with module names, output shapes and parameter counts of this instance.
+
+    Args:
+        model: the proposed model.
+        text_source: what its text features come from, such as ``clip ViT-B/32``.
+        num_segments: T.
+
+    Returns:
+        the figure, and one row per part.
+    """
+    p = model_parts(model, num_segments)
+    layers = model.visual.layers
+    total = sum(parameter.numel() for parameter in model.parameters())
+    weight = gate_weight(model.gate_logit).item()
+    c = [0.82, 2.38, 3.94, 5.50, 7.06, 8.62, 10.18]
+    top, middle, bottom = 3.85, 2.42, 0.95
+    boxes = {
+        "video": _Box(c[0], top, "Video", ("16-frame snippets", "1, 5 or 10 crops"), "given"),
+        "i3d": _Box(c[1], top, r"I3D features $X_v$", (*_lines(p["features"]), "not trained here"), "given"),
+        "embed": _Box(c[2], top, "MSTF", _lines(p["embed"]), "visual"),
+        "layers": _Box(c[3], top, "DPAM encoder", _lines(p["layers"], module=f"visual.layers ({len(layers)})"), "visual"),
+        "memory": _Box(c[4], top, r"Dual memories: $F_c$", _lines(p["memory"], module="visual.memory"), "visual"),
+        "head": _Box(c[5], top, r"Visual score $S_c$", _lines(p["head"], module="visual.memory.head"), "visual"),
+        "context": _Box(c[3], middle, r"Context $C_v$", ("time mean", *_lines(p["context"])), "visual", height=0.72),
+        "project": _Box(c[4], middle, r"Projection $V'$", _lines(p["project"]), "alignment", height=0.84),
+        "names": _Box(c[0], bottom, "Prompts", (f"{p['text'].shape[0]} categories", "filled into templates"), "given"),
+        "text": _Box(c[1], bottom, r"Text features $T_c$", (*_lines(p["text"]), text_source, "not trained"), "given"),
+        "offset": _Box(c[2], bottom, r"PCL: $\tilde{T}_c$", _lines(p["offset"]), "text"),
+        "modulate": _Box(c[3], bottom, r"Modulated text $\hat{T}_c$", _lines(p["modulate"], module="modulate"), "text"),
+        "alignment": _Box(c[4], bottom, r"Alignment map $A$", ("cosines", *_lines(p["alignment"])), "alignment"),
+        "semantic": _Box(c[5], bottom, r"Semantic score $S_a$", _lines(p["semantic"]), "alignment"),
+        "gate": _Box(c[6], top, "Gate", (f"gate_logit: w = {weight:.3f}", "1 parameter"), "fusion"),
+        "fused": _Box(c[6], middle, "Fused score", (r"$w S_c + (1 - w) S_a$", *_lines(p["fused"])), "fusion", height=0.84),
+        "video_score": _Box(c[6], bottom, r"Video score", ("mean of the top k", r"BCE with the label"), "fusion"),
+    }
+    arrows = [
+        ("video", "i3d", "rl"),
+        ("i3d", "embed", "rl"),
+        ("embed", "layers", "rl"),
+        ("layers", "memory", "rl"),
+        ("memory", "head", "rl"),
+        ("memory", "project", "bt"),
+        ("memory", "context", "bt"),
+        ("context", "modulate", "bt"),
+        ("project", "alignment", "bt"),
+        ("names", "text", "rl"),
+        ("text", "offset", "rl"),
+        ("offset", "modulate", "rl"),
+        ("modulate", "alignment", "rl"),
+        ("alignment", "semantic", "rl"),
+        ("head", "fused", "bl"),
+        ("semantic", "fused", "tl"),
+        ("gate", "fused", "bt"),
+        ("fused", "video_score", "bt"),
+    ]
+    title = f"Figure 1. The proposed model as built: T = {num_segments}, width {model.settings.width}, {total:,} parameters"
+    with style():
+        return _diagram(boxes, arrows, (11.0, 4.9), title), _part_points(p)
+
+
+def fusion_diagram(model: Proposed, num_segments: int = 200) -> tuple[Figure, pd.DataFrame]:
+    """Figure 2: alignment branch and gated fusion in detail, with the equations and the values of this instance.
+
+    Args:
+        model: the proposed model.
+        num_segments: T.
+
+    Returns:
+        the figure, and one row per part.
+    """
+    p, settings = model_parts(model, num_segments), model.settings
+    weight, tau = gate_weight(model.gate_logit).item(), model.temperature.item()
+    scale = {"off": "off", "literal": "times 1"}.get(settings.modulation)
+    scale = scale or f"times {model.modulation_scale.item():.2g}"
+    lambdas = [f"L_{name} ({eq}) x {model.lambdas.get(name, 0):g}" for name, eq in _LOSS_EQUATIONS.items()]
+    rule = f"softmax of A / {tau:.3g}" if settings.semantic_score == "softmax" else "bare cosines"
+    c = [0.88, 2.48, 4.08, 5.68, 7.28, 8.88]
+    top, middle, bottom = 3.95, 2.50, 1.0
+    boxes = {
+        "features": _Box(c[0], top, r"$F_c$", ("encoder, memories", *_lines(p["memory"], module="")[:1]), "visual"),
+        "context": _Box(c[0], middle, r"$C_v$", ("time mean of $F_c$", *_lines(p["context"])), "visual"),
+        "text": _Box(c[0], bottom, r"$T_c$", ("text features", *_lines(p["text"]), "not trained"), "given"),
+        "project": _Box(c[1], top, r"$V'$ (eq. 1)", _lines(p["project"]), "alignment"),
+        "delta": _Box(c[1], middle, r"$\delta$ (eq. 2)", (f"modulate, {scale}", *_lines(p["delta"]), *_lines(p["modulate"])[2:]), "text"),
+        "learned": _Box(c[1], bottom, r"$\tilde{T}_c = T_c + \Delta_c$", _lines(p["offset"]), "text"),
+        "modulated": _Box(c[2], middle, r"$\hat{T}_c = \tilde{T}_c + \delta$", ("unit vectors", *_lines(p["modulate"], module="")[:1]), "text"),
+        "alignment": _Box(c[2], top, r"$A$ (eq. 3)", ("cosines", *_lines(p["alignment"])), "alignment"),
+        "fine": _Box(c[3], top, r"$S_{fine}$ (eq. 4)", ("mean of the top k", *_lines(p["fine"])), "alignment"),
+        "semantic": _Box(c[3], middle, r"$S_a$ (eq. 5)", (rule, "abnormal categories", *_lines(p["semantic"])), "alignment"),
+        "visual": _Box(c[3], bottom, r"$S_c$", ("visual branch", *_lines(p["head"], module="")[:1]), "visual"),
+        "fused": _Box(c[4], middle, r"$S_{fused}$ (eq. 7)", (r"$w S_c + (1 - w) S_a$", *_lines(p["fused"])), "fusion"),
+        "gate": _Box(c[4], bottom, r"$w = \sigma(g)$ (eq. 6)", (f"gate_logit ({settings.gate})", f"w = {weight:.3f}"), "fusion"),
+        "video": _Box(c[5], middle, r"$S_{video}$ (eq. 8)", ("mean of the top k",), "fusion"),
+        "losses": _Box((c[4] + c[5]) / 2, top, r"$L_{total}$ (eq. 9)", ("L_m x 1", *lambdas), "given", width=2.2),
+    }
+    arrows = [
+        ("features", "project", "rl"),
+        ("features", "context", "bt"),
+        ("context", "delta", "rl"),
+        ("text", "learned", "rl"),
+        ("project", "alignment", "rl"),
+        ("delta", "modulated", "rl"),
+        ("learned", "modulated", "rb"),
+        ("modulated", "alignment", "tb"),
+        ("alignment", "fine", "rl"),
+        ("alignment", "semantic", "rl"),
+        ("fine", "losses", "rl"),
+        ("semantic", "fused", "rl"),
+        ("visual", "fused", "rl"),
+        ("gate", "fused", "tb"),
+        ("fused", "video", "rl"),
+        ("video", "losses", "tb"),
+    ]
+    title = f"Figure 2. Alignment branch and gated fusion as built: T = {num_segments}, {p['text'].shape[0]} categories"
+    with style():
+        return _diagram(boxes, arrows, (9.8, 4.9), title), _part_points(p)
+
+
+_LOSS_EQUATIONS = {"align": "eq. 12", "cls": "eq. 10, 11", "con": "eq. 13"}
