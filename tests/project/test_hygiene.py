@@ -40,6 +40,11 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def words_of(path: Path) -> str:
+    """Content without the images of executed notebooks, whose base64 could hold any short string."""
+    return re.sub(r'"image/\w+": "[^"]*"', "", path.read_text(encoding="utf-8"))
+
+
 def text_problems(text: str) -> list[str]:
     found = []
     for name, pattern in (
@@ -135,7 +140,7 @@ def _parameter_problems(tree: ast.Module, source: str) -> list[str]:
 # --- the project -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", TEXTS, ids=relative)
 def test_texts_are_portable_and_finished(path):
-    assert text_problems(path.read_text(encoding="utf-8")) == []
+    assert text_problems(words_of(path)) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
