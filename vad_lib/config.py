@@ -96,7 +96,9 @@ class Profile(Settings):
     width: int = Field(512, ge=16, description="encoder width of UR-DMU, MSF-DMU and the proposed model")
     seeds: int = Field(1, ge=1, description="number of seeds per row, counted from train.seed")
     text_features: Literal["clip", "sentence", "random", "file"] = "clip"
-    text_file: str = Field("", description="with text_features='file': a .npy of shape (categories, width)")
+    text_file: str = Field(
+        "", description="with text_features='clip': path of the CLIP weights; with 'file': a .npy of shape (categories, width)"
+    )
 
 
 PROFILES: dict[str, Profile] = {

@@ -76,7 +76,10 @@ def prepare_dataset(layout: Layout, profile: Profile, name: str, device: str = "
 
 def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:
     """Text features of a data set's categories from the source that the profile names."""
-    return prompts.text_features(profile.text_features, dataset.categories, file=profile.text_file or None)
+    path = profile.text_file or None
+    if profile.text_features == "clip":
+        return prompts.text_features("clip", dataset.categories, weights=path)
+    return prompts.text_features(profile.text_features, dataset.categories, file=path)
 
 
 def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu") -> training.RunSettings:
