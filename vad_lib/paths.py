@@ -72,6 +72,10 @@ class Layout:
         """Frames of the videos of figures 3 and 4, so that the figures can be redrawn without the videos."""
         return self.results / "strips" / f"{dataset}.npz"
 
+    def controls(self, dataset: str) -> Path:
+        """What can be guessed of a data set's labels without watching (notebook 01)."""
+        return self.results / "controls" / f"{dataset}.json"
+
     @property
     def executed(self) -> Path:
         return self.results / "executed"
