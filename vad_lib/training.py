@@ -27,7 +27,7 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from vad_lib import metrics, registry, scoring
 from vad_lib.annotations import VideoRecord
