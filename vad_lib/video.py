@@ -163,6 +163,12 @@ def resized_size(height: int, width: int, short_side: int, crop_size: int) -> tu
     return max(round(height * scale), crop_size), max(round(width * scale), crop_size)
 
 
+def check_crop(short_side: int, crop_size: int) -> None:
+    """Raise a :class:`ConfigError` if a crop of this size does not fit into the resized frame."""
+    if crop_size > short_side:
+        raise ConfigError(f"crop_size {crop_size} is larger than short_side {short_side}; the crop must fit into the frame.")
+
+
 def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize uint8 (H, W, 3): pixel areas when shrinking, bilinear when enlarging."""
     if frame.shape[:2] == (height, width):
@@ -186,8 +192,7 @@ def read_snippets(path: Path | str, short_side: int, crop_size: int) -> Iterator
         ConfigError: ``crop_size`` is larger than ``short_side``.
         MissingFileError, DataError: as :func:`read_frames`.
     """
-    if crop_size > short_side:
-        raise ConfigError(f"crop_size {crop_size} is larger than short_side {short_side}; the crop must fit into the frame.")
+    check_crop(short_side, crop_size)
     frames: list[np.ndarray] = []
     for frame in read_frames(path):
         frames.append(resize_frame(frame, *resized_size(*frame.shape[:2], short_side, crop_size)))

@@ -1,0 +1,485 @@
+"""Features of snippets: their store on disk, the segments made of them, and their extraction from videos.
+
+A store is a folder of three files. ``store.json`` holds the contract (what the features are), hashes and the names of
+the other two; ``snippets-HASH.npy`` holds all features as rows; ``index-HASH.csv`` says which rows belong to which video
+and crop. ``store.json`` is written last, so that a store is the old one or the new one, never half of each.
+
+Shapes: N crops, T snippets of one video, D features.
+"""
+
+import csv
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+from tqdm import tqdm
+
+from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings, Settings
+from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError, VadError
+from vad_lib.files import atomic_path, content_hash, file_sha256, read_array, read_json, write_json, write_text
+from vad_lib.i3d import FEATURE_DIM, I3D, load_i3d
+from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
+
+STORE_FILE = "store.json"
+STORE_FORMAT = 1
+INDEX_COLUMNS = ("video", "crop", "offset", "length", "source_sha256")
+ROWS_AT_ONCE = 4096  # rows held in memory while features are copied, checked or averaged
+
+
+class FeatureContract(Settings):
+    """What the features of a store are; two stores can be mixed only if their contracts agree."""
+
+    backbone: str = "i3d-kinetics400"
+    weights_sha256: str = Field("", description="hash of the backbone's weights; empty if unknown")
+    weights_note: str = Field("", description="what a reader must know of the weights; empty for the real ones")
+    dimension: int = Field(FEATURE_DIM, ge=1)
+    frames_per_snippet: int = Field(FRAMES_PER_SNIPPET, ge=1)
+    stride: int = Field(FRAMES_PER_SNIPPET, ge=1, description="frames from one snippet's start to the next")
+    short_side: int | None = Field(None, ge=1, description="pixels; None if unknown")
+    crop_size: int | None = Field(None, ge=1, description="pixels; None if unknown")
+    crops: tuple[str, ...] = Field(CROP_NAMES[1], min_length=1, description="names in stored order")
+    padding_rule: str = "repeat last frame"
+    dtype: Literal["float16", "float32"] = "float16"
+    source: str = Field("", description="where the features come from")
+
+
+# --- segments -----------------------------------------------------------------------------------------
+def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
+    """Resample a video to a fixed number of segments, each the mean of its snippets.
+
+    Segment i covers the rows from trunc(i T / n) to trunc((i + 1) T / n), the end excluded; where that is none, it is
+    the row at its start. This is the resampling of UR-DMU and of the methods before it.
+
+    Args:
+        snippets: float (..., T, D), T at least 1.
+        num_segments: n, at least 1.
+
+    Returns:
+        float32 (..., n, D).
+
+    Example: three snippets become two segments, the first one snippet and the second the mean of two.
+        >>> segment_means(np.array([[1.0], [2.0], [4.0]]), 2).ravel().tolist()
+        [1.0, 3.0]
+    """
+    length = snippets.shape[-2]
+    if length < 1 or num_segments < 1:
+        raise DataError(f"segments: expected at least 1 snippet and 1 segment, got {length} and {num_segments}.")
+    bounds = np.linspace(0, length, num_segments + 1).astype(int)
+    segments = np.empty((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)
+    for i, (start, end) in enumerate(pairwise(bounds)):
+        segments[..., i, :] = snippets[..., start : max(end, start + 1), :].mean(axis=-2, dtype=np.float32)
+    return segments
+
+
+# --- the store ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Entry:
+    """Where a video lies: rows ``offset`` to ``offset + crops * length``, crop after crop."""
+
+    offset: int
+    length: int
+    source_sha256: str
+
+
+class FeatureStore:
+    """Features of the videos of one data set, memory-mapped. Made by :meth:`open` and :meth:`write`.
+
+    Attributes:
+        folder: where it lies.
+        contract: what the features are.
+        videos: names in stored order.
+        content_hash: identifies contract, index and features.
+    """
+
+    def __init__(self, folder: Path, contract: FeatureContract, entries: dict[str, _Entry], rows: np.ndarray, digest: str) -> None:
+        self.folder = folder
+        self.contract = contract
+        self.videos = tuple(entries)
+        self.content_hash = digest
+        self._entries = entries
+        self._rows = rows
+
+    @classmethod
+    def open(cls, folder: Path | str, expect: dict[str, Any] | None = None, *, verify: bool = False) -> "FeatureStore":
+        """Open a store and check it.
+
+        Args:
+            folder: where it lies.
+            expect: fields of the contract that must have these values.
+            verify: True to read all bytes and compare their hashes too.
+
+        Raises:
+            MissingFileError: there is no store, or one of its files is missing.
+            DataError: a file is damaged, or the contract differs from what is expected; the message names file or
+                field and both values.
+            ConfigError: ``expect`` names a field that contracts do not have.
+        """
+        folder = Path(folder)
+        path = folder / STORE_FILE
+        if not path.is_file():
+            raise MissingFileError(f"{folder}: no feature store here ({STORE_FILE} is missing); extract the features first.")
+        sidecar = read_json(path)
+        try:
+            if sidecar["format"] != STORE_FORMAT:
+                raise DataError(f"{path}: expected store format {STORE_FORMAT}, got {sidecar['format']}; extract again.")
+            contract = FeatureContract(**sidecar["contract"])
+            data, index = folder / sidecar["data"]["file"], folder / sidecar["index"]["file"]
+            hashes = {data: sidecar["data"]["sha256"], index: sidecar["index"]["sha256"]}
+        except (KeyError, TypeError, ConfigError) as error:
+            raise DataError(f"{path}: not the sidecar of a feature store ({error}); extract the features again.") from error
+        for name, wanted in (expect or {}).items():
+            if name not in FeatureContract.model_fields:
+                raise ConfigError(
+                    f"expect: unknown field {name!r} of a feature contract; known: {', '.join(contract.model_dump())}."
+                )
+            found = getattr(contract, name)
+            if found != (tuple(wanted) if isinstance(found, tuple) else wanted):
+                raise DataError(f"{folder}: {name} of the features is {found!r}, expected {wanted!r}; extract them again.")
+        for file, digest in hashes.items():
+            if not file.is_file():
+                raise MissingFileError(f"{file}: a file of the feature store is missing; extract the features again.")
+            # the index is small, so its hash is always checked
+            if (verify or file == index) and file_sha256(file) != digest:
+                raise DataError(f"{file}: its bytes are not those that were written; extract the features again.")
+        rows = read_array(data, mmap=True)
+        entries = _read_index(index)
+        expected = (sum(entry.length for entry in entries.values()) * len(contract.crops), contract.dimension)
+        if rows.shape != expected or rows.dtype != contract.dtype:
+            raise DataError(
+                f"{data}: expected {contract.dtype} {expected} by contract and index, got {rows.dtype} {rows.shape}; extract again."
+            )
+        return cls(folder, contract, entries, rows, _store_hash(contract, hashes[data], hashes[index]))
+
+    @classmethod
+    def write(
+        cls,
+        folder: Path | str,
+        contract: FeatureContract,
+        items: Iterable[tuple[str, np.ndarray]],
+        sources: dict[str, str] | None = None,
+    ) -> "FeatureStore":
+        """Write a store, in place of any that is there; memory does not grow with the number or length of videos.
+
+        Args:
+            folder: where; made if missing.
+            contract: what the features are.
+            items: video names and their features, float (N, T, D), also memory-mapped.
+            sources: hash of the file that a video's features were made from, if known.
+
+        Raises:
+            DataError: a video has no snippets, another number of crops or features than the contract says, NaN or
+                infinity (also after rounding to the contract's dtype), or a name that came before.
+            OutputError: the folder cannot be written or the disk is full. In all cases the old store stays as it was.
+        """
+        folder = Path(folder)
+        entries: dict[str, _Entry] = {}
+        rows = 0
+        staged = folder / "snippets.partial"
+        with atomic_path(staged) as temporary, growing_array(temporary, (contract.dimension,), contract.dtype) as append:
+            for video, features in items:
+                _check_features(video, features, contract)
+                if video in entries:
+                    raise DataError(f"video {video}: features came twice; names must be unique.")
+                for crop in features:
+                    for start in range(0, len(crop), ROWS_AT_ONCE):
+                        append(_finite(video, crop[start : start + ROWS_AT_ONCE], contract.dtype))
+                entries[video] = _Entry(rows, features.shape[1], (sources or {}).get(video, ""))
+                rows += features.shape[0] * features.shape[1]
+            if not entries:
+                raise DataError(f"{folder}: expected features of at least one video, got none.")
+        index_text = _index_text(entries, contract.crops)
+        data_sha256, index_sha256 = file_sha256(staged), hashlib.sha256(index_text.encode()).hexdigest()
+        data, index = folder / f"snippets-{data_sha256[:12]}.npy", folder / f"index-{index_sha256[:12]}.csv"
+        try:
+            staged.replace(data)
+        except OSError as error:
+            raise OutputError(f"cannot write {data}: {error.strerror or error}. The old store was not changed.") from error
+        write_text(index, index_text)
+        sidecar = {
+            "format": STORE_FORMAT,
+            "contract": contract.model_dump(mode="json"),
+            "videos": len(entries),
+            "snippets": sum(entry.length for entry in entries.values()),
+            "data": {"file": data.name, "sha256": data_sha256, "bytes": data.stat().st_size},
+            "index": {"file": index.name, "sha256": index_sha256},
+        }
+        write_json(folder / STORE_FILE, sidecar)
+        store = cls.open(folder)
+        for stale in {*folder.glob("snippets-*.npy"), *folder.glob("index-*.csv")} - {data, index}:
+            stale.unlink()
+        for stale in set(folder.glob("segments-*.npy")) - set(folder.glob(f"segments-*-{store.content_hash[:12]}.npy")):
+            stale.unlink()
+        return store
+
+    @property
+    def num_crops(self) -> int:
+        return len(self.contract.crops)
+
+    @property
+    def dimension(self) -> int:
+        return self.contract.dimension
+
+    def source_sha256(self, video: str) -> str:
+        """Hash of the file that the video's features were made from; empty if unknown."""
+        return self._entry(video).source_sha256
+
+    def num_snippets(self, video: str) -> int:
+        """T of a video; an unknown name is a :class:`DataError`."""
+        return self._entry(video).length
+
+    def snippets(self, video: str) -> np.ndarray:
+        """Features of a video, float (N, T, D) in the stored dtype, a read-only view of the file."""
+        entry = self._entry(video)
+        rows = self._rows[entry.offset : entry.offset + self.num_crops * entry.length]
+        return rows.reshape(self.num_crops, entry.length, self.dimension)
+
+    def segments(self, num_segments: int) -> np.ndarray:
+        """Segments of all videos, made once and kept beside the store.
+
+        Returns:
+            float (videos, N, num_segments, D) in the stored dtype, videos in stored order, a read-only view of the file.
+
+        Raises:
+            OutputError: the folder cannot be written, or the disk is full.
+        """
+        path = self.folder / f"segments-{num_segments}-{self.content_hash[:12]}.npy"
+        if not path.is_file():
+            shape = (self.num_crops, num_segments, self.dimension)
+            with atomic_path(path) as temporary, growing_array(temporary, shape, self.contract.dtype) as append:
+                for video in self.videos:
+                    append(segment_means(self.snippets(video), num_segments)[None])
+        return read_array(path, mmap=True)
+
+    def _entry(self, video: str) -> _Entry:
+        try:
+            return self._entries[video]
+        except KeyError:
+            raise DataError(f"{self.folder}: no features of video {video!r}; extract them, or correct the list.") from None
+
+
+@contextmanager
+def growing_array(path: Path, row_shape: tuple[int, ...], dtype: str) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write a ``.npy`` file row by row when the number of rows is not known beforehand.
+
+    Args:
+        path: target; not atomic by itself.
+        row_shape: shape of one row.
+        dtype: what rows are rounded to.
+
+    Yields:
+        a function that appends rows, (n, *row_shape).
+    """
+    rows = 0
+
+    def header() -> dict[str, Any]:
+        # numpy leaves room in the header for the first axis to grow
+        return {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *row_shape)}
+
+    with open(path, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header())
+
+        def append(values: np.ndarray) -> None:
+            nonlocal rows
+            stream.write(np.ascontiguousarray(values, dtype=dtype).data)
+            rows += len(values)
+
+        yield append
+        stream.seek(0)
+        np.lib.format.write_array_header_1_0(stream, header())
+
+
+def _check_features(video: str, features: np.ndarray, contract: FeatureContract) -> None:
+    if not isinstance(features, np.ndarray) or features.dtype.kind != "f" or features.ndim != 3:
+        what = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features).__name__
+        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what}.")
+    crops, length, width = features.shape
+    if crops != len(contract.crops):
+        raise DataError(f"video {video}: {len(contract.crops)} crops are declared ({', '.join(contract.crops)}), got {crops}.")
+    if width != contract.dimension:
+        raise DataError(f"video {video}: expected features of width {contract.dimension}, got {width}; was another backbone used?")
+    if length == 0:
+        raise DataError(f"video {video}: expected at least one snippet, got none; extract it again or remove it from the list.")
+
+
+def _finite(video: str, rows: np.ndarray, dtype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = rows.astype(dtype)
+    if not np.isfinite(stored).all():
+        what = "too large for " + dtype if np.isfinite(rows).all() else "NaN or infinite"
+        raise DataError(f"video {video}: a feature is {what}; extract it again, or store it as float32 if it is right.")
+    return stored
+
+
+def _store_hash(contract: FeatureContract, data_sha256: str, index_sha256: str) -> str:
+    return content_hash([contract.model_dump(mode="json"), data_sha256, index_sha256])
+
+
+def _index_text(entries: dict[str, _Entry], crops: tuple[str, ...]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(INDEX_COLUMNS)
+    for video, entry in entries.items():
+        for position, crop in enumerate(crops):
+            writer.writerow([video, crop, entry.offset + position * entry.length, entry.length, entry.source_sha256])
+    return stream.getvalue()
+
+
+def _read_index(path: Path) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
+    with open(path, encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            # the rows of a video's further crops follow from its first
+            entries.setdefault(row["video"], _Entry(int(row["offset"]), int(row["length"]), row["source_sha256"]))
+    return entries
+
+
+# --- extraction ---------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ExtractionReport:
+    """What an extraction did.
+
+    Attributes:
+        store: the store, or None if every video failed.
+        done: videos that were extracted now.
+        skipped: videos whose features were there already.
+        failures: message by video.
+    """
+
+    store: FeatureStore | None
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failures: dict[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.done)} videos extracted, {len(self.skipped)} were there already, {len(self.failures)} failed"]
+        return "\n".join(lines + [f"  {video}: {message}" for video, message in self.failures.items()])
+
+
+def extract_dataset(
+    video_folder: Path | str,
+    names: Sequence[str],
+    store_folder: Path | str,
+    settings: FeatureSettings,
+    device: str = "cpu",
+    progress: bool = True,
+) -> ExtractionReport:
+    """Extract I3D features of videos into a store, which then holds exactly the videos that succeeded.
+
+    Every finished video is kept in a file of its own until the store is written: a run that was stopped goes on with
+    the next video. A video is extracted again only if its file, the settings or the weights have changed. Memory is
+    bounded whatever the length of a video: one snippet with its crops, and one batch for I3D.
+
+    Args:
+        video_folder: holds the videos, name and one of the known endings.
+        names: videos, in the order of the store.
+        store_folder: where the store is or will be.
+        settings: size, crops, batch, dtype and weights.
+        device: of torch.
+        progress: True for a bar with the time left, on a terminal, and a summary at the end.
+
+    Raises:
+        ConfigError: a name is listed twice, or the crop is larger than the frame.
+        MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
+            is listed in the report's failures and the others are done.
+        OutputError: the folder cannot be written or the disk is full.
+    """
+    if len(set(names)) != len(names):
+        raise ConfigError("extract_dataset: a video is listed twice; names must be unique.")
+    check_crop(settings.short_side, settings.crop_size)
+    network = load_i3d(settings.weights).to(device)
+    contract = FeatureContract(
+        weights_sha256=network.weights_sha256,
+        weights_note=network.weights_note,
+        short_side=settings.short_side,
+        crop_size=settings.crop_size,
+        crops=CROP_NAMES[settings.num_crops],
+        dtype=settings.dtype,
+        source="extracted by vad_lib from the data set's videos",
+    )
+    store_folder = Path(store_folder)
+    old = _matching_store(store_folder, contract)
+    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
+    paths: dict[str, Path] = {}
+    failures: dict[str, str] = {}
+    for name in names:
+        try:
+            paths[name] = find_video(video_folder, name)
+        except VadError as error:
+            failures[name] = str(error)
+    sources = {name: file_sha256(path) for name, path in paths.items()}
+    parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
+    in_store = {name for name in paths if old and name in old.videos and old.source_sha256(name) == sources[name]}
+    missing = [name for name in paths if name not in in_store and not parts[name].is_file()]
+
+    with tqdm(total=_expected_snippets(missing, paths), unit="snippet", disable=None if progress else True) as bar:
+        for name in missing:
+            bar.set_postfix_str(name)
+            try:
+                _extract_video(paths[name], parts[name], network, settings, device, bar)
+            except OutputError:
+                raise
+            except VadError as error:
+                failures[name] = str(error)
+    good = [name for name in names if name not in failures]
+    store = old
+    if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
+        items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
+        store = FeatureStore.write(store_folder, contract, items, sources)
+    shutil.rmtree(parts_folder, ignore_errors=True)
+    done = tuple(name for name in missing if name not in failures)
+    report = ExtractionReport(store if good else None, done, tuple(name for name in good if name not in done), failures)
+    if progress:
+        print(report)
+    return report
+
+
+def _matching_store(folder: Path, contract: FeatureContract) -> FeatureStore | None:
+    """The store that is there if its features can be kept; a damaged or different one is made anew."""
+    try:
+        return FeatureStore.open(folder, expect=contract.model_dump())
+    except (DataError, MissingFileError):
+        return None
+
+
+def _expected_snippets(names: Sequence[str], paths: dict[str, Path]) -> int:
+    total = 0
+    for name in names:
+        with suppress(VadError):  # said when the video's turn comes
+            total += -(-header_frames(paths[name]) // FRAMES_PER_SNIPPET)
+    return total
+
+
+def _extract_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm) -> None:
+    """Write the features of one video as (T, N, D)."""
+    crops = settings.num_crops
+    waiting: list[np.ndarray] = []  # views that no forward has seen
+    features: list[np.ndarray] = []  # of views, fewer than one snippet has
+    with atomic_path(part) as temporary, growing_array(temporary, (crops, FEATURE_DIM), settings.dtype) as append:
+
+        def forward(views: list[np.ndarray]) -> None:
+            features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
+            complete = len(features) // crops * crops
+            if complete:
+                append(_finite(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, FEATURE_DIM))
+                del features[:complete]
+
+        for snippet in read_snippets(path, settings.short_side, settings.crop_size):
+            waiting.extend(crop_views(snippet, settings.crop_size, crops))
+            while len(waiting) >= settings.batch_size:
+                forward(waiting[: settings.batch_size])
+                del waiting[: settings.batch_size]
+            bar.update()
+        if waiting:
+            forward(waiting)
+
+
+def _read_part(path: Path) -> np.ndarray:
+    return read_array(path, mmap=True).swapaxes(0, 1)
