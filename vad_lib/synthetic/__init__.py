@@ -12,6 +12,6 @@ The world: x in metres from the middle of the image, depth z from 0 (far) to 1 (
 in seconds from the start of the video. Colours are BGR.
 """
 
-from vad_lib.synthetic.render import SETS, Job, jobs, render_dataset
+from vad_lib.synthetic.render import DATASETS, Job, jobs, render_dataset
 
-__all__ = ["SETS", "Job", "jobs", "render_dataset"]
+__all__ = ["DATASETS", "Job", "jobs", "render_dataset"]

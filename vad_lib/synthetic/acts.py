@@ -146,7 +146,7 @@ def abuse(s: Stage, event: bool) -> None:
 def shoplifting(s: Stage, event: bool) -> None:
     """Goods from the shelf go under the coat and out at a run; or into the basket."""
     rng = s.rng
-    z = float(rng.uniform(0.06, 0.3))
+    z = float(rng.uniform(0.1, 0.45))
     person = s.person(s.x, z, s.t0 - 0.9)
     person.until(s.t0, "reach", "box")
     if event:
@@ -337,7 +337,8 @@ def accident(s: Stage, event: bool) -> None:
         s.actors.append(Car(z - (0.0 if event else 0.12), other, s.colour(), -side, s.t0 if event else math.inf, s.dark))
     if event:
         for _ in range(10):
-            s.actors.append(Missile(s.x, z, s.t0, s.x + rng.uniform(-1.6, 1.6), (200, 205, 210)))
+            delay, lands, h = rng.uniform((0, -1.6, 0.2), (0.2, 1.6, 0.9)).tolist()
+            s.actors.append(Missile(s.x, z, s.t0 + delay, s.x + lands, (200, 205, 210), h))
         s.actors.append(Blast(rng, s.x, z, s.t0 + 0.15, s.t1, 0.4, fiery=False))
     if rng.random() < 0.5:
         s.watcher("stand", "run" if event else "walk")

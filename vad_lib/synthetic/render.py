@@ -48,7 +48,7 @@ class SetSpec:
         return ("Normal", *self.stories)
 
 
-SETS: dict[str, SetSpec] = {
+DATASETS: dict[str, SetSpec] = {
     "synth-crime": SetSpec(
         title="SynthCrime",
         metric="auc",
@@ -100,7 +100,7 @@ class Job:
     """One video to render.
 
     Attributes:
-        dataset: key of :data:`SETS`.
+        dataset: key of :data:`DATASETS`.
         name: video name; with the seed it decides everything that is random.
         split: ``train`` or ``test``.
         staged: category whose scene, cast and slot the video has.
@@ -130,7 +130,7 @@ def _code() -> str:
 
 def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
     """Decide everything about a video but its pixels."""
-    spec, settings = SETS[job.dataset], job.settings
+    spec, settings = DATASETS[job.dataset], job.settings
     rng = np.random.default_rng([settings.seed, *content_hash([job.dataset, job.name]).encode()])
     low, high = settings.train_snippets if job.split == "train" else settings.test_snippets
     num_frames = int(rng.integers(low, high + 1)) * FRAMES_PER_SNIPPET - int(rng.integers(0, FRAMES_PER_SNIPPET))
@@ -161,7 +161,7 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
             story = spec.stories[labels.get(i, job.staged if not spec.moving_camera else str(rng.choice(list(spec.stories))))]
             start = 0.0 if not shots else shots[-1].end
             end = length if i == count - 1 or not spec.moving_camera else lead + (i + 1) * window
-            shots.append(Shot(start, end, str(rng.choice(story.scenes)), str(rng.choice(list(LIGHTS)))))
+            shots.append(Shot(start, end, str(rng.choice(story.scenes)), _some_light(rng)))
         shot = shots[-1]
         fitting = [name for name, story in spec.stories.items() if shot.scene in story.scenes]
         category = labels.get(i) or str(rng.choice(fitting))
@@ -194,6 +194,10 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         tuple(labels[i] for i in sorted(labels)) if known else (),
     )
     return record, shots, rng
+
+
+def _some_light(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(LIGHTS), p=[often for *_, often in LIGHTS.values()]))
 
 
 class Camera:
@@ -273,7 +277,7 @@ def _render_video(job: Job, path: Path) -> VideoRecord:
         for i in range(record.num_frames):
             t = i / settings.fps
             if camera is None or (t >= camera.shot.end and shots):
-                camera = Camera(rng, shots.pop(0), settings, SETS[job.dataset].moving_camera)
+                camera = Camera(rng, shots.pop(0), settings, DATASETS[job.dataset].moving_camera)
             writer.write(camera.frame(t))
         writer.release()
         # the writer reports no error on a full disk, so ask the file
@@ -300,8 +304,8 @@ def jobs(dataset: str, settings: SyntheticSettings) -> list[Job]:
     Raises:
         ConfigError: unknown set, or settings that leave no room for an event.
     """
-    if dataset not in SETS:
-        raise ConfigError(f"unknown built-in data set {dataset!r}; known: {', '.join(SETS)}.")
+    if dataset not in DATASETS:
+        raise ConfigError(f"unknown built-in data set {dataset!r}; known: {', '.join(DATASETS)}.")
     for label, (low, high) in (("train_snippets", settings.train_snippets), ("test_snippets", settings.test_snippets)):
         if not 3 <= low <= high:
             raise ConfigError(
@@ -311,7 +315,7 @@ def jobs(dataset: str, settings: SyntheticSettings) -> list[Job]:
         raise ConfigError(
             f"width and height: expected even numbers, as the mp4 encoder needs them; got {settings.width} x {settings.height}."
         )
-    stories = list(SETS[dataset].stories)
+    stories = list(DATASETS[dataset].stories)
     found = []
     for split, count in (("train", settings.train_per_category), ("test", settings.test_per_category)):
         for category in stories:
@@ -341,7 +345,7 @@ def render_dataset(
         OutputError: the folder cannot be written or the disk is full; finished videos stay.
     """
     todo = jobs(dataset, settings)
-    spec, folder = SETS[dataset], Path(folder)
+    spec, folder = DATASETS[dataset], Path(folder)
     videos = VideoList(spec.categories, tuple(_plan(job)[0] for job in todo))
     ledger_path = folder / "render.json"
     ledger = _read_ledger(ledger_path)

@@ -142,11 +142,11 @@ class Backdrop:
             self.box(x - 0.06, 0.02, x + 0.06, 0.04, (240, 245, 245))
 
 
-LIGHTS: dict[str, tuple[Colour, float]] = {  # gain by channel, sensor noise
-    "day": ((1.0, 1.0, 1.0), 2.5),
-    "overcast": ((0.82, 0.8, 0.78), 3.0),
-    "dusk": ((0.62, 0.56, 0.66), 4.0),
-    "night": ((0.42, 0.4, 0.4), 6.0),
+LIGHTS: dict[str, tuple[Colour, float, float]] = {  # gain by channel, sensor noise, how often
+    "day": ((1.0, 1.0, 1.0), 2.5, 0.35),
+    "overcast": ((0.82, 0.8, 0.78), 3.0, 0.3),
+    "dusk": ((0.62, 0.56, 0.66), 4.0, 0.2),
+    "night": ((0.42, 0.4, 0.4), 6.0, 0.15),
 }
 
 

@@ -224,13 +224,13 @@ class Sparks(Thing):
 class Missile(Thing):
     """Something thrown along a parabola."""
 
-    def __init__(self, x: float, z: float, start: float, to: float, colour: Colour):
-        super().__init__(x, z, start, start + 0.8)
+    def __init__(self, x: float, z: float, start: float, to: float, colour: Colour, h: float = 1.5) -> None:
+        super().__init__(x, z, start, start + 0.8, h)
         self.to, self.colour = to, colour
 
     def draw(self, view: View, t: float) -> None:
         u = (t - self.start) / 0.8
-        x, y = view.point(self.x + (self.to - self.x) * u, self.z, 1.5 + 3.2 * u - 4.4 * u * u)
+        x, y = view.point(self.x + (self.to - self.x) * u, self.z, self.h + 3.2 * u - (3.2 + self.h) * u * u)
         view.disc(x, y, 0.08 * view.scale(self.z), self.colour)
 
 
