@@ -408,16 +408,17 @@ def extract_dataset(
     old = _matching_store(store_folder, contract)
     parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
     paths: dict[str, Path] = {}
+    sources: dict[str, str] = {}
     failures: dict[str, str] = {}
     for name in names:
         try:
             paths[name] = find_video(video_folder, name)
-        except VadError as error:
+            sources[name] = file_sha256(paths[name])
+        except (VadError, OSError) as error:
             failures[name] = str(error)
-    sources = {name: file_sha256(path) for name, path in paths.items()}
     parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
-    in_store = {name for name in paths if old and name in old.videos and old.source_sha256(name) == sources[name]}
-    missing = [name for name in paths if name not in in_store and not parts[name].is_file()]
+    in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
+    missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
 
     with tqdm(total=_expected_snippets(missing, paths), unit="snippet", disable=None if progress else True) as bar:
         for name in missing:
@@ -433,7 +434,8 @@ def extract_dataset(
     if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
         items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
         store = FeatureStore.write(store_folder, contract, items, sources)
-    shutil.rmtree(parts_folder, ignore_errors=True)
+    for finished in store_folder.glob("parts-*"):
+        shutil.rmtree(finished, ignore_errors=True)
     done = tuple(name for name in missing if name not in failures)
     report = ExtractionReport(store if good else None, done, tuple(name for name in good if name not in done), failures)
     if progress:

@@ -7,6 +7,7 @@ frames).
 Frames are numbered from 0 and are uint8 (height, width, 3), RGB.
 """
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,19 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 PLAUSIBLE_FPS = (1.0, 240.0)
 # A container's own count is often an estimate; far fewer frames than that mean that the file was cut off.
 TRUNCATED_BELOW = 0.9
+# What follows each codec's marker up to the next one: profile, level and picture size.
+SEQUENCE_HEADERS = {
+    "h264": re.compile(rb"\x00\x00\x01[\x27\x47\x67](.+?)(?=\x00\x00[\x00\x01]|\Z)", re.DOTALL),
+    "hevc": re.compile(rb"\x00\x00\x01\x42\x01(.+?)(?=\x00\x00[\x00\x01]|\Z)", re.DOTALL),
+    "mpeg4": re.compile(rb"\x00\x00\x01[\x20-\x2f](.+?)(?=\x00\x00[\x00\x01]|\Z)", re.DOTALL),
+    "jpeg": re.compile(rb"\xff[\xc0-\xc2](.{7})", re.DOTALL),
+}
+CODEC_TAGS = {
+    "h264": ("h264", "avc1", "avc3", "x264"),
+    "hevc": ("hevc", "hev1", "hvc1", "h265"),
+    "mpeg4": ("mp4v", "fmp4", "xvid", "divx", "dx50", "mpg4"),
+    "jpeg": ("mjpg", "mjpa", "jpeg"),
+}
 
 
 class VideoWarning(UserWarning):
@@ -75,26 +89,20 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: not a video, no frames, another resolution half way, or far fewer frames than the header says. The
-            last two can only show after frames were given out: drop those.
+        DataError: not a video, no frames, or far fewer frames than the header says. The last can only show after frames
+            were given out: drop those.
 
     Warns:
-        VideoWarning: the header's frame count or frame rate is wrong; the decoded frames are what counts.
+        VideoWarning: the header's frame count or frame rate is wrong, where the decoded frames are what counts; or the
+            resolution changes half way, where OpenCV scales later frames to the first size.
     """
     capture = _open(path)
     try:
-        shape, count = None, 0
+        count = 0
         while True:
             read, frame = capture.read()
             if not read:
                 break
-            if shape is None:
-                shape = frame.shape
-            elif frame.shape != shape:
-                raise DataError(
-                    f"{path}: frame {count} is {frame.shape[1]} x {frame.shape[0]}, but the video began with {shape[1]} x "
-                    f"{shape[0]}. Encode it again at one resolution."
-                )
             count += 1
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         _check_header(path, capture, count)
@@ -149,6 +157,46 @@ def _check_header(path: Path | str, capture: cv2.VideoCapture, decoded: int) -> 
     if not _plausible(fps):
         message = f"{path}: the header's frame rate, {fps:g} per second, cannot be true; only times in seconds depend on it."
         warnings.warn(message, VideoWarning, stacklevel=3)
+    changed_at = parameters_change_at(path)
+    if changed_at is not None:
+        message = (
+            f"{path}: the encoding changes at frame {changed_at}, as it does with another resolution; frames from there on were "
+            "scaled to the first size. Encode the video again at one resolution if that is not wanted."
+        )
+        warnings.warn(message, VideoWarning, stacklevel=3)
+
+
+def sequence_header(packet: bytes, codec: str) -> bytes | None:
+    """The part of a coded packet that holds the picture size, or None if this packet has none.
+
+    Args:
+        packet: as the container holds it; H.264 and HEVC with start codes.
+        codec: a key of :data:`SEQUENCE_HEADERS`.
+    """
+    found = SEQUENCE_HEADERS[codec].search(packet)
+    return found.group(1) if found else None
+
+
+def parameters_change_at(path: Path | str) -> int | None:
+    """First packet whose sequence header differs from the first one's, or None.
+
+    Decoded frames cannot tell: OpenCV scales them all to the first size. So the coded packets are read once more, not
+    decoded. Known are H.264, HEVC, MPEG-4 and JPEG; other codecs give None.
+    """
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    tag = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").lower()
+    codec = next((codec for codec, tags in CODEC_TAGS.items() if tag in tags), None)
+    first, index = None, 0
+    try:
+        while codec and (packet := capture.read()[1]) is not None:
+            header = sequence_header(packet.tobytes(), codec)
+            first = first or header
+            if header and header != first:
+                return index
+            index += 1
+    finally:
+        capture.release()
+    return None
 
 
 # --- snippets and crops -------------------------------------------------------------------------------
