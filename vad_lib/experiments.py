@@ -12,7 +12,7 @@ import pandas as pd
 from vad_lib import features, prompts, registry, synthetic, training
 from vad_lib.config import Profile, Settings
 from vad_lib.datasets import Dataset, load_dataset
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.files import read_json
 from vad_lib.paths import Layout
 from vad_lib.prompts import TextFeatures
@@ -70,7 +70,8 @@ def prepare_dataset(layout: Layout, profile: Profile, name: str, device: str = "
     report = features.extract_dataset(
         layout.videos(name), names, layout.features(name), profile.features, device=device, progress=progress
     )
-    report.raise_on_failures()
+    if report.failures:
+        raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")
     return load_dataset(folder)
 
 

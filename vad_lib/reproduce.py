@@ -263,6 +263,7 @@ def execute(layout: Layout, execution: Execution) -> Path:
             cwd=str(layout.out),
             progress_bar=sys.stderr.isatty(),
             log_output=False,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # a local kernel need not warn about its transport
         )
     except PapermillExecutionError as error:
         first = next((line for line in error.source.splitlines() if line.strip()), "")
