@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import cv2
@@ -21,6 +22,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path as MplPath
 
 from vad_lib.annotations import VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
@@ -32,7 +34,7 @@ from vad_lib.model import Proposed, category_scores, gate_weight, learned_text, 
 from vad_lib.paths import Layout
 from vad_lib.provenance import commit
 from vad_lib.scoring import frame_scores
-from vad_lib.video import frame_strip
+from vad_lib.video import find_video, frame_strip
 
 # Okabe and Ito's palette keeps its contrasts for colour-blind readers.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -154,11 +156,19 @@ def load_scores(folder: Path) -> RunScores:
     """
     path = folder / "scores.npz"
     arrays = read_arrays(path)
-    missing = [n for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score") if n not in arrays]
+    missing = [
+        n for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score") if n not in arrays
+    ]
     if missing:
         raise DataError(f"{path}: array {', '.join(missing)} is missing; run the training of this variant again.")
     snippets, frames = (np.concatenate(([0], np.cumsum(arrays[name]))) for name in ("num_snippets", "num_frames"))
-    expected = {"labels": frames[-1], "score": snippets[-1], "visual": snippets[-1], "semantic": snippets[-1], "alignment": snippets[-1]}
+    expected = {
+        "labels": frames[-1],
+        "score": snippets[-1],
+        "visual": snippets[-1],
+        "semantic": snippets[-1],
+        "alignment": snippets[-1],
+    }
     for name, length in expected.items():
         if name in arrays and len(arrays[name]) != length:
             raise DataError(f"{path}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
@@ -249,7 +259,7 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, 
     arrays = {"videos": np.array(list(chosen.values()))}
     for i, name in enumerate(chosen.values()):
         positions = strip_frames(records[name], count)
-        images = frame_strip(layout.videos(dataset.name) / f"{name}.mp4", positions.tolist(), height)
+        images = frame_strip(find_video(layout.videos(dataset.name), name), positions.tolist(), height)
         arrays[f"frames_{i}"] = positions
         for j, image in enumerate(images):
             # JPEG: these files are committed, and as arrays they would be ten times as large.
@@ -310,7 +320,9 @@ def score_panels(
             if unknown:
                 raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}.")
             if name not in strips:
-                raise DataError(f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}.")
+                raise DataError(
+                    f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}."
+                )
             parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
             axes = fig.add_subplot(parts[0])
             _draw_scores(axes, video, curves)
@@ -457,7 +469,9 @@ def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure
         for tick, category in zip(axes.get_yticklabels(), scores.categories):
             tick.set_fontweight("bold" if category in shown.categories else "normal")
         axes.set(xlabel="frame", xlim=(0, frames))
-        bar.imshow(shown.labels[None], aspect="auto", cmap="Reds", vmin=0, vmax=1.4, interpolation="nearest", extent=(0, frames, 0, 1))
+        bar.imshow(
+            shown.labels[None], aspect="auto", cmap="Reds", vmin=0, vmax=1.4, interpolation="nearest", extent=(0, frames, 0, 1)
+        )
         bar.set_yticks([0.5], ["ground truth"])
         bar.grid(False)
         bar.tick_params(bottom=False, left=False)
@@ -489,7 +503,9 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
         for run, colour in zip(runs, METHOD_COLOURS):
             theirs, scores = run.frames()
             if not np.array_equal(theirs, labels):
-                raise DataError(f"{run.title} was scored on other test frames than {runs[0].title}; run both again on one data set.")
+                raise DataError(
+                    f"{run.title} was scored on other test frames than {runs[0].title}; run both again on one data set."
+                )
             fpr, tpr, _ = roc_curve(labels, scores)
             recall, precision, _ = pr_curve(labels, scores)
             areas = f"AUC {frame_roc_auc(labels, scores):.3f}, AP {average_precision(labels, scores):.3f}"
@@ -504,7 +520,6 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         fig.legend(fontsize=9, loc="outside lower center", ncols=2)
     return fig, pd.concat(points, ignore_index=True)
-
 
 
 # --- figures 1 and 2, read from a model -------------------------------------------------------------------
@@ -602,6 +617,7 @@ class _Box(NamedTuple):
     height: float = 0.92
 
 
+_LOSS_EQUATIONS = {"align": "eq. 12", "cls": "eq. 10, 11", "con": "eq. 13"}
 _KINDS = {
     "given": ("#EEEEEE", "#777777"),
     "visual": ("#D6E8F5", BLUE),
@@ -641,21 +657,20 @@ def _diagram(boxes: dict[str, _Box], arrows: Sequence[tuple[str, str, str]], siz
             for box, s in zip((boxes[start], boxes[end]), sides, strict=True)
         ]
         look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.1, "color": "#444444", "shrinkA": 1, "shrinkB": 1}
-        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=_path(*ends, sides), **look))
+        axes.add_patch(FancyArrowPatch(path=MplPath(_corners(*ends, sides)), **look))
     return fig
 
 
-def _path(start: tuple[float, float], end: tuple[float, float], sides: str) -> str:
-    """Matplotlib's name for the way from side to side: straight, one corner, or two corners half way."""
-    across, up = end[0] - start[0], end[1] - start[1]
-    if across == 0 or up == 0:
-        return "arc3"
+def _corners(start: tuple[float, float], end: tuple[float, float], sides: str) -> list[tuple[float, float]]:
+    """Way between two boxes in horizontal and vertical pieces: straight, one corner, or two corners half way."""
+    (x1, y1), (x2, y2) = start, end
+    if x1 == x2 or y1 == y2:
+        return [start, end]
     if {*sides} <= {*"lr"}:
-        return f"arc,angleA=0,angleB=180,armA={36 * across},armB={36 * across}"  # 36 points are half an inch
+        return [start, ((x1 + x2) / 2, y1), ((x1 + x2) / 2, y2), end]
     if {*sides} <= {*"tb"}:
-        angle = 90 if up > 0 else -90
-        return f"arc,angleA={angle},angleB={-angle},armA={36 * abs(up)},armB={36 * abs(up)}"
-    return "angle,angleA=0,angleB=90,rad=3" if sides[0] in "lr" else "angle,angleA=90,angleB=0,rad=3"
+        return [start, (x1, (y1 + y2) / 2), (x2, (y1 + y2) / 2), end]
+    return [start, (x2, y1) if sides[0] in "lr" else (x1, y2), end]
 
 
 def _part_points(parts: dict[str, Part]) -> pd.DataFrame:
@@ -686,11 +701,11 @@ def model_diagram(model: Proposed, text_source: str, num_segments: int = 200) ->
         "embed": _Box(c[2], top, "MSTF", _lines(p["embed"]), "visual"),
         "layers": _Box(c[3], top, "DPAM encoder", _lines(p["layers"], module=f"visual.layers ({len(layers)})"), "visual"),
         "memory": _Box(c[4], top, r"Dual memories: $F_c$", _lines(p["memory"], module="visual.memory"), "visual"),
-        "head": _Box(c[5], top, r"Visual score $S_c$", _lines(p["head"], module="visual.memory.head"), "visual"),
+        "head": _Box(c[5], top, r"Visual score $S_c$", _lines(p["head"], module="visual.memory.head_*"), "visual"),
         "context": _Box(c[3], middle, r"Context $C_v$", ("time mean", *_lines(p["context"])), "visual", height=0.72),
         "project": _Box(c[4], middle, r"Projection $V'$", _lines(p["project"]), "alignment", height=0.84),
         "names": _Box(c[0], bottom, "Prompts", (f"{p['text'].shape[0]} categories", "filled into templates"), "given"),
-        "text": _Box(c[1], bottom, r"Text features $T_c$", (*_lines(p["text"]), text_source, "not trained"), "given"),
+        "text": _Box(c[1], bottom, r"Text features $T_c$", (*_lines(p["text"]), *wrap(text_source, 22), "not trained"), "given"),
         "offset": _Box(c[2], bottom, r"PCL: $\tilde{T}_c$", _lines(p["offset"]), "text"),
         "modulate": _Box(c[3], bottom, r"Modulated text $\hat{T}_c$", _lines(p["modulate"], module="modulate"), "text"),
         "alignment": _Box(c[4], bottom, r"Alignment map $A$", ("cosines", *_lines(p["alignment"])), "alignment"),
@@ -724,11 +739,12 @@ def model_diagram(model: Proposed, text_source: str, num_segments: int = 200) ->
         return _diagram(boxes, arrows, (11.0, 4.9), title), _part_points(p)
 
 
-def fusion_diagram(model: Proposed, num_segments: int = 200) -> tuple[Figure, pd.DataFrame]:
+def alignment_diagram(model: Proposed, text_source: str, num_segments: int = 200) -> tuple[Figure, pd.DataFrame]:
     """Figure 2: alignment branch and gated fusion in detail, with the equations and the values of this instance.
 
     Args:
         model: the proposed model.
+        text_source: what its text features come from.
         num_segments: T.
 
     Returns:
@@ -738,18 +754,25 @@ def fusion_diagram(model: Proposed, num_segments: int = 200) -> tuple[Figure, pd
     weight, tau = gate_weight(model.gate_logit).item(), model.temperature.item()
     scale = {"off": "off", "literal": "times 1"}.get(settings.modulation)
     scale = scale or f"times {model.modulation_scale.item():.2g}"
-    lambdas = [f"L_{name} ({eq}) x {model.lambdas.get(name, 0):g}" for name, eq in _LOSS_EQUATIONS.items()]
+    weights = {name: f"x {value:g}" for name, value in model.lambdas.items()}
+    if settings.loss_weights == "adaptive":
+        weights = dict.fromkeys(weights, "learned weight")
+    lambdas = [f"L_{name} ({equation}) {weights.get(name, 'not used')}" for name, equation in _LOSS_EQUATIONS.items()]
     rule = f"softmax of A / {tau:.3g}" if settings.semantic_score == "softmax" else "bare cosines"
     c = [0.88, 2.48, 4.08, 5.68, 7.28, 8.88]
     top, middle, bottom = 3.95, 2.50, 1.0
     boxes = {
         "features": _Box(c[0], top, r"$F_c$", ("encoder, memories", *_lines(p["memory"], module="")[:1]), "visual"),
         "context": _Box(c[0], middle, r"$C_v$", ("time mean of $F_c$", *_lines(p["context"])), "visual"),
-        "text": _Box(c[0], bottom, r"$T_c$", ("text features", *_lines(p["text"]), "not trained"), "given"),
+        "text": _Box(c[0], bottom, r"$T_c$", (*_lines(p["text"]), *wrap(text_source, 22), "not trained"), "given"),
         "project": _Box(c[1], top, r"$V'$ (eq. 1)", _lines(p["project"]), "alignment"),
-        "delta": _Box(c[1], middle, r"$\delta$ (eq. 2)", (f"modulate, {scale}", *_lines(p["delta"]), *_lines(p["modulate"])[2:]), "text"),
+        "delta": _Box(
+            c[1], middle, r"$\delta$ (eq. 2)", ("modulate", scale, *_lines(p["delta"]), *_lines(p["modulate"])[2:]), "text"
+        ),
         "learned": _Box(c[1], bottom, r"$\tilde{T}_c = T_c + \Delta_c$", _lines(p["offset"]), "text"),
-        "modulated": _Box(c[2], middle, r"$\hat{T}_c = \tilde{T}_c + \delta$", ("unit vectors", *_lines(p["modulate"], module="")[:1]), "text"),
+        "modulated": _Box(
+            c[2], middle, r"$\hat{T}_c = \tilde{T}_c + \delta$", ("unit vectors", *_lines(p["modulate"], module="")[:1]), "text"
+        ),
         "alignment": _Box(c[2], top, r"$A$ (eq. 3)", ("cosines", *_lines(p["alignment"])), "alignment"),
         "fine": _Box(c[3], top, r"$S_{fine}$ (eq. 4)", ("mean of the top k", *_lines(p["fine"])), "alignment"),
         "semantic": _Box(c[3], middle, r"$S_a$ (eq. 5)", (rule, "abnormal categories", *_lines(p["semantic"])), "alignment"),
@@ -780,6 +803,3 @@ def fusion_diagram(model: Proposed, num_segments: int = 200) -> tuple[Figure, pd
     title = f"Figure 2. Alignment branch and gated fusion as built: T = {num_segments}, {p['text'].shape[0]} categories"
     with style():
         return _diagram(boxes, arrows, (9.8, 4.9), title), _part_points(p)
-
-
-_LOSS_EQUATIONS = {"align": "eq. 12", "cls": "eq. 10, 11", "con": "eq. 13"}

@@ -5,13 +5,11 @@ A table never puts numbers of different data sets under one heading: each column
 Fractions become percent here and nowhere else.
 """
 
-import importlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +19,7 @@ from vad_lib.datasets import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.files import read_json, write_text
-from vad_lib.paths import PROJECT_ROOT, Layout
+from vad_lib.paths import Layout
 
 NOT_RUN = "not run"
 RULE_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
@@ -179,9 +177,10 @@ class Table:
         return "\n\n".join(parts) + "\n"
 
 
-def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = ()) -> str:
+def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = (), *, align: Literal["left", "right"] = "right") -> str:
     """A Markdown table; rows from the first one outside the paper on stand below a separating row."""
-    lines = ["| " + " | ".join(frame.columns) + " |", "| --- |" + " ---: |" * (len(frame.columns) - 1)]
+    rule = " --- |" if align == "left" else " ---: |"
+    lines = ["| " + " | ".join(frame.columns) + " |", "| --- |" + rule * (len(frame.columns) - 1)]
     separated = False
     for position, row in enumerate(frame.itertuples(index=False)):
         if not separated and in_paper and not in_paper[position]:
@@ -313,7 +312,7 @@ def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], data
         is_step = variant in of_paper
         row = {"row": mine["title"].iloc[0] if is_step else VARIANTS[variant].title}
         row |= {step: "yes" if is_step and position > index else "" for index, step in enumerate(steps)}
-        before = variants[position - 1] if 0 < position and is_step else None
+        before = variants[position - 1] if position > 0 and is_step else None
         for counterpart, metric, _ in pairs:
             paper = {r.method: r.value for r in reported[reported["dataset"] == counterpart].itertuples()}
             head = f"paper ({counterpart}) {METRIC_TITLES[metric]} %"
@@ -429,18 +428,17 @@ def describe_run(config: dict[str, Any]) -> str:
 
 
 def results_table_markdown(layout: Layout) -> str:
-    """The short results for the README: methods on both sets, then the ablation, each with what it was made with."""
+    """The short results for the README: methods on both sets, then the ablations; FAR and the like stay in the files."""
     parts = []
     for table in (table2(layout), table3(layout)):
-        columns = [c for c in table.frame.columns if "FAR %: all" not in c and "(UCF-Crime) FAR" not in c and "(XD-Violence) FAR" not in c]
-        columns = [c for c in columns if not any(c.endswith(title) for _, title in _SECOND_METRICS.values()) and c != "seeds"]
+        left_out = ("FAR", "seeds", *(title for _, title in _SECOND_METRICS.values()))
+        columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
         parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
-    rule = RULE_TITLES[TrainSettings.model_fields["selection"].default]
     for table in (table4(layout), table5(layout)):
-        ours = [c for c in table.frame.columns if c.startswith("here") and c.endswith((rule, "change"))]
-        papers = [c for c in table.frame.columns if c.startswith("paper") and not c.endswith("change")]
-        parts += [f"**{table.title}**", markdown_grid(table.frame[["row", *papers, *ours]], table.in_paper)]
-    parts.append(table4(layout).made_with)
+        left_out = (RULE_TITLES["last"], RULE_TITLES["best_on_test"], "seeds")
+        columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
+        parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
+    parts.append(table.made_with)
     return "\n\n".join(parts) + "\n"
 
 
@@ -464,3 +462,93 @@ def update_section(path: Path, section: str, markdown: str) -> Path:
 def update_readme(path: Path, layout: Layout) -> Path:
     """Write the short results between the markers ``results`` of the README."""
     return update_section(path, "results", results_table_markdown(layout))
+
+
+# --- equation map -----------------------------------------------------------------------------------------
+
+
+class Equation(NamedTuple):
+    """Where an equation of the paper lives.
+
+    Attributes:
+        number: as the paper counts; ``PCL`` and ``L_m`` are defined in its text without a number.
+        meaning: in a few words.
+        function: dotted name of the function that computes it.
+        test: file with its example worked by hand, relative to the project folder.
+    """
+
+    number: str
+    meaning: str
+    function: str
+    test: str
+
+
+EQUATIONS = (
+    Equation("PCL", "learned text features", "vad_lib.model.learned_text", "tests/equations/test_pcl.py"),
+    Equation("1", "projection of visual features", "vad_lib.model.project_visual", "tests/equations/test_eq_01.py"),
+    Equation("2", "modulation vector", "vad_lib.model.modulation_vector", "tests/equations/test_eq_02.py"),
+    Equation("3", "alignment map", "vad_lib.model.alignment_map", "tests/equations/test_eq_03.py"),
+    Equation("4", "category scores", "vad_lib.model.category_scores", "tests/equations/test_eq_04.py"),
+    Equation("5", "semantic score", "vad_lib.model.semantic_score", "tests/equations/test_eq_05.py"),
+    Equation("6", "gate weight", "vad_lib.model.gate_weight", "tests/equations/test_eq_06.py"),
+    Equation("7", "fused score", "vad_lib.model.fuse", "tests/equations/test_eq_07.py"),
+    Equation("8", "video score", "vad_lib.model.video_score", "tests/equations/test_eq_08.py"),
+    Equation("9", "total loss", "vad_lib.method.total_loss", "tests/equations/test_eq_09.py"),
+    Equation("L_m", "main loss", "vad_lib.losses.main_loss", "tests/unit/test_losses.py"),
+    Equation("10", "classification loss", "vad_lib.losses.classification_loss", "tests/equations/test_eq_10.py"),
+    Equation("11", "its term for normal videos", "vad_lib.losses.normal_suppression_loss", "tests/equations/test_eq_11.py"),
+    Equation("12", "alignment loss", "vad_lib.losses.alignment_loss", "tests/equations/test_eq_12.py"),
+    Equation("13", "consistency loss", "vad_lib.losses.consistency_loss", "tests/equations/test_eq_13.py"),
+    Equation("14", "true positive rate", "vad_lib.metrics.true_positive_rate", "tests/equations/test_eq_14.py"),
+    Equation("15", "false positive rate, false alarm rate", "vad_lib.metrics.false_positive_rate", "tests/equations/test_eq_15.py"),
+    Equation("16", "area under the ROC curve", "vad_lib.metrics.frame_roc_auc", "tests/equations/test_eq_16.py"),
+    Equation("17", "average precision", "vad_lib.metrics.average_precision", "tests/equations/test_eq_17.py"),
+    Equation("18", "precision and recall", "vad_lib.metrics.precision_recall", "tests/equations/test_eq_18.py"),
+)
+_MENTION = re.compile(r"\b(?:equations?|eqs?\.)\s+(\d+(?:\s*(?:,|and|to|-)\s*\d+)*)", re.IGNORECASE)
+
+
+def mentioned_equations(text: str) -> set[str]:
+    """Numbers and names of the equations that a text mentions.
+
+    Example:
+        >>> sorted(mentioned_equations("Equations 5 to 7 and 9; PCL stands before (eq. 1)."), key=str)
+        ['1', '5', '6', '7', '9', 'PCL']
+    """
+    found = {name for name in ("PCL", "L_m") if re.search(rf"\b{name}\b", text)}
+    for numbers in _MENTION.findall(text):
+        for first, last in re.findall(r"(\d+)(?:\s*(?:to|-)\s*(\d+))?", numbers):
+            found |= {str(number) for number in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def equation_places(notebooks: Path) -> dict[str, str]:
+    """Equation -> the notebook and heading where a text cell first mentions it, in the order of the notebooks."""
+    places: dict[str, str] = {}
+    for path in sorted(notebooks.glob("*.ipynb")):
+        heading = ""
+        for cell in read_json(path)["cells"]:
+            if cell["cell_type"] != "markdown":
+                continue
+            for part in re.split(r"(?m)^(?=#+ )", "".join(cell["source"])):
+                if part.startswith("#"):
+                    heading = part.splitlines()[0].lstrip("# ")
+                for number in mentioned_equations(part):
+                    places.setdefault(number, f"{path.name}, *{heading}*")
+    return places
+
+
+def equation_map(layout: Layout) -> str:
+    """Markdown table: equation, function, test, and the notebook section that explains it."""
+    places = equation_places(layout.notebooks)
+    rows = [
+        {
+            "equation": equation.number,
+            "meaning": equation.meaning,
+            "function": f"`{equation.function.removeprefix('vad_lib.')}`",
+            "test": f"`{equation.test}`",
+            "notebook": places.get(equation.number, ""),
+        }
+        for equation in EQUATIONS
+    ]
+    return markdown_grid(pd.DataFrame(rows), align="left") + "\n"

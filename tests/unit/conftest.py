@@ -72,7 +72,7 @@ class MadeUpResults:
             "num_abnormal_frames": 500,
         }
         rules = {
-            rule: {"step": 60, "metrics": {k: v + shift if "a" == k[0] else v for k, v in measured.items()}}
+            rule: {"step": 60, "metrics": {k: v + shift if k[0] == "a" else v for k, v in measured.items()}}
             for rule, shift in (("last", -0.02), ("best_on_validation", 0.0), ("best_on_test", 0.03))
         }
         write_json(

@@ -1,0 +1,349 @@
+"""Figures: what is drawn is what the run folder says, the same bytes twice, and diagrams that follow the model."""
+
+import json
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.image import imread
+from PIL import Image
+
+from vad_lib import figures
+from vad_lib.annotations import VideoList, VideoRecord
+from vad_lib.datasets import Dataset, DatasetInfo
+from vad_lib.errors import DataError, MissingFileError, OutputError
+from vad_lib.files import read_arrays, write_arrays
+from vad_lib.model import Proposed, ProposedSettings
+from vad_lib.video import write_video
+
+FIGURE3 = figures.FIGURE3_CATEGORIES
+
+
+@pytest.fixture(autouse=True)
+def _no_screen(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def run(made_up) -> figures.RunScores:
+    return figures.load_scores(made_up.write("synth-crime", "proposed"))
+
+
+def made_up_strips(run: figures.RunScores, categories=FIGURE3) -> dict[str, figures.Strip]:
+    strips = {}
+    for name in figures.figure_videos([(v.name, v.categories) for v in run.videos.values()], categories).values():
+        positions = np.linspace(0, len(run.videos[name].labels) - 1, 4).astype(int)
+        strips[name] = figures.Strip(positions, np.full((4, 24, 32, 3), 128, dtype=np.uint8))
+    return strips
+
+
+def texts(fig) -> str:
+    return "\n".join(text.get_text() for text in fig.findobj(plt.Text))
+
+
+# --- saving -----------------------------------------------------------------------------------------------
+
+
+def test_saved_twice_is_the_same_bytes_with_the_stamp_inside(made_up):
+    points = pd.DataFrame({"x": [1, 2], "y": [0.123456789, 1]})
+
+    def save() -> dict:
+        with figures.style():
+            fig, axes = plt.subplots(figsize=(3, 2))
+            axes.plot(points["x"], points["y"])
+        return figures.save_figure(fig, made_up.layout, "line", points, {"dataset": "synth-crime", "seed": 3})
+
+    paths = save()
+    before = {ending: path.read_bytes() for ending, path in paths.items()}
+    assert {ending: path.read_bytes() for ending, path in save().items()} == before
+    assert sorted(path.name for path in made_up.layout.figures.iterdir()) == ["line.csv", "line.pdf", "line.png"]
+    stamp = json.loads(Image.open(paths["png"]).text["Description"])
+    assert stamp["dataset"] == "synth-crime" and stamp["seed"] == 3 and "commit" in stamp
+    assert b"synth-crime" in before["pdf"] and b"CreationDate" not in before["pdf"]
+    assert imread(paths["png"]).shape[:2] == (2 * figures.DPI, 3 * figures.DPI)
+    assert paths["csv"].read_text() == "x,y\n1,0.123457\n2,1\n"
+    assert not plt.get_fignums()
+
+
+def test_a_figure_that_cannot_be_written(made_up):
+    made_up.layout.figures.parent.mkdir(parents=True)
+    made_up.layout.figures.write_text("a file in the way")
+    with pytest.raises(OutputError, match="cannot write"):
+        figures.save_figure(plt.figure(), made_up.layout, "line", pd.DataFrame(), {})
+
+
+def test_the_style_ends_with_its_block():
+    before = plt.rcParams["axes.grid"]
+    with figures.style():
+        assert plt.rcParams["axes.grid"]
+    assert plt.rcParams["axes.grid"] == before
+
+
+# --- run folders ------------------------------------------------------------------------------------------
+
+
+def test_scores_are_cut_at_the_videos(made_up, run):
+    arrays = read_arrays(made_up.layout.run("synth-crime", "proposed", 1) / "scores.npz")
+    second = run.videos[arrays["videos"][1]]
+    start, count, first_frames = arrays["num_snippets"][0], arrays["num_snippets"][1], arrays["num_frames"][0]
+    assert np.array_equal(second.curves["semantic"], arrays["semantic"][start : start + count])
+    assert np.array_equal(second.labels, arrays["labels"][first_frames : first_frames + arrays["num_frames"][1]])
+    assert second.alignment.shape == (count, len(run.categories)) and second.alignment.dtype == np.float32
+    labels, scores = run.frames()
+    assert np.array_equal(labels, arrays["labels"]) and len(scores) == len(labels)
+    labels, scores = run.frames(second.name, "visual")
+    assert len(scores) == len(second.labels) and scores[17] == second.curves["visual"][1]
+
+
+def test_a_method_without_branches_has_the_score_only(made_up):
+    run = figures.load_scores(made_up.write("synth-crime", "ur-dmu"))
+    video = next(iter(run.videos.values()))
+    assert list(video.curves) == ["score"] and video.alignment is None
+
+
+def test_scores_that_do_not_fit_each_other(made_up):
+    folder = made_up.write("synth-crime", "proposed")
+    arrays = read_arrays(folder / "scores.npz")
+    write_arrays(folder / "scores.npz", arrays | {"visual": arrays["visual"][:-1]})
+    with pytest.raises(DataError, match=r"visual has [\d,]+ rows, expected [\d,]+; run the training again"):
+        figures.load_scores(folder)
+    write_arrays(folder / "scores.npz", {name: array for name, array in arrays.items() if name != "labels"})
+    with pytest.raises(DataError, match="array labels is missing"):
+        figures.load_scores(folder)
+    with pytest.raises(MissingFileError):
+        figures.load_scores(folder.parent / "seed99")
+
+
+def test_a_run_without_steps_has_no_log(made_up):
+    folder = made_up.write("synth-crime", "logistic-regression")
+    with pytest.raises(DataError, match="expected the log of a run with training steps"):
+        figures.load_log(folder)
+    (folder / "log.csv").write_text("\n")
+    with pytest.raises(DataError, match="Train this variant first"):
+        figures.load_log(folder)
+
+
+def test_figure_videos_are_the_first_of_their_category():
+    videos = [("n", ("Normal",)), ("a", ("Riot", "Fighting")), ("b", ("Fighting",)), ("c", ("Riot",))]
+    assert figures.figure_videos(videos, ["Fighting", "Riot"]) == {"Fighting": "a", "Riot": "c"}
+    with pytest.raises(DataError, match="no test video of category 'Abuse' is left for a panel; the test videos have Fighting"):
+        figures.figure_videos(videos, ["Abuse"])
+
+
+# --- strips -----------------------------------------------------------------------------------------------
+
+
+def test_strip_frames_by_hand():
+    record = VideoRecord("v", "test", ("Arson",), 300, ((100, 200),))
+    # before: 100 // 2; after: (199 + 300) // 2; between them 20, 40, 60 and 80 % of the way from frame 100 to 199
+    assert figures.strip_frames(record, 6).tolist() == [50, 119, 139, 159, 179, 249]
+    touching = VideoRecord("v", "test", ("Arson",), 100, ((0, 100),))
+    found = figures.strip_frames(touching, 6)
+    assert found[0] == 0 and found[-1] == 99 and len(found) == 6
+
+
+def test_strips_are_read_back_as_they_were_shown(made_up):
+    layout = made_up.layout
+    info = DatasetInfo(
+        name="synth-crime", title="S", categories=("Normal", *FIGURE3), headline_metric="auc", source="t", synthetic=True, fps=25.0
+    )
+    records = tuple(VideoRecord(f"{c}_0", "test", (c,), 40, ((10, 30),)) for c in FIGURE3)
+    dataset = Dataset(layout.dataset("synth-crime"), info, VideoList(info.categories, records), None)
+    for i, record in enumerate(records):
+        frames = (np.full((64, 96, 3), 40 * i + 2 * t, dtype=np.uint8) for t in range(40))
+        write_video(layout.videos("synth-crime") / f"{record.name}.mp4", frames, 25.0)
+    path = figures.save_strips(layout, dataset, FIGURE3, count=4, height=32)
+    assert path.stat().st_size < 50_000
+    strips = figures.load_strips(layout, "synth-crime")
+    assert list(strips) == [record.name for record in records]
+    strip = strips["Vandalism_0"]
+    assert strip.frame_indices.tolist() == [5, 16, 22, 34] and strip.images.shape == (4, 32, 48, 3)
+    assert np.abs(strip.images.mean(axis=(1, 2, 3)) - (120 + 2 * strip.frame_indices)).max() < 6  # two lossy codecs
+    first = path.read_bytes()
+    assert figures.save_strips(layout, dataset, FIGURE3, count=4, height=32).read_bytes() == first
+
+
+def test_strips_that_were_never_made(made_up):
+    with pytest.raises(MissingFileError):
+        figures.load_strips(made_up.layout, "synth-crime")
+
+
+# --- figures 3 and 4 --------------------------------------------------------------------------------------
+
+
+def test_score_panels_draw_the_scores_and_the_ground_truth(run):
+    fig, points = figures.score_panels(run, made_up_strips(run), FIGURE3, "On SynthCrime", curves=("score", "visual"))
+    panels = [axes for axes in fig.axes if axes.get_ylabel() == "anomaly score"]
+    assert len(panels) == 4 and len(fig.axes) == 4 + 4 * 4
+    for axes, category in zip(panels, FIGURE3):
+        assert category in axes.get_title(loc="left") and axes.get_xlabel() == "frame"
+        theirs = points[points["category"] == category]
+        video = run.videos[theirs["video"].iloc[0]]
+        assert category in video.categories
+        assert np.allclose(theirs["score"], video.curves["score"]) and np.allclose(theirs["visual"], video.curves["visual"])
+        assert theirs["abnormal_frames"].sum() == video.labels.sum()
+        shaded = [patch for patch in axes.patches if patch.get_label().startswith("abnormal")]
+        abnormal = np.flatnonzero(video.labels)
+        left = shaded[0].get_x()
+        assert (left, left + shaded[0].get_width()) == (abnormal[0], abnormal[-1] + 1)
+        marks = [line.get_xdata()[0] for line in axes.lines]
+        assert marks == np.linspace(0, len(video.labels) - 1, 4).astype(int).tolist()
+    legend = texts(fig)
+    assert "fused score" in legend and "visual score" in legend and "semantic score" not in legend and "On SynthCrime" in legend
+
+
+def test_score_panels_refuse_what_is_not_there(made_up, run):
+    with pytest.raises(DataError, match=r"no frames stored for the strip; run notebook 01"):
+        figures.score_panels(run, {}, FIGURE3, "t")
+    baseline = figures.load_scores(made_up.write("synth-crime", "ur-dmu"))
+    with pytest.raises(DataError, match="UR-DMU has no semantic score; it has score"):
+        figures.score_panels(baseline, made_up_strips(baseline), FIGURE3, "t", curves=("score", "semantic"))
+
+
+# --- beyond the paper -------------------------------------------------------------------------------------
+
+
+def test_training_curves_have_every_term_with_its_weight(made_up):
+    log = figures.load_log(made_up.write("synth-crime", "proposed"))
+    log["weight/con"] = np.linspace(0.05, 0.2, len(log))
+    fig, points = figures.training_curves(log, "Loss terms")
+    titles = {axes.get_title() for axes in fig.axes if axes.get_visible()}
+    assert {
+        "weighted sum",
+        "main (x 1)",
+        "align (x 0.1)",
+        "abnormal memory (x 0.1)",
+        "con (x 0.05 to 0.2)",
+        "evaluations",
+    } <= titles
+    assert len(titles) == 2 + sum(column.startswith("loss/") for column in log.columns)
+    kl = points[points["series"] == "loss/kl"]
+    assert np.array_equal(kl["value"], log["loss/kl"]) and np.array_equal(kl["step"], log["step"])
+    assert points[points["series"] == "validation/auc"]["step"].tolist() == [10, 20, 30, 40, 50, 60]
+    drawn = next(axes for axes in fig.axes if axes.get_title() == "kl (x 0.001)").lines[0]
+    assert np.array_equal(drawn.get_ydata(), log["loss/kl"])
+
+
+def test_gate_path_has_one_line_per_run(made_up):
+    logs = {name: figures.load_log(made_up.write(name, "proposed")) for name in ("synth-crime", "synth-violence")}
+    fig, points = figures.gate_path(logs, "Gate")
+    assert set(points["run"]) == set(logs) and len(points) == 12
+    assert "w, share of the visual score" in texts(fig)
+    with pytest.raises(DataError, match="UR-DMU: the log has no monitor/w"):
+        figures.gate_path({"UR-DMU": figures.load_log(made_up.write("synth-crime", "ur-dmu"))}, "Gate")
+
+
+def test_alignment_heatmap_shows_the_cosines_of_one_video(made_up, run):
+    name = next(name for name, video in run.videos.items() if "Stealing" in video.categories)
+    fig, points = figures.alignment_heatmap(run, name, "Alignment")
+    assert np.allclose(points[list(run.categories)], run.videos[name].alignment)
+    assert points["first_frame"].tolist()[:3] == [0, 16, 32]
+    labels = {tick.get_text(): tick.get_fontweight() for tick in fig.axes[1].get_yticklabels()}
+    assert labels["Stealing"] == "bold" and labels["Arson"] == "normal" and "cosine" in texts(fig)
+    assert np.array_equal(fig.axes[0].images[0].get_array()[0], run.videos[name].labels)
+    baseline = figures.load_scores(made_up.write("synth-crime", "ur-dmu"))
+    with pytest.raises(DataError, match="UR-DMU has no alignment map"):
+        figures.alignment_heatmap(baseline, name, "Alignment")
+
+
+def test_curves_end_at_the_corners_and_name_their_areas(made_up, run):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    baseline = figures.load_scores(made_up.write("synth-crime", "ur-dmu"))
+    fig, points = figures.roc_and_pr([run, baseline], "Curves", max_points=50)
+    labels, scores = run.frames()
+    areas = f"AUC {roc_auc_score(labels, scores):.3f}, AP {average_precision_score(labels, scores):.3f}"
+    assert f"Proposed ({areas})" in texts(fig)
+    roc = points[(points["method"] == "Proposed") & (points["curve"] == "roc")]
+    assert len(roc) <= 50 and roc[["x", "y"]].to_numpy()[[0, -1]].tolist() == [[0, 0], [1, 1]]
+    other = figures.load_scores(made_up.write("synth-violence", "ur-dmu"))
+    with pytest.raises(DataError, match="UR-DMU was scored on other test frames than Proposed"):
+        figures.roc_and_pr([run, other], "Curves")
+
+
+# --- diagrams ---------------------------------------------------------------------------------------------
+
+
+def model(text_width: int = 24, **settings) -> Proposed:
+    return Proposed(ProposedSettings(feature_dim=48, **{"width": 32, **settings}), torch.randn(5, text_width))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"modulation": "off"}, {"modulation": "literal"}, {"loss_weights": "adaptive"}, {"gate": "fixed"}, {"lambda_con": 0.0}],
+    ids=str,
+)
+def test_every_parameter_belongs_to_one_part(settings):
+    built = model(**settings)
+    parts = figures.model_parts(built, 20)
+    assert sum(part.parameters for part in parts.values()) == sum(parameter.numel() for parameter in built.parameters())
+
+
+def test_parts_have_the_shapes_of_the_instance():
+    parts = figures.model_parts(model(), 20)
+    assert parts["features"].shape == (20, 48)
+    assert parts["embed"].shape == parts["layers"].shape == (20, 32)
+    assert parts["memory"].shape == (20, 64)
+    assert parts["project"] == figures.Part("project", (20, 24), 64 * 24 + 24)
+    assert parts["modulate"].shape == parts["offset"].shape == (5, 24)
+    assert parts["alignment"].shape == (20, 5)
+    assert parts["semantic"].shape == parts["fused"].shape == (20,)
+
+
+@pytest.mark.parametrize("draw", [figures.model_diagram, figures.alignment_diagram])
+def test_diagrams_follow_the_model(draw):
+    built = model()
+    fig, points = draw(built, "random", 20)
+    small = texts(fig)
+    assert "20 x 64" in small and "1,560 parameters" in small  # F_c; projection 64 x 24 + 24
+    assert points["parameters"].sum() == sum(parameter.numel() for parameter in built.parameters())
+    wide = texts(draw(model(width=64), "random", 20)[0])
+    assert "20 x 128" in wide and "3,096 parameters" in wide and "20 x 64" not in wide.replace("20 x 64\n", "", 2)
+    assert texts(draw(model(text_width=40), "random", 20)[0]).count("5 x 40") >= 2
+    assert "20 x 64" not in texts(draw(built, "random", 30)[0])
+
+
+def test_diagrams_show_values_of_the_instance():
+    built = model(lambda_con=0.0, semantic_score="sum", modulation="literal")
+    with torch.no_grad():
+        built.gate_logit.fill_(1.0)
+    whole, detail = texts(figures.model_diagram(built, "random", 20)[0]), texts(figures.alignment_diagram(built, "random", 20)[0])
+    assert "w = 0.731" in whole and "w = 0.731" in detail  # sigmoid(1)
+    assert "bare cosines" in detail and "times 1" in detail
+    assert "L_con (eq. 13) not used" in detail and "L_align (eq. 12) x 0.1" in detail
+    adaptive = texts(figures.alignment_diagram(model(loss_weights="adaptive"), "random", 20)[0])
+    assert "L_align (eq. 12) learned weight" in adaptive
+
+
+def test_a_diagram_leaves_the_model_as_it_was():
+    built = model().train()
+    figures.model_diagram(built, "random", 20)
+    assert built.training and not built.visual.embed._forward_hooks
+
+
+@pytest.mark.parametrize("draw", [figures.model_diagram, figures.alignment_diagram])
+def test_words_stay_within_their_boxes(draw):
+    """At the real sizes and with the longest source of text features."""
+    built = Proposed(ProposedSettings(), torch.randn(14, 512))
+    fig, _ = draw(built, "sentence all-MiniLM-L6-v2", 200)
+    fig.canvas.draw()
+    boxes = [patch.get_window_extent() for patch in fig.axes[0].patches if isinstance(patch, figures.FancyBboxPatch)]
+    words = [text for text in fig.axes[0].texts[1:] if text.get_text()]
+    for text in words:
+        extent = text.get_window_extent()
+        middle = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
+        box = next(box for box in boxes if box.contains(*middle))
+        assert box.x0 <= extent.x0 and extent.x1 <= box.x1 and box.y0 <= extent.y0 and extent.y1 <= box.y1, text.get_text()
+
+
+def test_jpeg_keeps_red_and_blue_apart():
+    red = np.zeros((16, 16, 3), dtype=np.uint8)
+    red[..., 0] = 255
+    encoded = cv2.imencode(".jpg", red[..., ::-1])[1].ravel()
+    assert cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1][8, 8].argmax() == 0
