@@ -117,7 +117,7 @@ def ground_truth_mask(
     mask = np.zeros(length, dtype=np.uint8)
     for start, end in intervals:
         mask[max(start, 0) : max(end + (rule == "B"), 0)] = 1
-    if rule == "B" and intervals and 0 < length - intervals[-1][1] < FRAMES_PER_SNIPPET:
+    if rule == "B" and intervals and length - intervals[-1][1] < FRAMES_PER_SNIPPET:
         mask[intervals[-1][1] :] = 1
     return mask
 

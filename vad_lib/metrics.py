@@ -294,8 +294,7 @@ def _distinct(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _count(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     together = np.bincount(rank)
     abnormal = np.bincount(rank[labels == 1], minlength=len(together))
-    present = together > 0  # a part of the videos need not hold every score
-    return abnormal[present], (together - abnormal)[present]
+    return abnormal, together - abnormal
 
 
 # --- checks ---------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """The yardstick: learns what single snippets show, nothing from permuted labels, and never looks at intervals."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -53,3 +56,19 @@ def test_both_kinds_of_video_are_needed(dataset):
     normal = [record for record in dataset.videos.split("train") if not dataset.videos.is_abnormal(record)]
     with pytest.raises(DataError, match="logistic regression needs normal and abnormal videos"):
         snippet_logistic_regression(dataset, normal, normal, seed=0)
+
+
+def test_scores_are_the_mean_over_crops(dataset):
+    """Three views of one test video: both crops, and either one standing in for both."""
+    fit, record = dataset.videos.split("train"), dataset.videos.split("test")[1]
+    own = dataset.store.snippets(record.name)
+    views = {"both": own, "first": own[[0, 0]], "second": own[[1, 1]]}
+    store = SimpleNamespace(
+        num_crops=2,
+        num_snippets=dataset.store.num_snippets,
+        snippets=lambda name: views[name] if name in views else dataset.store.snippets(name),
+    )
+    records = [dataclasses.replace(record, name=name) for name in views]
+    scores = snippet_logistic_regression(dataclasses.replace(dataset, store=store), fit, records, seed=0)
+    assert np.abs(scores["first"] - scores["second"]).max() > 0.01
+    np.testing.assert_allclose(scores["both"], (scores["first"] + scores["second"]) / 2, atol=1e-6)

@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from vad_lib.features import segment_means
 
 from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.datasets import BalancedBatches, Dataset, LabelPermutation, load_dataset, validation_split, video_batch
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.features import segment_means
 from vad_lib.files import read_json, write_json
 
 
@@ -138,6 +138,8 @@ def test_every_category_gives_its_share():
     assert sum(counts.values()) == 20
     for categories, share in ((FIGHTING, 4), (RIOT, 4), (BOTH, 2)):
         assert abs(counts[categories] - share) <= 1
+    places = [int(record.name[1:]) for record in held_out if record.categories == NORMAL]
+    assert len(set(np.diff(places))) > 1  # drawn, not every fifth of the list
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -204,7 +206,8 @@ def test_a_batch_is_normal_videos_then_abnormal_ones(dataset):
 
 
 def test_rows_are_the_segments_of_their_video(dataset):
-    batch = batches(dataset).batch(2)
+    backwards = validation_split(dataset, 0.3, seed=0)[0][::-1]
+    batch = BalancedBatches(dataset, backwards, 5, batch_size=6, seed=9).batch(2)
     for row, name in enumerate(batch.videos):
         crops = segment_means(dataset.store.snippets(name), 5)
         difference = np.abs(crops - batch.features[row, 0].numpy()).max(axis=(1, 2))
