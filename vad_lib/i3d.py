@@ -14,6 +14,7 @@ Set-up step, once: ``python -m vad_lib.i3d --fetch``.
 
 import argparse
 import hashlib
+import math
 import pickle
 import subprocess
 import sys
@@ -198,7 +199,7 @@ class I3D(nn.Module):
             if tuple(state[name].shape) != shape:
                 raise DataError(f"{source}: tensor {name} should have shape {shape}, got {tuple(state[name].shape)}.")
             value = state[name].float()
-            if not bool(value.isfinite().all()):
+            if not math.isfinite(value.sum()):
                 raise DataError(f"{source}: tensor {name} holds NaN or infinity; the checkpoint is damaged, get it again.")
             return value
 
