@@ -247,17 +247,19 @@ class BalancedBatches:
         records = labels.apply(records) if labels else tuple(records)
         self._names = tuple(record.name for record in records)
         self._targets = np.stack([dataset.videos.category_target(record) for record in records])
-        self._segments = dataset.store.segments(num_segments)
+        segments = dataset.store.segments(num_segments)
+        # One row per crop of a video: gathering along one axis is faster than along two.
+        self._segments = segments.reshape(-1, *segments.shape[2:])
         place = {video: i for i, video in enumerate(dataset.store.videos)}
         self._place = np.array([place[name] for name in self._names])
         self._batch_size, self._seed, self._device = batch_size, seed, device
         abnormal = np.array([dataset.videos.is_abnormal(record) for record in records])
-        crops = np.arange(dataset.store.num_crops)
+        self._num_crops = dataset.store.num_crops
         self._samples = []
         for kind, chosen in (("normal", ~abnormal), ("abnormal", abnormal)):
             if not chosen.any():
                 raise DataError(f"data set {dataset.name}: training needs {kind} videos, got none of {len(records)}; add some.")
-            rows, columns = np.meshgrid(np.flatnonzero(chosen), crops, indexing="ij")
+            rows, columns = np.meshgrid(np.flatnonzero(chosen), np.arange(self._num_crops), indexing="ij")
             self._samples.append(np.stack([rows.ravel(), columns.ravel()], axis=1))
 
     def batch(self, step: int) -> Batch:
@@ -270,7 +272,7 @@ class BalancedBatches:
             DataError: NaN or infinity in the features; names the videos.
         """
         video, crop = np.concatenate([self._draw(kind, step) for kind in range(2)]).T
-        gathered = torch.from_numpy(self._segments[self._place[video], crop])
+        gathered = torch.from_numpy(self._segments[self._place[video] * self._num_crops + crop])
         names = tuple(self._names[i] for i in video)
         features = _finite(gathered.to(self._device).float()[:, None], names)
         return Batch(
