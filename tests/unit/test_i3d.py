@@ -147,7 +147,7 @@ def test_a_checkpoint_with_python_objects_is_not_loaded(tmp_path):
 
 def test_a_checkpoint_that_is_no_state_dict(tmp_path):
     torch.save([torch.zeros(1)], tmp_path / "list.pt")
-    with pytest.raises(DataError, match="expected a state_dict.*got list"):
+    with pytest.raises(DataError, match=r"expected a state_dict.*got list"):
         i3d.load_i3d(tmp_path / "list.pt")
 
 
