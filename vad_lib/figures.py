@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import matplotlib.pyplot as plt
@@ -34,6 +34,7 @@ from vad_lib.model import Proposed, category_scores, gate_weight, learned_text, 
 from vad_lib.paths import Layout
 from vad_lib.provenance import commit
 from vad_lib.scoring import frame_scores
+from vad_lib.tables import METRIC_TITLES, RULE_TITLES, Run
 from vad_lib.video import find_video, frame_strip
 
 # Okabe and Ito's palette keeps its contrasts for colour-blind readers.
@@ -109,6 +110,11 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
     points.to_csv(text, index=False, lineterminator="\n", float_format="%.6g")
     paths["csv"] = write_text(layout.figures / f"{name}.csv", text.getvalue())
     return paths
+
+
+def data_title(dataset: Dataset) -> str:
+    """Name of a data set for titles; says so if its videos are rendered."""
+    return f"{dataset.title} (rendered videos)" if dataset.synthetic else dataset.title
 
 
 # --- what figures are made from ---------------------------------------------------------------------------
@@ -199,22 +205,24 @@ def load_log(folder: Path) -> pd.DataFrame:
 
 
 def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Sequence[str]) -> dict[str, str]:
-    """The video that stands for each category: the first one in list order that has it and is not taken yet.
+    """The video that stands for each category: the first in list order among those that have it and the fewest others.
+
+    Scores play no part in the choice.
 
     Args:
         videos: (name, categories) of the test videos, in list order.
         categories: wanted categories.
 
     Raises:
-        DataError: no test video has the category.
+        DataError: no test video has the category, or all that have it stand for others already.
     """
     chosen: dict[str, str] = {}
     for category in categories:
-        found = [name for name, theirs in videos if category in theirs and name not in chosen.values()]
+        found = [(len(theirs), name) for name, theirs in videos if category in theirs and name not in chosen.values()]
         if not found:
             known = ", ".join(sorted({c for _, theirs in videos for c in theirs}))
             raise DataError(f"no test video of category {category!r} is left for a panel; the test videos have {known}.")
-        chosen[category] = found[0]
+        chosen[category] = min(found, key=lambda pair: pair[0])[1]
     return chosen
 
 
@@ -294,7 +302,7 @@ def score_panels(
 ) -> tuple[Figure, pd.DataFrame]:
     """Figures 3 and 4: four panels with score over frames, ground truth and the video's own frames.
 
-    Each panel shows the first test video of its category in list order, whatever its score.
+    Each panel shows the video of :func:`figure_videos`, whatever its score.
 
     Args:
         scores: of a run.
@@ -314,7 +322,7 @@ def score_panels(
     with style():
         fig = plt.figure(figsize=(10, 7.2))
         fig.suptitle(title, fontsize=12)
-        for position, (cell, (category, name)) in enumerate(zip(fig.add_gridspec(2, 2, hspace=0.06, wspace=0.04), chosen.items())):
+        for position, (cell, (category, name)) in enumerate(zip(fig.add_gridspec(2, 2, hspace=0.06, wspace=0.08), chosen.items())):
             video = scores.videos[name]
             unknown = [curve for curve in curves if curve not in video.curves]
             if unknown:
@@ -437,7 +445,7 @@ def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.Dat
     """
     points = []
     with style():
-        fig, axes = plt.subplots(figsize=(7, 3.6))
+        fig, axes = plt.subplots(figsize=(8, 4))
         axes.axhline(0.5, color="#777777", lw=0.8, ls=":")
         for (name, log), colour in zip(logs.items(), METHOD_COLOURS):
             if "monitor/w" not in log.columns:
@@ -446,7 +454,7 @@ def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.Dat
             axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
             points.append(known)
         axes.set(title=title, xlabel="step", ylabel="w, share of the visual score")
-        axes.legend()
+        fig.legend(loc="outside lower center", ncols=3, fontsize=9)
     return fig, pd.concat(points, ignore_index=True)
 
 
@@ -520,6 +528,40 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         fig.legend(fontsize=9, loc="outside lower center", ncols=2)
     return fig, pd.concat(points, ignore_index=True)
+
+
+def selection_dots(runs: dict[str, list[Run]], metric: Literal["auc", "ap"], title: str) -> tuple[Figure, pd.DataFrame]:
+    """A metric of several rows under the three selection rules; how far apart they are is what choosing on test gains.
+
+    Args:
+        runs: of :func:`vad_lib.tables.load_runs`; several seeds give several dots.
+        metric: ``auc`` or ``ap``.
+        title: of the figure.
+    """
+    looks = {"last": ("o", BLUE), "best_on_validation": ("D", GREEN), "best_on_test": ("|", VERMILION)}
+    points = pd.DataFrame(
+        [
+            (run.config["title"], run.config["seed"], rule, run.value(metric, rule))
+            for done in runs.values()
+            for run in done
+            for rule in looks
+        ],
+        columns=["row", "seed", "rule", "value"],
+    )
+    rows = list(points["row"].unique())
+    with style():
+        fig, axes = plt.subplots(figsize=(8, 1.2 + 0.36 * len(rows)))
+        for shift, (rule, (marker, colour)) in zip((-0.16, 0, 0.16), looks.items()):
+            theirs = points[points["rule"] == rule]
+            heights = [rows.index(row) + shift for row in theirs["row"]]
+            axes.plot(
+                100 * theirs["value"], heights, marker, color=colour, ms=6, mew=2 if marker == "|" else 0.5, label=RULE_TITLES[rule]
+            )
+        axes.set_yticks(range(len(rows)), rows)
+        axes.invert_yaxis()
+        axes.set(xlabel=f"{METRIC_TITLES[metric]} %", title=title)
+        fig.legend(loc="outside lower center", ncols=3)
+    return fig, points
 
 
 # --- figures 1 and 2, read from a model -------------------------------------------------------------------
@@ -705,7 +747,13 @@ def model_diagram(model: Proposed, text_source: str, num_segments: int = 200) ->
         "context": _Box(c[3], middle, r"Context $C_v$", ("time mean", *_lines(p["context"])), "visual", height=0.72),
         "project": _Box(c[4], middle, r"Projection $V'$", _lines(p["project"]), "alignment", height=0.84),
         "names": _Box(c[0], bottom, "Prompts", (f"{p['text'].shape[0]} categories", "filled into templates"), "given"),
-        "text": _Box(c[1], bottom, r"Text features $T_c$", (*_lines(p["text"]), *wrap(text_source, 22), "not trained"), "given"),
+        "text": _Box(
+            c[1],
+            bottom,
+            r"Text features $T_c$",
+            (*_lines(p["text"]), *wrap(text_source, 22, break_on_hyphens=False), "not trained"),
+            "given",
+        ),
         "offset": _Box(c[2], bottom, r"PCL: $\tilde{T}_c$", _lines(p["offset"]), "text"),
         "modulate": _Box(c[3], bottom, r"Modulated text $\hat{T}_c$", _lines(p["modulate"], module="modulate"), "text"),
         "alignment": _Box(c[4], bottom, r"Alignment map $A$", ("cosines", *_lines(p["alignment"])), "alignment"),
@@ -764,7 +812,9 @@ def alignment_diagram(model: Proposed, text_source: str, num_segments: int = 200
     boxes = {
         "features": _Box(c[0], top, r"$F_c$", ("encoder, memories", *_lines(p["memory"], module="")[:1]), "visual"),
         "context": _Box(c[0], middle, r"$C_v$", ("time mean of $F_c$", *_lines(p["context"])), "visual"),
-        "text": _Box(c[0], bottom, r"$T_c$", (*_lines(p["text"]), *wrap(text_source, 22), "not trained"), "given"),
+        "text": _Box(
+            c[0], bottom, r"$T_c$", (*_lines(p["text"]), *wrap(text_source, 22, break_on_hyphens=False), "not trained"), "given"
+        ),
         "project": _Box(c[1], top, r"$V'$ (eq. 1)", _lines(p["project"]), "alignment"),
         "delta": _Box(
             c[1], middle, r"$\delta$ (eq. 2)", ("modulate", scale, *_lines(p["delta"]), *_lines(p["modulate"])[2:]), "text"
