@@ -1,0 +1,85 @@
+"""Every notebook of the manifest runs headless in the smoke profile, from video files to tables and figures."""
+
+import shutil
+
+import nbformat
+import pytest
+
+from vad_lib import i3d, reproduce, tables, training
+from vad_lib.files import file_sha256, read_json
+from vad_lib.paths import Layout, i3d_weights
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """One complete smoke run in an empty folder; its layout and executions."""
+    if not i3d_weights().is_file():
+        pytest.skip(f"I3D weights are not at {i3d_weights()}; `python -m {i3d.__name__} --fetch` gets them (make does)")
+    folder = tmp_path_factory.mktemp("chain")
+    layout = Layout.create("smoke", folder / "out", folder / "data")
+    executions = reproduce.plan(reproduce.read_manifest(layout.manifest), layout)
+    ran = reproduce.reproduce(layout, executions)
+    assert ran == [execution.name for execution in executions]
+    return layout, executions
+
+
+def test_all_outputs_are_there_and_executed_without_error(chain):
+    layout, executions = chain
+    for execution in executions:
+        assert not reproduce.missing_outputs(layout, execution)
+        executed = layout.executed / f"{execution.name}.ipynb"
+        assert executed.stat().st_size < reproduce.LARGEST_EXECUTED_BYTES, f"{executed.name} is too large"
+        cells = nbformat.read(executed, as_version=4).cells
+        outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+        assert not [output for output in outputs if output.output_type == "error"]
+        assert [output for output in outputs if output.output_type == "display_data"], f"{executed.name} shows nothing"
+
+
+def test_every_item_of_the_paper_was_made(chain):
+    layout, _ = chain
+    for number in range(1, 6):
+        for suffix in ("csv", "md"):
+            assert (layout.tables / f"table{number}.{suffix}").stat().st_size > 0
+    for number in range(1, 5):
+        for suffix in ("csv", "pdf", "png"):
+            assert (layout.figures / f"fig{number}.{suffix}").stat().st_size > 0
+
+
+def test_nothing_is_written_outside_the_known_folders(chain):
+    layout, _ = chain
+    assert {path.name for path in layout.out.iterdir()} == {"results", "figures"}
+    known = {"controls", "executed", "runs", "strips", "tables", ".state"}
+    assert {path.name for path in layout.results.iterdir()} <= known
+    leftovers = [path for path in layout.out.rglob("*") if path.name.endswith(".partial") or ".tmp" in path.name]
+    assert not leftovers
+
+
+def test_a_second_run_repeats_nothing(chain):
+    layout, executions = chain
+    assert reproduce.reproduce(layout, executions) == []
+
+
+def test_trained_again_numbers_and_tables_are_the_same_bytes(chain, tmp_path):
+    """Same seed, same machine, same numbers: runs are deleted and made again by the same notebooks."""
+    layout, _ = chain
+    again = Layout.create("smoke", tmp_path / "out", layout.data)
+    shutil.copytree(layout.results / "strips", again.results / "strips")
+    shutil.copytree(layout.results / "controls", again.results / "controls")
+    chosen = reproduce.plan(reproduce.read_manifest(layout.manifest), again, only=("02_training",), datasets=("synth-crime",))
+    reproduce.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "02_training"])
+    runs = sorted(path.relative_to(again.results) for path in again.results.glob("runs/*/*/seed*/metrics.json"))
+    assert len(runs) == len(training.registry.METHODS) + 2
+    for run in (*runs, "tables/table2.csv", "tables/table2.md"):
+        assert file_sha256(again.results / run) == file_sha256(layout.results / run), run
+
+
+def test_tables_say_what_they_were_made_with(chain):
+    layout, _ = chain
+    text = tables.table2(layout).markdown()
+    assert "rendered" in text
+    assert "not CLIP" in text
+    assert "not run" in text
+    timing = read_json(layout.run("synth-crime", "proposed", 2022) / "timing.json")
+    assert timing["train_seconds"] > 0
