@@ -201,6 +201,7 @@ class FeatureStore:
         try:
             staged.replace(data)
         except OSError as error:
+            staged.unlink(missing_ok=True)
             raise OutputError(f"cannot write {data}: {error.strerror or error}. The old store was not changed.") from error
         write_text(index, index_text)
         sidecar = {
