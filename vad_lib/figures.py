@@ -402,21 +402,21 @@ def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame
     for term in terms:
         weights = log[term.replace("loss/", "weight/")]
         weight = f"{weights.iloc[0]:g}" if weights.nunique() == 1 else f"{weights.iloc[0]:.2g} to {weights.iloc[-1]:.2g}"
-        panels.append((f"{term.removeprefix('loss/').replace('_', ' ')} (x {weight})", [term]))
+        panels.append((f"{term.removeprefix('loss/').replace('_', ' ')}\nx {weight}", [term]))
     evaluations = [column for column in log.columns if column in ("validation/auc", "test/auc", "test/ap")]
     if evaluations:
         panels.append(("evaluations", evaluations))
     columns = 4
     with style():
         rows = -(-len(panels) // columns)
-        fig, grid = plt.subplots(rows, columns, figsize=(10, 1.9 * rows + 0.6), squeeze=False, sharex=True)
+        fig, grid = plt.subplots(rows, columns, figsize=(10, 2.0 * rows + 0.6), squeeze=False, sharex=True)
         fig.suptitle(title, fontsize=12)
         for axes, (name, series) in zip(grid.flat, panels):
             for column, colour in zip(series, METHOD_COLOURS):
                 known = log[["step", column]].dropna()
                 label = column.replace("/auc", " AUC").replace("/ap", " AP") if len(series) > 1 else None
                 axes.plot(known["step"], known[column], color=colour, lw=1.2, label=label)
-            axes.set_title(name, fontsize=9.5)
+            axes.set_title(name, fontsize=8.5)
             if len(series) > 1:
                 axes.legend(fontsize=8)
         for axes in grid.flat[len(panels) :]:

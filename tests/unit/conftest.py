@@ -26,7 +26,10 @@ TITLES = {
     "proposed-permuted": "Proposed, training labels permuted",
 }
 WITH_TEXT = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
-TERMS = ("main", "align", "cls", "con", "triplet", "kl", "abnormal_memory", "normal_memory", "magnitude")
+TERMS = (
+    *("main", "abnormal_video_abnormal_memory", "abnormal_video_normal_memory", "normal_video_normal_memory"),
+    *("normal_video_abnormal_memory", "triplet", "kl", "magnitude", "align", "cls", "con"),
+)
 
 
 class MadeUpResults:

@@ -217,17 +217,17 @@ def test_training_curves_have_every_term_with_its_weight(made_up):
     titles = {axes.get_title() for axes in fig.axes if axes.get_visible()}
     assert {
         "weighted sum",
-        "main (x 1)",
-        "align (x 0.1)",
-        "abnormal memory (x 0.1)",
-        "con (x 0.05 to 0.2)",
+        "main\nx 1",
+        "align\nx 0.1",
+        "abnormal video normal memory\nx 0.1",
+        "con\nx 0.05 to 0.2",
         "evaluations",
     } <= titles
     assert len(titles) == 2 + sum(column.startswith("loss/") for column in log.columns)
     kl = points[points["series"] == "loss/kl"]
     assert np.array_equal(kl["value"], log["loss/kl"]) and np.array_equal(kl["step"], log["step"])
     assert points[points["series"] == "validation/auc"]["step"].tolist() == [10, 20, 30, 40, 50, 60]
-    drawn = next(axes for axes in fig.axes if axes.get_title() == "kl (x 0.001)").lines[0]
+    drawn = next(axes for axes in fig.axes if axes.get_title() == "kl\nx 0.001").lines[0]
     assert np.array_equal(drawn.get_ydata(), log["loss/kl"])
 
 
