@@ -196,20 +196,22 @@ def validation_split(dataset: Dataset, fraction: float, seed: int) -> tuple[tupl
     return fit, tuple(record for record in records if record.name in held_out)
 
 
-@dataclass(frozen=True)
-class LabelPermutation:
-    """Control: the videos' labels, shuffled. A method trained on them must score near chance.
+def permute_labels(dataset: Dataset, seed: int) -> Dataset:
+    """Control: the training videos' labels shuffled, validation videos included; a method must end near chance.
 
-    Attributes:
+    Args:
+        dataset: any; its test videos stay as they are.
         seed: same seed and videos, same permutation.
+
+    Returns:
+        the same data set with the categories of the training videos dealt out anew; how often a category
+        occurs does not change.
     """
-
-    seed: int
-
-    def apply(self, records: Sequence[VideoRecord]) -> tuple[VideoRecord, ...]:
-        """The same videos with each other's categories; how often a category occurs does not change."""
-        order = np.random.default_rng(self.seed).permutation(len(records))
-        return tuple(dataclasses.replace(record, categories=records[i].categories) for record, i in zip(records, order))
+    train = dataset.videos.split("train")
+    order = np.random.default_rng(seed).permutation(len(train))
+    dealt = {record.name: train[i].categories for record, i in zip(train, order)}
+    records = (dataclasses.replace(r, categories=dealt.get(r.name, r.categories)) for r in dataset.videos.records)
+    return dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=tuple(records)))
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -228,7 +230,6 @@ class BalancedBatches:
         batch_size: samples of one class.
         seed: same seed and step, same batch.
         device: where the batch is put.
-        labels: shuffles the labels over ``records``; None trains on the true ones.
 
     Raises:
         DataError: no normal or no abnormal video.
@@ -242,9 +243,7 @@ class BalancedBatches:
         batch_size: int,
         seed: int,
         device: str = "cpu",
-        labels: LabelPermutation | None = None,
     ) -> None:
-        records = labels.apply(records) if labels else tuple(records)
         self._names = tuple(record.name for record in records)
         self._targets = np.stack([dataset.videos.category_target(record) for record in records])
         segments = dataset.store.segments(num_segments)

@@ -33,7 +33,7 @@ from vad_lib import metrics, registry, scoring
 from vad_lib.annotations import VideoRecord
 from vad_lib.baselines import snippet_logistic_regression
 from vad_lib.config import Settings, TrainSettings
-from vad_lib.datasets import BalancedBatches, Dataset, LabelPermutation, validation_split
+from vad_lib.datasets import BalancedBatches, Dataset, permute_labels, validation_split
 from vad_lib.errors import ConfigError, DataError, TrainingError
 from vad_lib.files import (
     atomic_path,
@@ -179,8 +179,9 @@ class _Trainer:
     """State of one run; everything that a checkpoint has to hold is an attribute here."""
 
     def __init__(self, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, key: str) -> None:
-        self.settings, self.train, self.dataset, self.folder, self.key = settings, settings.train, dataset, folder, key
         train = settings.train
+        dataset = permute_labels(dataset, train.seed) if train.permute_labels else dataset
+        self.settings, self.train, self.dataset, self.folder, self.key = settings, train, dataset, folder, key
         seed_everything(train.seed)
         self.device = torch.device(train.device)
         self.model: Method = registry.build_method(
@@ -192,8 +193,7 @@ class _Trainer:
             options=settings.options,
         ).to(self.device)
         fit, self.validation = validation_split(dataset, train.validation_fraction, train.seed)
-        permutation = LabelPermutation(train.seed) if train.permute_labels else None
-        self.batches = BalancedBatches(dataset, fit, train.num_segments, train.batch_size, train.seed, train.device, permutation)
+        self.batches = BalancedBatches(dataset, fit, train.num_segments, train.batch_size, train.seed, train.device)
         self.optimiser = torch.optim.Adam(self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
@@ -232,8 +232,8 @@ class _Trainer:
         loss = total_loss(terms)
         row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
         for name, term in terms.items():
-            row[f"loss/{name}"] = float(term.value)
-            row[f"weight/{name}"] = float(term.weight)
+            row[f"loss/{name}"] = term.value.item()
+            row[f"weight/{name}"] = term.weight.item() if isinstance(term.weight, torch.Tensor) else term.weight
             if not np.isfinite(row[f"loss/{name}"]) or not np.isfinite(row[f"weight/{name}"]):
                 raise TrainingError(
                     f"{self.settings.variant}, step {self.step + 1}: loss term {name} is {row[f'loss/{name}']} (weight "

@@ -10,7 +10,7 @@ import torch
 
 from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.datasets import BalancedBatches, Dataset, LabelPermutation, load_dataset, validation_split, video_batch
+from vad_lib.datasets import BalancedBatches, Dataset, load_dataset, permute_labels, validation_split, video_batch
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.features import segment_means
 from vad_lib.files import read_json, write_json
@@ -179,13 +179,15 @@ def test_too_few_videos_to_split(categories, message):
 
 def test_permuted_labels_keep_videos_and_counts(dataset):
     records = dataset.videos.split("train")
-    permuted = LabelPermutation(3).apply(records)
+    shuffled = permute_labels(dataset, 3)
+    permuted = shuffled.videos.split("train")
+    assert shuffled.videos.split("test") == dataset.videos.split("test")
     assert [record.name for record in permuted] == [record.name for record in records]
     assert Counter(r.categories for r in permuted) == Counter(r.categories for r in records)
     changed = sum(a.categories != b.categories for a, b in zip(permuted, records))
     assert changed > len(records) / 3
-    assert LabelPermutation(3).apply(records) == permuted
-    assert LabelPermutation(4).apply(records) != permuted
+    assert permute_labels(dataset, 3) == shuffled
+    assert permute_labels(dataset, 4) != shuffled
 
 
 # --- batches ----------------------------------------------------------------------------------------------
@@ -247,8 +249,9 @@ def test_a_batch_may_be_larger_than_a_class(dataset):
 
 
 def test_permuted_labels_reach_the_batch(dataset):
-    permuted = {r.name: r.categories for r in LabelPermutation(3).apply(dataset.videos.split("train"))}
-    batch = batches(dataset, labels=LabelPermutation(3)).batch(1)
+    shuffled = permute_labels(dataset, 3)
+    permuted = {record.name: record.categories for record in shuffled.videos.split("train")}
+    batch = batches(shuffled).batch(1)
     for name, label, target in zip(batch.videos, batch.video_labels, batch.category_targets):
         assert label == (permuted[name] != ("Normal",))
         assert target[dataset.categories.index(permuted[name][0])] == 1
