@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vad_lib.errors import DataError, MissingFileError, OutputError
+from vad_lib.errors import DataError, MissingFileError, OutputError, VadError
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
-    except OutputError:
+    except VadError:  # among them MissingFileError, an OSError of what was read inside the block
         raise
     except OSError as error:
         raise OutputError(

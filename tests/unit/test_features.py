@@ -189,6 +189,15 @@ def test_a_disk_that_fills_while_features_stream(store):
     assert same_files(store.folder, before)
 
 
+def test_a_source_that_is_missing_is_not_called_a_full_disk(store):
+    def items():
+        yield "v0", made_up()["v0"]
+        raise MissingFileError("gone.npy: no such file")
+
+    with pytest.raises(MissingFileError, match=r"gone\.npy"):
+        FeatureStore.write(store.folder, CONTRACT, items())
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
