@@ -205,11 +205,11 @@ class GlobalLocalLayer(nn.Module):
         # M is the same for all heads, so U's map and its share of the output map are one W x W matrix
         local_map = merge_local.flatten(1) @ self.project.weight[3 * width :]
         weights = torch.cat([self.project.weight[: 3 * width], local_map])
-        packed = F.linear(self.norm(x), weights)
-        query, key, value = packed[..., : 3 * width].unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value, local = F.linear(self.norm(x), weights).split(width, dim=-1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
         attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(sequences, length, width)
         temperature = x.new_full((1,), self.TEMPERATURE)
-        local = local_decay(packed[:, None, :, 3 * width :], temperature, "columns").squeeze(1)
+        local = local_decay(local[:, None], temperature, "columns").squeeze(1)
         x = x + self.dropout(F.linear(attended, merge_global.flatten(1), self.merge.bias) + local)
         return x + self.feed_forward(x)
 

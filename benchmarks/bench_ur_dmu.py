@@ -1,0 +1,107 @@
+"""Time the library's UR-DMU against its plain form, and check that both give the same numbers.
+
+    python benchmarks/bench_ur_dmu.py            # full size: 32 + 32 bags x 200 segments x 1024; 2,000 snippets x 10 crops
+    python benchmarks/bench_ur_dmu.py --quick    # the same at smaller sizes; ratios are not checked
+
+Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
+Ends with an error if a ratio misses its bound: 1.4 for a training step, 3 for scoring a long video.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from reference_ur_dmu import PlainURDMU
+
+from vad_lib.method import Batch, total_loss
+from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
+
+TRAINING_BOUND = 1.4
+SCORING_BOUND = 3.0
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float) -> bool:
+    """Print medians of interleaved repeats; True if the ratio reaches the bound."""
+    times = [(seconds(plain), seconds(ours)) for _ in range(repeats)]
+    slow, fast = (statistics.median(column) for column in zip(*times))
+    print(
+        f"{title}: plain {slow:.2f} s, library {fast:.2f} s, ratio {slow / fast:.2f} (bound {bound}, {repeats} repeats)", flush=True
+    )
+    return slow / fast >= bound
+
+
+def make_batch(pairs: int, segments: int) -> Batch:
+    features = torch.randn(2 * pairs, 1, segments, 1024)
+    labels = torch.arange(2 * pairs).ge(pairs).float()
+    names = tuple(f"video{i}" for i in range(2 * pairs))
+    return Batch(features, torch.ones(2 * pairs, segments, dtype=torch.bool), labels, torch.stack([1 - labels, labels], 1), names)
+
+
+def training(pairs: int, segments: int, repeats: int) -> bool:
+    batch = make_batch(pairs, segments)
+    ours, plain = URDMU(URDMUSettings()), PlainURDMU()
+    plain.load_state_dict(ours.state_dict())
+    with torch.no_grad():
+        ours.eval(), plain.eval()
+        torch.testing.assert_close(total_loss(ours.loss(ours(batch.features), batch)), plain.loss(batch.features[:, 0]))
+    ours.train(), plain.train()
+    fast = torch.optim.Adam(ours.parameters(), lr=1e-4, weight_decay=5e-5, fused=True)
+    slow = torch.optim.Adam(plain.parameters(), lr=1e-4, weight_decay=5e-5)
+
+    def plain_step() -> None:
+        slow.zero_grad()
+        plain.loss(batch.features[:, 0]).backward()
+        slow.step()
+
+    def our_step() -> None:
+        fast.zero_grad()
+        total_loss(ours.loss(ours(batch.features, batch.mask), batch)).backward()
+        fast.step()
+
+    plain_step(), our_step()
+    return compare(f"training step, {pairs} + {pairs} x {segments}", plain_step, our_step, repeats, TRAINING_BOUND)
+
+
+def scoring(snippets: int, crops: int, repeats: int) -> bool:
+    features = torch.randn(1, crops, snippets, 1024)
+    ours, plain = URDMU(URDMUSettings()).eval(), PlainURDMU().eval()
+    plain.load_state_dict(ours.state_dict())
+
+    @torch.inference_mode()
+    def plain_scores() -> torch.Tensor:
+        return torch.stack([plain(features[:, crop]) for crop in range(crops)]).mean(dim=0)
+
+    @torch.inference_mode()
+    def our_scores() -> torch.Tensor:
+        return ours.scores(ours(features))["score"]
+
+    torch.testing.assert_close(our_scores(), plain_scores(), rtol=1e-4, atol=1e-5)
+    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, SCORING_BOUND)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    if options.quick:
+        training(8, 64, repeats=3)
+        scoring(400, 2, repeats=3)
+        return 0
+    reached = [training(32, 200, repeats=7), scoring(2000, 10, repeats=3)]
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
