@@ -134,7 +134,7 @@ PROFILES: dict[str, Profile] = {
         name="paper",
         features=FeatureSettings(),
         synthetic=SyntheticSettings(
-            train_per_category=100, test_per_category=20, train_snippets=(100, 400), test_snippets=(100, 600), height=256, width=341
+            train_per_category=100, test_per_category=20, train_snippets=(100, 400), test_snippets=(100, 600), height=256, width=340
         ),
         train=TrainSettings(),
     ),

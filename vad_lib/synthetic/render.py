@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET, SyntheticSettings
-from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
+from vad_lib.errors import ConfigError, DataError, OutputError
 from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json
 from vad_lib.synthetic import acts
 from vad_lib.synthetic.scenes import LIGHTS, Backdrop, grey, light_field
@@ -41,7 +41,8 @@ class SetSpec:
     counterpart: str
     stories: dict[str, Story]
     moving_camera: bool
-    second_label: float  # probability that an abnormal video has a second category
+    slot_seconds: float  # about one act in so many seconds
+    second_label: float  # probability of a second category where there is room for one
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -63,6 +64,7 @@ DATASETS: dict[str, SetSpec] = {
             "Vandalism": Story(acts.vandalism, (*_OUTDOORS, "hall")),
         },
         moving_camera=False,
+        slot_seconds=3.6,
         second_label=0.0,
     ),
     "synth-violence": SetSpec(
@@ -78,7 +80,8 @@ DATASETS: dict[str, SetSpec] = {
             "Shooting": Story(acts.shooting, (*_OUTDOORS, "shop", "hall")),
         },
         moving_camera=True,
-        second_label=0.35,
+        slot_seconds=2.8,
+        second_label=0.6,
     ),
 }
 
@@ -138,7 +141,7 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
 
     # the first snippet is always normal, mostly the first two
     lead = min(1.3, max(FRAMES_PER_SNIPPET / settings.fps, 0.3 * length))
-    count = max(1, int((length - lead) / 3.6))
+    count = max(1, int((length - lead) / spec.slot_seconds))
     window = (length - lead) / count
     spans = []
     for i in range(count):
@@ -388,9 +391,9 @@ def render_dataset(
 
 def _read_ledger(path: Path) -> dict[str, list[str]]:
     try:
-        return read_json(path)
-    except (MissingFileError, DataError):
-        return {}  # unknown origin: every video is rendered again
+        return read_json(path) if path.is_file() else {}
+    except DataError:
+        return {}  # damaged: every video is rendered again
 
 
 def _run(todo: list[Job], paths: dict[str, Path], workers: int) -> Iterable[tuple[str, str]]:
