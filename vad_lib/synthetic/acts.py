@@ -59,10 +59,9 @@ class Stage:
 
     def passer(self, at: float) -> None:
         """Somebody who crosses the scene, walking or jogging."""
-        person = self.person(
-            0.0, float(self.rng.uniform(0.15, 0.98)), at, speed=float(self.rng.choice((1.2, 1.5, 2.7), p=(0.45, 0.4, 0.15)))
-        )
-        self.off(person, (person.script[0].action == "run" and 2.7) or 1.3, side=person.face)
+        speed = float(self.rng.choice((1.2, 1.5, 2.7), p=(0.45, 0.4, 0.15)))
+        person = self.person(0.0, float(self.rng.uniform(0.15, 0.98)), at, speed=speed)
+        self.off(person, speed, side=person.face)
 
     def watcher(self, action: str, leave: str) -> None:
         """A bystander who stops near the act, then leaves."""
@@ -89,8 +88,8 @@ def fighting(s: Stage, event: bool) -> None:
     if event:
         down = s.t0 + rng.uniform(0.5, 0.8) * s.span
         while a.time < down - 0.3:
-            beat = float(rng.uniform(0.45, 0.8))
-            shove = float(rng.uniform(-0.12, 0.12))
+            beat = float(rng.uniform(0.4, 0.7))
+            shove = float(rng.uniform(-0.25, 0.25))
             first, second = rng.permutation(["punch", rng.choice(["hit", "punch", "kick", "grapple"])])
             a.do(first, beat, dx=shove)
             b.do(second, beat, dx=shove)
@@ -150,10 +149,11 @@ def shoplifting(s: Stage, event: bool) -> None:
     person = s.person(s.x, z, s.t0 - 0.9)
     person.until(s.t0, "reach", "box")
     if event:
-        while person.time < s.t1 - 1.0:
-            person.do("conceal", min(1.0, s.t1 - person.time), "box")
-            person.do("reach", 0.35, "box", dx=0.1 * s.side())
-        s.off(person, float(rng.choice((1.9, 2.8, 3.4))))
+        flight = s.t1 - 0.35 * s.span  # the last third of the event is the run for the door
+        while person.time < flight - 0.2:
+            person.do("conceal", min(0.9, flight - person.time), "box")
+            person.do("reach", min(0.3, max(0.0, flight - person.time)), "box", dx=0.1 * s.side())
+        s.off(person, 3.4)
     else:
         while person.time < s.t1 - 0.3:
             person.do(str(rng.choice(["basket", "reach"])), float(rng.uniform(0.7, 1.3)), "basket", dx=0.1 * s.side())
@@ -174,23 +174,23 @@ def stealing(s: Stage, event: bool) -> None:
             owner.do("grab", tug, face=side)
             thief.do("grab", tug, "bag", face=-side)
             s.off(thief, 3.3, side=side, hold="bag")
-            if rng.random() < 0.5:
-                owner.do("fall", 0.6).until(s.t1, "lie").do("rise", 0.9)
-            s.off(owner, 2.8, side=side)
+            owner.do("fall", 0.6).until(s.t1, "lie").do("rise", 0.9)
+            s.off(owner)
         else:
             s.actors.append(Crate(s.x + 0.1, s.z, 0.3, 0.28, owner.look.item, start=s.t0, end=s.t0 + 0.9))
             owner.do("stand", 0.3).do("pick", 1.1).until(s.t1, "stand", "bag")
             s.off(owner, side=-side, hold="bag")
-            runner = s.person(s.x + 0.8, min(0.97, s.z + 0.1), s.t0 + 0.5 * s.span, side=side, speed=2.9)
-            s.off(runner, 2.9, side=-side)
+            if rng.random() < 0.5:
+                runner = s.person(s.x + 0.8, min(0.97, s.z + 0.1), s.t0 + 0.5 * s.span, side=side, speed=2.9)
+                s.off(runner, 2.9, side=-side)
     else:  # from the ground beside its owner
         owner = s.person(s.x + 0.7 * side, s.z, s.t0 - 1.2, side=side, hold="bag")
         taken = s.t0 + 0.55
         s.actors.append(Crate(s.x, s.z, 0.34, 0.3, owner.look.item, start=owner.time, end=taken))
         if event:
-            owner.until(s.t0 + 0.9, "stand", face=side)
-            thief = s.person(s.x, s.z + 0.01, s.t0, side=-side, speed=2.4)
-            thief.do("pick", 1.0)
+            owner.until(s.t0 + 0.7, "stand", face=side).do("grab", 0.6, face=-side).until(s.t1, "fist")
+            thief = s.person(s.x, s.z + 0.01, s.t0, side=-side, speed=2.6)
+            thief.do("pick", 0.7).do("grab", 0.5, "bag", face=side)
             s.off(thief, 3.4, side=-side, hold="bag")
             s.off(owner, 2.9, side=-side)
         else:
@@ -214,11 +214,11 @@ def vandalism(s: Stage, event: bool) -> None:
         person.until(s.t1, "spray" if event else "roll", tool, face=side)
         if event:
             strokes = []
-            for i in range(max(4, round(6 * s.span))):
-                h = rng.uniform(0.7, 1.7, 3)
+            for i in range(max(4, round(7 * s.span))):
+                h = rng.uniform(0.6, 1.9, 3)
                 dx = np.cumsum(rng.uniform(-0.25, 0.35, 3)) + 0.09 * i
                 strokes.append([(x + side * (0.35 + float(u)), float(v)) for u, v in zip(dx, h)])
-            s.actors.append(Paint(strokes, 0.0, s.t0, s.t1, s.colour(), 0.07))
+            s.actors.append(Paint(strokes, 0.0, s.t0, s.t1, s.colour(), 0.1))
         else:
             strokes = [[(x + side * (0.4 + 0.06 * i), 0.7), (x + side * (0.4 + 0.06 * i), 1.7)] for i in range(8)]
             s.actors.append(Paint(strokes, 0.0, s.t0, s.t1, s.colour(), 0.1))
@@ -228,11 +228,11 @@ def vandalism(s: Stage, event: bool) -> None:
         person = s.person(x, z, s.t0, hold=tool)
         if event:
             person.until(s.t1, "smash", tool, face=side)
-            for blow in np.arange(s.t0 + 0.3, s.t1, 0.8):
+            for blow in np.arange(s.t0 + 0.3, s.t1, 0.6):
                 centre = (x + side * rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.3))
-                rays = [[centre, (centre[0] + rng.normal(0, 0.3), centre[1] + rng.normal(0, 0.3))] for _ in range(9)]
+                rays = [[centre, (centre[0] + rng.normal(0, 0.4), centre[1] + rng.normal(0, 0.4))] for _ in range(9)]
                 s.actors.append(Paint(rays, 0.0, float(blow), float(blow), (230, 235, 235), 0.03))
-                for _ in range(4):
+                for _ in range(7):
                     s.actors.append(
                         Missile(centre[0], 0.05, float(blow), centre[0] - side * rng.uniform(0.1, 1.2), (215, 225, 225))
                     )
@@ -264,15 +264,15 @@ def arson(s: Stage, event: bool) -> None:
     s.actors.append(Crate(s.x, s.z, 0.55, 0.6, (60, 62, 66)))
     person = s.person(s.x + 0.5 * side, s.z + 0.01, s.t0, side=side, hold="canister")
     if event:
-        person.do("pour", min(0.9, 0.3 * s.span), "canister", face=-side)
+        person.do("pour", min(0.7, 0.2 * s.span), "canister", face=-side)
         person.do("crouch", 0.3, "canister")
         lit = person.time
-        s.actors.append(Fire(rng, s.x, s.z, lit, s.t1, float(rng.uniform(0.9, 1.4)), 0.7, 0.35))
+        s.actors.append(Fire(rng, s.x, s.z, lit, s.t1, float(rng.uniform(1.1, 1.8)), 0.5, 0.35))
         s.off(person, 3.2, side=side, hold="canister")
         if rng.random() < 0.5:
             s.watcher("stand", "run")
     else:
-        s.actors.append(Fire(rng, s.x, s.z, s.t0, s.t1, float(rng.uniform(0.4, 0.65)), 0.5, 0.55))
+        s.actors.append(Fire(rng, s.x, s.z, s.t0, s.t1, float(rng.uniform(0.35, 0.6)), 0.5, 0.55))
         person.until(s.t1, str(rng.choice(["pour", "help", "stand"])), face=-side)
         s.off(person)
         if rng.random() < 0.5:

@@ -145,7 +145,7 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
     window = (length - lead) / count
     spans = []
     for i in range(count):
-        span = min(float(rng.uniform(1.5, 3.2)), 0.75 * window)
+        span = min(float(rng.uniform(1.8, 3.6)), 0.75 * window)
         start = lead + i * window + float(rng.uniform(0, window - span))
         spans.append((start, start + span))
     # from the second shot on, where there are shots: an establishing shot comes first
@@ -170,12 +170,12 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         category = labels.get(i) or str(rng.choice(fitting))
         z = float(rng.uniform(0.62, 0.92) if shot.scene == "street" else rng.uniform(0.3, 0.85))
         stage = acts.Stage(
-            rng, shot.actors, t0, t1, float(rng.uniform(-1.1, 1.1)), z, view.reach(), shot.light in ("dusk", "night")
+            rng, shot.actors, t0, t1, float(rng.uniform(-0.9, 0.9)), z, view.reach(), shot.light in ("dusk", "night")
         )
         spec.stories[category].act(stage, job.abnormal and i in labels)
     for shot in shots:
         stage = acts.Stage(rng, shot.actors, 0, 0, 0, 0, view.reach(), shot.light in ("dusk", "night"))
-        for at in rng.uniform(shot.start - 1, shot.end + 1, rng.poisson(0.3 * (shot.end - shot.start))):
+        for at in rng.uniform(shot.start - 1, shot.end + 1, rng.poisson(0.18 * (shot.end - shot.start))):
             stage.passer(float(at))
         if shot.scene in _ROADS:
             for at in rng.uniform(shot.start, shot.end, rng.poisson(0.15 * (shot.end - shot.start))):

@@ -26,7 +26,7 @@ class View:
 
     def scale(self, z: float) -> float:
         """Pixels per metre at a depth."""
-        return self.height / 144 * (23 + 16 * z)
+        return self.height / 144 * (27 + 20 * z)
 
     def point(self, x: float, z: float, h: float = 0.0) -> tuple[float, float]:
         scale = self.scale(z)
