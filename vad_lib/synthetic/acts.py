@@ -47,7 +47,7 @@ class Stage:
         """A person who comes from the edge and reaches (x, z) at a time."""
         side, speed = side or self.side(), speed or self.rng.uniform(1.2, 1.8)
         look = Look.draw(self.rng)
-        start = at - math.hypot(side * self.reach - x, 0.0) / speed
+        start = at - abs(side * self.reach - x) / speed
         person = Person(look, side * self.reach, z, start).go(x, z, speed, hold=hold)
         person.until(at)
         self.actors.append(person)
@@ -305,25 +305,9 @@ def accident(s: Stage, event: bool) -> None:
     """A car hits another car or a pedestrian; or it brakes in time and drives on."""
     rng = s.rng
     z, side = float(rng.choice((0.22, 0.42))), s.side()
-    speed = float(rng.uniform(4.0, 6.5))
-    far = s.reach + 2
-    person_hit = rng.random() < 0.5
-    stop = s.x - side * (0.9 if person_hit else 1.35)
     gap = 0.0 if event else 0.55
-    leave = s.t1 + 0.3
-    away = leave + (far + abs(s.x) + 2) / 4
-    run_up = (far + abs(stop)) / speed
-    brake = 0.1 if event else 0.7
-    path = [(s.t0 - run_up, -side * far)]
-    # constant speed, then a stop that is sudden (crash) or spread over a braking distance
-    near = stop - side * (gap + speed * brake / 2)
-    path += [
-        (s.t0 - (0.0 if event else 0.2), near if not event else stop),
-        (s.t0 + brake, stop - side * gap + (0.3 * side if event else 0)),
-    ]
-    path += [(leave, path[-1][1]), (away, side * far)]
-    s.actors.append(Car(z, path, s.colour(), side, s.t0 if event else math.inf, s.dark))
-    if person_hit:
+    if rng.random() < 0.5:
+        _drive(s, z, side, s.x - side * (0.9 + gap), event)
         person = s.person(s.x + side * 0.35, z, s.t0, side=side)
         if event:
             person.do("fall", 0.5, dx=1.1 * side).until(s.t1, "lie").do("rise", 0.9)
@@ -332,9 +316,8 @@ def accident(s: Stage, event: bool) -> None:
         person.go(person.x, 0.8, 1.6)
         s.off(person)
     else:
-        other = [(s.t0 - run_up, side * far), (s.t0, s.x + side * 1.35 + side * gap)]
-        other += [(s.t0 + 0.12, other[-1][1] + (0.35 * side if event else 0.0)), (leave, other[-1][1]), (away, -side * far)]
-        s.actors.append(Car(z - (0.0 if event else 0.12), other, s.colour(), -side, s.t0 if event else math.inf, s.dark))
+        _drive(s, z, side, s.x - side * (1.35 + gap), event)
+        _drive(s, z - (0.0 if event else 0.12), -side, s.x + side * (1.35 + gap), event)
     if event:
         for _ in range(10):
             delay, lands, h = rng.uniform((0, -1.6, 0.2), (0.2, 1.6, 0.9)).tolist()
@@ -342,6 +325,19 @@ def accident(s: Stage, event: bool) -> None:
         s.actors.append(Blast(rng, s.x, z, s.t0 + 0.15, s.t1, 0.4, fiery=False))
     if rng.random() < 0.5:
         s.watcher("stand", "run" if event else "walk")
+
+
+def _drive(s: Stage, z: float, side: int, halt: float, event: bool) -> None:
+    """A car that stops at ``halt``, dead at t0 (event) or by braking from t0 on, and drives away after t1."""
+    speed, far = float(s.rng.uniform(4.0, 6.5)), side * (s.reach + 2)
+    if event:
+        stop = [(s.t0, halt), (s.t0 + 0.1, halt + 0.3 * side)]
+    else:
+        way = 0.35 * speed * side
+        stop = [(s.t0, halt - way), (s.t0 + 0.3, halt - 0.35 * way), (s.t0 + 0.7, halt)]
+    start, leave = s.t0 - abs(stop[0][1] + far) / speed, s.t1 + 0.3
+    path = [(start, -far), *stop, (leave, stop[-1][1]), (leave + abs(far - stop[-1][1]) / 4, far)]
+    s.actors.append(Car(z, path, s.colour(), side, s.t0 if event else math.inf, s.dark))
 
 
 def riot(s: Stage, event: bool) -> None:

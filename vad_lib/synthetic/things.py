@@ -72,7 +72,8 @@ class Car(Thing):
         s, f = view.scale(self.z), self.face
         if ox < -2 * s or ox > view.width + 2 * s:
             return
-        hit = min(1.0, max(0.0, t - self.crash) / 0.25)
+        # the wreck stands askew until it is driven away
+        hit = max(0.0, min(1.0, (t - self.crash) / 0.25, (self.times[-2] - t) / 0.25))
         angle = (0.05 if braking else 0.0) + 0.16 * hit
         ca, sa = math.cos(angle), math.sin(angle)
 
