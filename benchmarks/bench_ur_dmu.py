@@ -4,7 +4,9 @@
     python benchmarks/bench_ur_dmu.py --quick    # the same at smaller sizes; ratios are not checked
 
 Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
-Ends with an error if a ratio misses its bound: 1.4 for a training step, 3 for scoring a long video.
+Ends with an error if a ratio misses its bound: 1.4 for a training step, 3 for scoring a long video. Most of the
+latter is won from denormal numbers in the plain form's decay mask. On a processor that multiplies those at full
+speed (AMD Zen 4, for one) the arithmetic alone decides, and the bound is 1.3; the script measures which holds.
 """
 
 import argparse
@@ -21,12 +23,22 @@ from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 
 TRAINING_BOUND = 1.4
 SCORING_BOUND = 3.0
+SCORING_BOUND_WITHOUT_DENORMALS = 1.3
 
 
 def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def denormal_cost() -> float:
+    """How many times longer a matrix product takes with denormal numbers in it."""
+    ones, other = torch.ones(1024, 1024), torch.rand(1024, 1024)
+    denormal = ones * 1e-40
+    times = [(seconds(lambda: denormal @ other), seconds(lambda: ones @ other)) for _ in range(7)]
+    slow, fast = (statistics.median(column) for column in zip(*times))
+    return slow / fast
 
 
 def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float) -> bool:
@@ -72,6 +84,9 @@ def training(pairs: int, segments: int, repeats: int) -> bool:
 
 
 def scoring(snippets: int, crops: int, repeats: int) -> bool:
+    cost = denormal_cost()
+    bound = SCORING_BOUND if cost > 2 else SCORING_BOUND_WITHOUT_DENORMALS
+    print(f"denormal numbers: a product with them takes {cost:.1f} times as long on this processor")
     features = torch.randn(1, crops, snippets, 1024)
     ours, plain = URDMU(URDMUSettings()).eval(), PlainURDMU().eval()
     plain.load_state_dict(ours.state_dict())
@@ -85,7 +100,7 @@ def scoring(snippets: int, crops: int, repeats: int) -> bool:
         return ours.scores(ours(features))["score"]
 
     torch.testing.assert_close(our_scores(), plain_scores(), rtol=1e-4, atol=1e-5)
-    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, SCORING_BOUND)
+    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, bound)
 
 
 def main() -> int:
