@@ -96,6 +96,15 @@ class Layout:
         return PROJECT_ROOT / "results" / "reported.csv"
 
     @property
+    def equations(self) -> Path:
+        """The page that maps equations to functions, tests and notebooks."""
+        return PROJECT_ROOT / "results" / "equations.md"
+
+    @property
+    def readme(self) -> Path:
+        return PROJECT_ROOT / "README.md"
+
+    @property
     def notebooks(self) -> Path:
         return PROJECT_ROOT / "notebooks"
 

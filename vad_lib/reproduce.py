@@ -349,7 +349,8 @@ def main(arguments: list[str] | None = None) -> int:
         started = time.perf_counter()
         ran = reproduce(layout, executions, force=options.force)
         if layout == Layout.create("quick") and not options.only and not options.dataset:
-            tables.update_readme(PROJECT_ROOT / "README.md", layout)
+            tables.update_readme(layout.readme, layout)
+            tables.update_section(layout.equations, "equations", tables.equation_map(layout))
         minutes = (time.perf_counter() - started) / 60
         print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
         return 0
