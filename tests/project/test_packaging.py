@@ -20,7 +20,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9A-Za-z.]*")
 # torch pins these itself, and only where they can be installed
 LEFT_OUT = re.compile(r"triton|(nvidia|cuda)-.*")
-IMPORT_NAMES = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml", "open_clip": "open-clip-torch"}
+IMPORT_NAMES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "open_clip": "open-clip-torch",
+}
 
 
 def lock_lines() -> list[str]:
