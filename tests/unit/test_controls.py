@@ -14,7 +14,7 @@ from vad_lib.errors import DataError, MissingFileError
 from vad_lib.synthetic import DATASETS, render_dataset
 
 SMALL = SyntheticSettings(
-    train_per_category=8, test_per_category=5, train_snippets=(4, 7), test_snippets=(4, 7), height=64, width=86
+    train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
 )
 
 

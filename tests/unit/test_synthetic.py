@@ -86,6 +86,12 @@ def test_another_seed_gives_other_videos(tiny, tmp_path):
     assert file_sha256(tmp_path / "other.mp4") != hashes(tiny)[f"{job.name}.mp4"]
 
 
+def test_files_are_filled_to_a_constant_rate(tiny):
+    videos = read_video_csv(tiny / "videos.csv", DATASETS[CRIME].categories)
+    rates = {(tiny / "videos" / f"{r.name}.mp4").stat().st_size / r.num_frames / round(0.2 * 64 * 86) for r in videos.records}
+    assert rates <= {1.0, 2.0}
+
+
 # --- resume, damage, failures ---------------------------------------------------------------------
 def test_finished_videos_are_kept_and_damaged_or_missing_ones_made_again(tiny, tmp_path, monkeypatch):
     shutil.copytree(tiny, tmp_path / "set")
@@ -257,7 +263,7 @@ def test_look_alikes_stand_in_the_normal_parts_of_abnormal_videos(monkeypatch):
     for job in jobs(CRIME, PROFILES["quick"].synthetic):
         if job.abnormal:
             render._plan(job)
-    assert seen[True] == 70 and seen[False] > 70
+    assert seen[True] == 70 and seen[False] > 35
 
 
 @pytest.mark.parametrize("dataset", sorted(DATASETS))

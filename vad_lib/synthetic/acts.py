@@ -153,7 +153,11 @@ def shoplifting(s: Stage, event: bool) -> None:
         while person.time < flight - 0.2:
             person.do("conceal", min(0.9, flight - person.time), "box")
             person.do("reach", min(0.3, max(0.0, flight - person.time)), "box", dx=0.1 * s.side())
-        s.off(person, 3.4)
+        side = s.side()
+        s.off(person, 3.4, side)
+        if rng.random() < 0.7:  # a guard gives chase
+            guard = s.person(s.x - 0.8 * side, z + 0.05, flight + 0.2, side=-side, speed=3.2)
+            s.off(guard, 3.4, side)
     else:
         while person.time < s.t1 - 0.3:
             person.do(str(rng.choice(["basket", "reach"])), float(rng.uniform(0.7, 1.3)), "basket", dx=0.1 * s.side())
@@ -267,7 +271,7 @@ def arson(s: Stage, event: bool) -> None:
         person.do("pour", min(0.7, 0.2 * s.span), "canister", face=-side)
         person.do("crouch", 0.3, "canister")
         lit = person.time
-        s.actors.append(Fire(rng, s.x, s.z, lit, s.t1, float(rng.uniform(1.1, 1.8)), 0.5, 0.35))
+        s.actors.append(Fire(rng, s.x, s.z, lit, s.t1, float(rng.uniform(1.3, 2.0)), 0.5, 0.35))
         s.off(person, 3.2, side=side, hold="canister")
         if rng.random() < 0.5:
             s.watcher("stand", "run")
@@ -284,7 +288,7 @@ def explosion(s: Stage, event: bool) -> None:
     rng = s.rng
     s.actors.append(Crate(s.x, s.z, 0.5, 0.5, s.colour(), end=s.t0 + 0.1 if event else math.inf))
     if event:
-        s.actors.append(Blast(rng, s.x, s.z, s.t0, s.t1, float(rng.uniform(0.8, 1.5))))
+        s.actors.append(Blast(rng, s.x, s.z, s.t0, s.t1, float(rng.uniform(1.1, 1.8))))
     else:
         s.actors.append(Sparks(rng, s.x, s.z, s.t0, s.t1, bool(rng.random() < 0.5)))
     for _ in range(int(rng.integers(1, 4))):

@@ -171,7 +171,7 @@ class Blast(Thing):
             cv2.add(view.image, (0.75 * level, 0.9 * level, level, 0), dst=view.image)
         s = view.scale(self.z) * self.size
         growth = 1 - math.exp(-age / 0.16)
-        heat = math.exp(-age / 0.55)
+        heat = math.exp(-age / 0.8)
         ox, oy = view.point(self.x, self.z, self.h)
         for angle, far, radius in self.blobs:
             x = ox + s * growth * far * math.cos(angle)
