@@ -182,7 +182,7 @@ def test_a_finished_run_survives_a_failed_repetition(tmp_path, dataset, text, mo
 
 
 def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset, text):
-    longer = TRAIN.replace(steps=60, eval_every=20, num_segments=12, batch_size=8)
+    longer = TRAIN.replace(steps=120, eval_every=40, num_segments=12, batch_size=8)
     found, _ = run(tmp_path / "found", dataset, text, "proposed", train=longer)
     control, _ = run(tmp_path / "control", dataset, text, "proposed", train=longer.replace(permute_labels=True))
     aucs = [read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"] for folder in (found, control)]
