@@ -59,7 +59,7 @@ class Stage:
 
     def passer(self, at: float) -> None:
         """Somebody who crosses the scene, walking or jogging."""
-        speed = float(self.rng.choice((1.2, 1.5, 2.7), p=(0.45, 0.4, 0.15)))
+        speed = float(self.rng.choice((1.2, 1.5, 2.7), p=(0.5, 0.42, 0.08)))
         person = self.person(0.0, float(self.rng.uniform(0.15, 0.98)), at, speed=speed)
         self.off(person, speed, side=person.face)
 
@@ -145,7 +145,7 @@ def abuse(s: Stage, event: bool) -> None:
 def shoplifting(s: Stage, event: bool) -> None:
     """Goods from the shelf go under the coat and out at a run; or into the basket."""
     rng = s.rng
-    z = float(rng.uniform(0.1, 0.45))
+    z = float(rng.uniform(0.2, 0.65))
     person = s.person(s.x, z, s.t0 - 0.9)
     person.until(s.t0, "reach", "box")
     if event:
@@ -155,7 +155,7 @@ def shoplifting(s: Stage, event: bool) -> None:
             person.do("reach", min(0.3, max(0.0, flight - person.time)), "box", dx=0.1 * s.side())
         side = s.side()
         s.off(person, 3.4, side)
-        if rng.random() < 0.7:  # a guard gives chase
+        if rng.random() < 0.8:  # a guard gives chase
             guard = s.person(s.x - 0.8 * side, z + 0.05, flight + 0.2, side=-side, speed=3.2)
             s.off(guard, 3.4, side)
     else:
@@ -208,7 +208,7 @@ def stealing(s: Stage, event: bool) -> None:
 def vandalism(s: Stage, event: bool) -> None:
     """Graffiti, a smashed window or a kicked bin; or a painter, a sweeper."""
     rng = s.rng
-    kind = int(rng.integers(3))
+    kind = int(rng.choice(3, p=(0.3, 0.3, 0.4)))
     z = 0.04 if kind < 2 else s.z
     side = s.side()
     x = s.x

@@ -120,8 +120,8 @@ def _basket(t: float) -> Pose:
 
 
 def _conceal(t: float) -> Pose:
-    s = wave(t, 1.3, -0.25)
-    return Pose(0.35 + 0.1 * wave(t, 0.7), (0.55 + 0.65 * s, 1.5 - 1.2 * s), (0.5 + 0.2 * s, 1.9), (0.2, 0.25), (-0.15, 0.2))
+    s = wave(t, 1.7, -0.25)
+    return Pose(0.5 + 0.25 * s, (0.55 + 0.75 * s, 1.4 - 1.3 * s), (0.5 + 0.3 * s, 1.9), (0.6, 0.8), (-0.2, 0.5))
 
 
 def _spray(t: float) -> Pose:

@@ -87,7 +87,7 @@ DATASETS: dict[str, SetSpec] = {
 
 
 BYTES_PER_PIXEL = 0.2  # of a frame in a file, above what nearly every video needs
-QUIET = 0.4  # share of the other slots in which nothing happens but passers-by
+QUIET = 0.6  # share of the other slots in which nothing happens but passers-by
 
 
 @dataclass
@@ -224,7 +224,7 @@ class Camera:
         self.swing = (rng.uniform(0, 0.06), rng.uniform(0.1, 0.4), rng.uniform(0, 1))
         self.dips = rng.uniform(shot.start, shot.end, rng.poisson(0.08 * (shot.end - shot.start)))
         self.pillar = None
-        if rng.random() < 0.5:
+        if rng.random() < 0.35:
             thick, left = round(rng.uniform(0.03, 0.06) * width), round(rng.uniform(0.15, 0.85) * width)
             shading = (0.45 + 0.55 * np.sin(np.linspace(0.3, 2.8, thick, dtype=np.float32)))[None, :, None]
             area = np.s_[:, left : left + thick]
