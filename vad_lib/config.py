@@ -54,11 +54,11 @@ class FeatureSettings(Settings):
 class SyntheticSettings(Settings):
     """Size of a rendered video set."""
 
-    train_per_category: int = Field(7, ge=1, description="training videos of each abnormal category")
+    train_per_category: int = Field(12, ge=1, description="training videos of each abnormal category")
     test_per_category: int = Field(3, ge=1, description="test videos of each abnormal category")
     normal_ratio: float = Field(1.0, gt=0, description="normal videos per abnormal video, in both splits")
-    train_snippets: tuple[int, int] = Field((8, 20), description="shortest and longest training video, snippets")
-    test_snippets: tuple[int, int] = Field((14, 26), description="shortest and longest test video, snippets")
+    train_snippets: tuple[int, int] = Field((6, 12), description="shortest and longest training video, snippets")
+    test_snippets: tuple[int, int] = Field((10, 18), description="shortest and longest test video, snippets")
     height: int = Field(144, ge=64, description="pixels")
     width: int = Field(192, ge=64, description="pixels")
     fps: float = Field(25.0, gt=0)
@@ -116,8 +116,8 @@ PROFILES: dict[str, Profile] = {
         name="quick",
         features=FeatureSettings(short_side=128, crop_size=112, num_crops=1),
         synthetic=SyntheticSettings(),
-        train=TrainSettings(steps=200, eval_every=10, batch_size=16, num_segments=32, lr=5e-4),
-        width=128,
+        train=TrainSettings(steps=150, eval_every=10, batch_size=16, num_segments=16, lr=5e-4),
+        width=256,
         text_features="sentence",
     ),
     # hours on two cores: full crops and widths on the built-in sets
