@@ -116,7 +116,7 @@ PROFILES: dict[str, Profile] = {
         name="quick",
         features=FeatureSettings(short_side=128, crop_size=112, num_crops=1),
         synthetic=SyntheticSettings(),
-        train=TrainSettings(steps=150, eval_every=10, batch_size=16, num_segments=16, lr=5e-4),
+        train=TrainSettings(steps=120, eval_every=10, batch_size=16, num_segments=16, lr=5e-4),
         width=256,
         text_features="sentence",
     ),

@@ -51,15 +51,16 @@ def test_metrics_follow_from_stored_scores(layout, dataset, variant):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_multiple_instance_learning_beats_inherited_labels_and_the_control_does_not(layout, dataset):
-    def value(variant, metric):
-        rules = read_json(layout.run(dataset, variant, 2022) / "metrics.json")["rules"]
-        return rules["best_on_validation"]["metrics"][metric]
+    def value(variant, metric, rule="best_on_validation"):
+        found = [read_json(path)["rules"] for path in sorted(layout.run(dataset, variant, 2022).parent.glob("seed*/metrics.json"))]
+        return sum(rules[rule]["metrics"][metric] for rules in found) / len(found)
 
     headline = DATASETS[dataset]
     for variant in ("proposed", "msf-dmu"):
         assert value(variant, headline) > value("logistic-regression", headline), variant
-    assert abs(value("proposed-permuted", "auc") - 0.5) < 0.15
-    assert value("proposed", "auc") - value("proposed-permuted", "auc") > 0.1
+    control = value("proposed-permuted", "auc", "last")  # mean of several permutations
+    assert abs(control - 0.5) < 0.1
+    assert value("proposed", "auc", "last") - control > 0.15
 
 
 def test_every_execution_of_the_manifest_is_committed_and_small(layout):
