@@ -80,7 +80,7 @@ DATASETS: dict[str, SetSpec] = {
             "Shooting": Story(acts.shooting, (*_OUTDOORS, "shop", "hall")),
         },
         moving_camera=True,
-        slot_seconds=2.8,
+        slot_seconds=2.4,
         second_label=0.6,
     ),
 }
@@ -152,8 +152,8 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         span = min(float(rng.uniform(1.8, 3.6)), 0.75 * window)
         start = lead + i * window + float(rng.uniform(0, window - span))
         spans.append((start, start + span))
-    # from the second shot on, where there are shots: an establishing shot comes first
-    first = 1 if spec.moving_camera and count > 1 else 0
+    # where there are shots enough, from the second one on: an establishing shot comes first
+    first = 1 if spec.moving_camera and count > 2 else 0
     staged = set(rng.choice(np.arange(first, count), max(1, round(0.15 * count)), replace=False).tolist())
     labels = dict.fromkeys(staged, job.staged)
     free = [slot for slot in range(first, count) if slot not in staged]
