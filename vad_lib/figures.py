@@ -108,6 +108,16 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
     return paths
 
 
+def preview(path: Path, width: int = 760) -> bytes:
+    """A saved figure, small enough to stand in a notebook: JPEG of ``width`` pixels."""
+    image = cv2.imread(str(path))
+    height = round(image.shape[0] * width / image.shape[1])
+    _, encoded = cv2.imencode(
+        ".jpg", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 72]
+    )
+    return encoded.tobytes()
+
+
 def data_title(dataset: Dataset) -> str:
     """Name of a data set for titles; says so if its videos are rendered."""
     return f"{dataset.title} (rendered videos)" if dataset.synthetic else dataset.title

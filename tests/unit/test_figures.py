@@ -1,5 +1,6 @@
 """Figures: what is drawn is what the run folder says, the same bytes twice, and diagrams that follow the model."""
 
+import io
 import json
 
 import matplotlib.pyplot as plt
@@ -276,6 +277,14 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
     assert np.allclose(last["value"], [0.68, 0.78, 0.88])
     drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
     assert np.allclose(drawn["chosen on validation"], [70, 80, 90])
+
+
+def test_a_preview_is_a_small_picture_of_the_saved_file(made_up, run):
+    fig, points = figures.roc_and_pr([run], "Curves")
+    saved = figures.save_figure(fig, made_up.layout, "curves", points, {})["png"]
+    with Image.open(io.BytesIO(figures.preview(saved, 400))) as small, Image.open(saved) as large:
+        assert small.format == "JPEG" and small.width == 400
+        assert small.height / 400 == pytest.approx(large.height / large.width, abs=0.01)
 
 
 def test_titles_say_when_videos_are_rendered(tmp_path):
