@@ -77,7 +77,7 @@ def write_planted_dataset(folder: Path, rng: np.random.Generator, dimension: int
                 span = (start * FRAMES_PER_SNIPPET, min((start + 3) * FRAMES_PER_SNIPPET, frames))
                 spans = (span,) if split == "test" else ()
             arrays[name] = values.astype(np.float16)
-            records.append(VideoRecord(name, split, (category,), frames, spans, (category,) * len(spans)))
+            records.append(VideoRecord(name, split, (category,), frames, spans))
     write_json(
         folder / "dataset.json",
         {
@@ -96,4 +96,4 @@ def write_planted_dataset(folder: Path, rng: np.random.Generator, dimension: int
         backbone="planted", weights_sha256="", weights_note="no network", dimension=dimension, short_side=32, crop_size=32,
         crops=("centre", "top-left")[:crops], dtype="float16", source="tests",
     )  # fmt: skip
-    FeatureStore.write(folder / "features", contract, arrays.items())
+    FeatureStore.write(folder / "store", contract, arrays.items())

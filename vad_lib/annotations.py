@@ -6,7 +6,10 @@ One CSV describes a data set (``videos.csv``): a row per video with the columns
 * ``category``: one category, or several joined by ``;`` (XD-Violence); the normal category stands alone;
 * ``n_frames``: frames of the video;
 * ``intervals``: test videos only, ``start-end;start-end`` in frames, end exclusive;
-* ``interval_categories`` (optional): the category of each interval, in the same order.
+* ``class_intervals`` (optional): ``category:start-end;category:start-end``, what is seen when, for fine-grained
+  detection. Where it is empty and the video has one category, every interval is of that one.
+
+Which frames the intervals stand for is the data set's mask rule (:func:`ground_truth_mask`).
 """
 
 import csv
@@ -24,7 +27,7 @@ from vad_lib.files import write_text
 
 Split = Literal["train", "test"]
 MaskRule = Literal["frames", "A", "B", "C"]
-COLUMNS = ("video", "split", "category", "n_frames", "intervals", "interval_categories")
+COLUMNS = ("video", "split", "category", "n_frames", "intervals", "class_intervals")
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,11 @@ class VideoRecord:
         name: unique name without ending.
         split: ``train`` or ``test``.
         categories: one or more category names.
-        num_frames: frames, at least 1.
+        num_frames: frames that are evaluated, at least 1: those of the video, or 16 for each snippet (rules A, B, C).
         intervals: abnormal spans ``[start, end)`` in frames; empty for normal and for training videos
             (weak labels are all that training may see).
-        interval_categories: category of each interval, or empty.
+        class_intervals: (category, start, end) of every single event, or empty; events may overlap.
+        mask_rule: how intervals become a frame mask, see :func:`ground_truth_mask`.
     """
 
     name: str
@@ -46,11 +50,18 @@ class VideoRecord:
     categories: tuple[str, ...]
     num_frames: int
     intervals: tuple[tuple[int, int], ...] = ()
-    interval_categories: tuple[str, ...] = ()
+    class_intervals: tuple[tuple[str, int, int], ...] = ()
+    mask_rule: MaskRule = "frames"
 
     def frame_labels(self) -> np.ndarray:
         """Frame mask, uint8 (num_frames,), 1 abnormal; intervals are clipped to the video."""
-        return ground_truth_mask(self.intervals, self.num_frames)
+        return ground_truth_mask(self.intervals, self.num_frames, self.num_frames // FRAMES_PER_SNIPPET, self.mask_rule)
+
+    def events(self) -> tuple[tuple[str, int, int], ...]:
+        """(category, start, end) of every event: ``class_intervals``, or the intervals of a video of one category."""
+        if self.class_intervals or len(self.categories) > 1:
+            return self.class_intervals
+        return tuple((self.categories[0], start, end) for start, end in self.intervals)
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,11 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
             raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
         if record.num_frames < 1:
             raise DataError(f"{name}: expected at least 1 frame, got {record.num_frames}. Remove the video or make it again.")
-        unknown = [category for category in (*record.categories, *record.interval_categories) if category not in categories]
+        unknown = [
+            category
+            for category in (*record.categories, *(event[0] for event in record.class_intervals))
+            if category not in categories
+        ]
         if unknown or not record.categories:
             raise DataError(
                 f"{name}: unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}. "
@@ -152,21 +167,24 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
         normal = categories[0] in record.categories
         if normal and len(record.categories) > 1:
             raise DataError(f"{name}: {categories[0]} cannot stand beside another category, got {';'.join(record.categories)}.")
-        if record.intervals and (normal or record.split == "train"):
-            raise DataError(
-                f"{name}: a {'normal' if normal else 'training'} video has no abnormal intervals, got {record.intervals}."
-            )
-        if record.interval_categories and len(record.interval_categories) != len(record.intervals):
-            raise DataError(f"{name}: {len(record.intervals)} intervals but {len(record.interval_categories)} interval categories.")
+        spans = (*record.intervals, *(event[1:] for event in record.class_intervals))
+        if spans and (normal or record.split == "train"):
+            raise DataError(f"{name}: a {'normal' if normal else 'training'} video has no abnormal intervals, got {spans}.")
         if not normal and record.split == "test" and not record.intervals:
             raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
-        for start, end in record.intervals:
-            if not 0 <= start < end or start >= record.num_frames:
+        for start, end in spans:
+            # rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
+            if not 0 <= start < end or (start >= record.num_frames and record.mask_rule == "frames"):
                 raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
 
 
-def read_video_csv(path: Path | str, categories: tuple[str, ...]) -> VideoList:
+def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: MaskRule = "frames") -> VideoList:
     """Read ``videos.csv``; the format is at the top of this module.
+
+    Args:
+        path: the file.
+        categories: known names, the normal one first.
+        mask_rule: given to every record.
 
     Raises:
         MissingFileError: there is no such file.
@@ -193,7 +211,8 @@ def read_video_csv(path: Path | str, categories: tuple[str, ...]) -> VideoList:
                     categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
                     num_frames=int(row["n_frames"]),
                     intervals=tuple(_interval(part) for part in (row["intervals"] or "").split(";") if part.strip()),
-                    interval_categories=tuple(p.strip() for p in (row.get("interval_categories") or "").split(";") if p.strip()),
+                    class_intervals=tuple(_event(part) for part in (row.get("class_intervals") or "").split(";") if part.strip()),
+                    mask_rule=mask_rule,
                 )
             )
         except (ValueError, AttributeError, TypeError) as error:
@@ -207,6 +226,11 @@ def _interval(text: str) -> tuple[int, int]:
     return int(start), int(end)
 
 
+def _event(text: str) -> tuple[str, int, int]:
+    category, _, span = text.rpartition(":")
+    return category.strip(), *_interval(span)
+
+
 def write_video_csv(path: Path | str, videos: VideoList) -> Path:
     """Write ``videos.csv`` atomically after checking it."""
     check_records(videos.categories, videos.records, str(path))
@@ -215,7 +239,6 @@ def write_video_csv(path: Path | str, videos: VideoList) -> Path:
     writer.writerow(COLUMNS)
     for record in videos.records:
         spans = ";".join(f"{start}-{end}" for start, end in record.intervals)
-        writer.writerow(
-            [record.name, record.split, ";".join(record.categories), record.num_frames, spans, ";".join(record.interval_categories)]
-        )
+        events = ";".join(f"{category}:{start}-{end}" for category, start, end in record.class_intervals)
+        writer.writerow([record.name, record.split, ";".join(record.categories), record.num_frames, spans, events])
     return write_text(path, stream.getvalue())

@@ -4,8 +4,8 @@ A data set is a folder, whether built in or a user's own:
 
 * ``dataset.json``: name, title, categories (the normal one first), headline metric, and where it is from;
 * ``videos.csv``: the videos (:mod:`vad_lib.annotations`);
-* ``features/``: the feature store (:mod:`vad_lib.features`);
-* ``videos/``: the video files, if the features are to be made here.
+* ``store/``: the feature store (:mod:`vad_lib.features`);
+* ``videos/`` or ``features/``: the user's own videos or feature files, from which the store is made.
 
 Each crop of a training video is a sample of its own. A batch is a pure function of seed and step, so
 training that is stopped and resumed sees exactly the batches it would have seen.
@@ -23,7 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vad_lib.annotations import VideoList, VideoRecord, read_video_csv
+from vad_lib.annotations import MaskRule, VideoList, VideoRecord, read_video_csv
 from vad_lib.config import Settings
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.features import FeatureStore
@@ -44,6 +44,13 @@ class DatasetInfo(Settings):
     source: str = Field(description="where the videos are from")
     synthetic: bool = Field(description="True if rendered; every table and figure then says so")
     fps: float = Field(gt=0, description="frames per second")
+    mask_rule: MaskRule = Field("frames", description="how intervals become frame masks, see annotations.ground_truth_mask")
+    tail: Literal["exact", "extend"] = Field(
+        "exact",
+        description="exact: one snippet per 16 frames, the last one filled up; extend: features may end up to 16 frames "
+        "before the video does, and the last score then holds to the video's end",
+    )
+    note: str = Field("", description="what a reader of every table must know, e.g. that test videos are missing")
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,13 @@ def load_dataset(folder: Path | str, *, features: bool = True, expect: dict[str,
     if not folder.is_dir():
         raise MissingFileError(f"data set {folder}: expected dataset.json and videos.csv, found no folder; {_HOW_TO_MAKE}.")
     info = _read_info(folder / "dataset.json")
-    videos = read_video_csv(folder / "videos.csv", info.categories)
+    videos = read_video_csv(folder / "videos.csv", info.categories, info.mask_rule)
     if not features:
         return Dataset(folder, info, videos, None)
-    if not (folder / "features").is_dir():
-        raise MissingFileError(f"data set {info.name}: expected features in {folder / 'features'}, found none; {_HOW_TO_MAKE}.")
-    store = FeatureStore.open(folder / "features", expect=expect)
-    _check_features(info.name, videos, store)
+    if not (folder / "store").is_dir():
+        raise MissingFileError(f"data set {info.name}: expected a feature store in {folder / 'store'}, found none; {_HOW_TO_MAKE}.")
+    store = FeatureStore.open(folder / "store", expect=expect)
+    _check_features(info, videos, store)
     return Dataset(folder, info, videos, store)
 
 
@@ -134,8 +141,8 @@ def _read_info(path: Path) -> DatasetInfo:
     return info
 
 
-def _check_features(name: str, videos: VideoList, store: FeatureStore) -> None:
-    listed = [record.name for record in videos.records]
+def _check_features(info: DatasetInfo, videos: VideoList, store: FeatureStore) -> None:
+    name, listed = info.name, [record.name for record in videos.records]
     missing, surplus = sorted(set(listed) - set(store.videos)), sorted(set(store.videos) - set(listed))
     if missing:
         raise DataError(
@@ -150,7 +157,7 @@ def _check_features(name: str, videos: VideoList, store: FeatureStore) -> None:
         )
     for record in videos.records:
         expected, found = -(-record.num_frames // store.contract.frames_per_snippet), store.num_snippets(record.name)
-        if found != expected:
+        if found != expected and not (info.tail == "extend" and found == expected - 1 > 0):
             raise DataError(
                 f"data set {name}: video {record.name} has {record.num_frames:,} frames, so {expected:,} snippets of "
                 f"{store.contract.frames_per_snippet}, but features of {found:,}; correct its n_frames or extract it again."

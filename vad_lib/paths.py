@@ -46,14 +46,15 @@ class Layout:
 
     # --- data -------------------------------------------------------------------------------------
     def dataset(self, dataset: str) -> Path:
-        """Folder of a data set: ``dataset.json``, ``videos.csv``, ``videos/``, ``features/``."""
+        """Folder of a data set: ``dataset.json``, ``videos.csv``, ``videos/`` or ``features/``, ``store/``."""
         return self.data / dataset
 
     def videos(self, dataset: str) -> Path:
         return self.dataset(dataset) / "videos"
 
     def features(self, dataset: str) -> Path:
-        return self.dataset(dataset) / "features"
+        """The feature store; ``features/`` beside it is where a user's own feature files lie."""
+        return self.dataset(dataset) / "store"
 
     # --- results ----------------------------------------------------------------------------------
     @property

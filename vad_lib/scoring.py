@@ -5,6 +5,7 @@ averaged over crops after the sigmoid, repeated for the 16 frames of their snipp
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -53,7 +54,12 @@ def snippet_scores(
 
 
 def frame_scores(
-    snippet_scores: np.ndarray, num_frames: int, frames_per_snippet: int = FRAMES_PER_SNIPPET, *, name: str = ""
+    snippet_scores: np.ndarray,
+    num_frames: int,
+    frames_per_snippet: int = FRAMES_PER_SNIPPET,
+    *,
+    name: str = "",
+    tail: Literal["exact", "extend"] = "exact",
 ) -> np.ndarray:
     """Repeat each snippet's score for its frames and cut to the true length.
 
@@ -62,6 +68,7 @@ def frame_scores(
         num_frames: F, frames of the video.
         frames_per_snippet: frames that one score stands for.
         name: of the video, for the message.
+        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
 
     Returns:
         (F,) or (F, C), same type.
@@ -74,6 +81,8 @@ def frame_scores(
         [0.25, 0.25, 0.25, 0.25, 0.75]
     """
     expected = -(-num_frames // frames_per_snippet)
+    if tail == "extend" and len(snippet_scores) == expected - 1 > 0:
+        snippet_scores = np.concatenate([snippet_scores, snippet_scores[-1:]])
     if len(snippet_scores) != expected:
         raise DataError(
             f"video {name or '(unnamed)'}: {num_frames:,} frames need {expected:,} snippet scores of {frames_per_snippet} frames, "

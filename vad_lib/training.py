@@ -85,6 +85,7 @@ def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) 
             "settings": settings.model_dump(mode="json", exclude={"title", "profile"}),
             "features": dataset.store.content_hash,
             "videos": file_sha256(dataset.folder / "videos.csv"),
+            "protocol": [dataset.info.mask_rule, dataset.info.tail],
             "text": text.content_hash if text else None,
             "code": code_hash(*_CODE, *modules),
             "versions": {name: versions()[name] for name in ("python", "torch", "numpy", "scikit-learn")},
@@ -160,7 +161,10 @@ def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records:
 def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:
     """All frame-level metrics on the test videos, from snippet scores (T,) per video."""
     records = dataset.videos.split("test")
-    frames = {record.name: scoring.frame_scores(scores[record.name], record.num_frames, name=record.name) for record in records}
+    frames = {
+        record.name: scoring.frame_scores(scores[record.name], record.num_frames, name=record.name, tail=dataset.info.tail)
+        for record in records
+    }
     return metrics.evaluate(
         {record.name: record.frame_labels() for record in records},
         frames,

@@ -11,7 +11,7 @@ from vad_lib.errors import DataError, MissingFileError, OutputError
 CATEGORIES = ("Normal", "Fighting", "Riot")
 NORMAL = VideoRecord("street", "train", ("Normal",), 40)
 WEAK = VideoRecord("crowd", "train", ("Fighting", "Riot"), 33)
-TEST = VideoRecord("brawl", "test", ("Fighting",), 20, ((4, 8), (15, 30)), ("Fighting", "Riot"))
+TEST = VideoRecord("brawl", "test", ("Fighting",), 20, ((4, 8), (15, 30)), (("Fighting", 4, 8), ("Fighting", 15, 30)))
 RECORDS = (NORMAL, WEAK, TEST)
 
 
@@ -25,7 +25,7 @@ def test_a_list_survives_writing_and_reading(tmp_path):
     videos = VideoList(CATEGORIES, RECORDS)
     path = write_video_csv(tmp_path / "videos.csv", videos)
     assert read_video_csv(path, CATEGORIES) == videos
-    assert path.read_text().splitlines()[3] == "brawl,test,Fighting,20,4-8;15-30,Fighting;Riot"
+    assert path.read_text().splitlines()[3] == "brawl,test,Fighting,20,4-8;15-30,Fighting:4-8;Fighting:15-30"
 
 
 def test_reading_forgives_spaces_a_byte_order_mark_and_the_optional_column(tmp_path):
@@ -60,13 +60,13 @@ def test_frame_labels_are_cut_to_the_video():
         ({"num_frames": 0}, "video brawl: expected at least 1 frame, got 0"),
         ({"categories": ("Dancing",)}, "video brawl: unknown category Dancing; known: Normal, Fighting, Riot"),
         ({"categories": ()}, r"unknown category \(none\)"),
-        ({"interval_categories": ("Fighting", "Dancing")}, "video brawl: unknown category Dancing"),
+        ({"class_intervals": (("Dancing", 4, 8),)}, "video brawl: unknown category Dancing"),
         ({"categories": ("Riot", "Riot")}, "a category is given twice: Riot;Riot"),
         ({"categories": ("Normal", "Riot")}, "Normal cannot stand beside another category"),
         ({"categories": ("Normal",)}, "a normal video has no abnormal intervals"),
         ({"split": "train"}, "a training video has no abnormal intervals"),
-        ({"interval_categories": ("Riot",)}, "2 intervals but 1 interval categories"),
-        ({"intervals": (), "interval_categories": ()}, "an abnormal test video needs at least one interval"),
+        ({"class_intervals": (("Riot", 9, 9),)}, "interval 9-9 is empty or outside"),
+        ({"intervals": ()}, "an abnormal test video needs at least one interval"),
         ({"intervals": ((4, 8), (9, 9))}, "interval 9-9 is empty or outside the video's 20 frames"),
         ({"intervals": ((4, 8), (20, 30))}, "interval 20-30 is empty or outside"),
         ({"intervals": ((-1, 8), (9, 10))}, "interval -1-8 is empty or outside"),

@@ -49,8 +49,8 @@ def test_a_data_set_is_its_card_its_list_and_its_features(dataset, planted_folde
 def test_what_is_missing_is_named_with_the_command_that_makes_it(folder, tmp_path):
     with pytest.raises(MissingFileError, match=r"no-set: .* found no folder; `make reproduce` and notebook 01_feature_prep"):
         load_dataset(tmp_path / "no-set")
-    shutil.rmtree(folder / "features")
-    with pytest.raises(MissingFileError, match=r"planted: expected features in .*; `make reproduce` and notebook 01"):
+    shutil.rmtree(folder / "store")
+    with pytest.raises(MissingFileError, match=r"planted: expected a feature store in .*; `make reproduce` and notebook 01"):
         load_dataset(folder)
     (folder / "videos.csv").unlink()
     with pytest.raises(MissingFileError, match=r"videos\.csv"):

@@ -22,7 +22,7 @@ def test_other_folders_may_be_given(tmp_path, monkeypatch):
     layout = Layout.create("smoke", out="relative", data="~/videos")
     assert layout.results == tmp_path / "relative" / "results" / "smoke"
     assert layout.videos("own") == tmp_path / "home" / "videos" / "own" / "videos"
-    assert layout.features("own") == tmp_path / "home" / "videos" / "own" / "features"
+    assert layout.features("own") == tmp_path / "home" / "videos" / "own" / "store"
 
 
 def test_what_is_written_stays_below_out(tmp_path):

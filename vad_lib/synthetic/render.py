@@ -194,14 +194,15 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
 
     categories = tuple(dict.fromkeys(labels[i] for i in sorted(labels))) if job.abnormal else (spec.categories[0],)
     intervals = [(round(spans[i][0] * settings.fps), round(spans[i][1] * settings.fps)) for i in sorted(labels)]
+    spans_in_video = tuple((a, min(max(b, a + 1), num_frames)) for a, b in intervals)
     known = job.abnormal and job.split == "test"
     record = VideoRecord(
         job.name,
         job.split,
         categories,
         num_frames,
-        tuple((a, min(max(b, a + 1), num_frames)) for a, b in intervals) if known else (),
-        tuple(labels[i] for i in sorted(labels)) if known else (),
+        spans_in_video if known else (),
+        tuple((labels[i], *span) for i, span in zip(sorted(labels), spans_in_video)) if known else (),
     )
     return record, shots, rng
 
