@@ -8,11 +8,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "vad_lib"
 ORDER = (
     # ground
-    *("errors", "files", "paths", "config", "provenance", "annotations", "method"),
+    *("errors", "files", "paths", "config", "provenance", "annotations", "official", "method"),
     # video -> snippets -> features -> bags
     *("video", "i3d", "features"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
-    *("synthetic", "datasets", "controls", "prompts"),
+    *("synthetic", "datasets", "adapters", "controls", "prompts"),
     # bags -> model -> losses
     *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "model", "registry"),
     # scores -> metrics -> tables and figures

@@ -1,0 +1,206 @@
+"""UCF-Crime and XD-Violence from their official files: every video's length and mask, the known answers, every mismatch."""
+
+import csv
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+from vad_lib import metrics
+from vad_lib.annotations import check_records
+from vad_lib.files import read_arrays
+from vad_lib.official import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
+
+# data set, rule, column of the lengths, key of the known answers
+CASES = [
+    ("ucf-crime", "A", "len_A_i3d_rocng"),
+    ("ucf-crime", "B", "len_B_rtfm"),
+    ("ucf-crime", "C", "len_C_vadclip"),
+    ("xd-violence", "A", "len_A_i3d"),
+    ("xd-violence", "C", "len_C_vadclip"),
+]
+
+
+@cache
+def table(shared, name):
+    with open(shared / "annotations" / f"{name}.csv", newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@cache
+def official(shared, dataset):
+    """The videos of a set from the released text files; XD's names stand for those of the feature files."""
+    folder = shared / "annotations"
+    if dataset == "ucf-crime":
+        return read_ucf_crime(folder / "Anomaly_Train.txt", folder / "Anomaly_Test.txt", folder / "Temporal_Anomaly_Annotation.txt")
+    names = {split: [row["video"] for row in table(shared, f"xd_violence_{split}")] for split in ("train", "test")}
+    return read_xd_violence(folder / "annotations.txt", folder / "annotations_multiclasses.txt", names)
+
+
+def stem(dataset):
+    return dataset.replace("-", "_")
+
+
+def evaluated(shared, dataset, rule, column):
+    """Test videos whose features have the lengths of the table."""
+    rows = {row["video"]: row for row in table(shared, f"{stem(dataset)}_gt_lengths")}
+    listed = official(shared, dataset).split("test")
+    frames = "n_frames" if rule == "frames" else column
+    return [dataclasses.replace(record, num_frames=int(rows[record.name][frames]), mask_rule=rule) for record in listed]
+
+
+@pytest.mark.parametrize("dataset", OFFICIAL)
+def test_lists_are_those_of_the_fact_tables(shared, dataset):
+    videos, known = official(shared, dataset), OFFICIAL[dataset]
+    for split in ("train", "test"):
+        rows = table(shared, f"{stem(dataset)}_{split}")
+        found = [record.name for record in videos.split(split)]
+        listed = [row["video"] for row in rows]
+        assert found == listed if split == "test" else sorted(found) == sorted(listed)
+        abnormal = sum(videos.is_abnormal(record) for record in videos.split(split))
+        assert (abnormal, len(found) - abnormal) == known.counts[split]
+
+
+@pytest.mark.parametrize(("dataset", "rule", "column"), CASES)
+def test_every_video_has_its_length_and_its_abnormal_frames(shared, dataset, rule, column):
+    rows = table(shared, f"{stem(dataset)}_gt_lengths")
+    records = evaluated(shared, dataset, rule, column)
+    masks = [record.frame_labels() for record in records]
+    assert [record.name for record in records] == [row["video"] for row in rows]
+    assert [len(mask) for mask in masks] == [int(row[column]) for row in rows]
+    assert [int(mask.sum()) for mask in masks] == [int(row[f"abn_{rule}"]) for row in rows]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals[rule]
+    videos = official(shared, dataset)
+    check_records(videos.categories, tuple(records), dataset)
+
+
+@pytest.mark.parametrize(("dataset", "rule", "column"), CASES)
+def test_snippets_follow_from_the_frames_of_the_videos(shared, dataset, rule, column):
+    known = OFFICIAL[dataset]
+    for row in table(shared, f"{stem(dataset)}_gt_lengths"):
+        assert 16 * known.expected_snippets(rule, row["video"], int(row["n_frames"])) == int(row[column]), row["video"]
+
+
+@pytest.mark.parametrize("dataset", OFFICIAL)
+def test_totals_at_raw_length(shared, dataset):
+    masks = [record.frame_labels() for record in evaluated(shared, dataset, "frames", "")]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals["frames"]
+
+
+@pytest.mark.parametrize("kind", ["frame", "snippet", "ties"])
+@pytest.mark.parametrize(("dataset", "rule", "column"), CASES)
+def test_known_metrics_from_the_raw_files(shared, dataset, rule, column, kind):
+    """All known answers of a rule; the scores are a formula of video number, frame and label."""
+    answers = read_arrays(shared / "oracles" / f"metrics_{dataset.partition('-')[0]}.npz")
+    records = evaluated(shared, dataset, rule, column)
+    labels = {record.name: record.frame_labels() for record in records}
+    scores = {}
+    for number, (video, mask) in enumerate(labels.items()):
+        if kind == "frame":
+            scores[video] = 0.6 * (0.5 + 0.5 * np.sin(0.01 * np.arange(len(mask)) + 0.37 * number)) + 0.4 * mask
+            continue
+        parts = mask.reshape(-1, 16).mean(axis=1)
+        values = 0.6 * (0.5 + 0.5 * np.sin(0.16 * np.arange(len(parts)) + 0.37 * number)) + 0.4 * parts
+        scores[video] = np.repeat(np.round(20 * values) / 20 if kind == "ties" else values, 16)
+    categories = {record.name: record.categories for record in records}
+    found = metrics.evaluate(labels, scores, categories, "Normal")
+    strict = metrics.evaluate(labels, scores, categories, "Normal", threshold=float(np.nextafter(0.5, 1)))
+    inside = [record.name for record in records if record.categories != ("Normal",)]
+    expected = {
+        "n_frames": found["num_frames"],
+        "n_pos": found["num_abnormal_frames"],
+        "auc": found["auc"],
+        "auc_roc_auc_score": found["auc"],
+        "ap_step": found["ap"],
+        "ap_trapz": found["ap_trapezoid"],
+        "ano_auc": found["auc_abnormal_videos"],
+        "ano_ap_step": metrics.average_precision(*(np.concatenate([part[video] for video in inside]) for part in (labels, scores))),
+        "far_normal_videos_ge": found["far_normal_videos"],
+        "far_normal_videos_gt": strict["far_normal_videos"],
+        "far_all_normal_frames_ge": found["far_all_normal_frames"],
+        "far_all_normal_frames_gt": strict["far_all_normal_frames"],
+        "score_sum": sum(values.sum() for values in scores.values()),
+        "first_scores_video0": scores[records[0].name][:128:16],
+        "first_scores_video7": scores[records[7].name][:128:16],
+    }
+    assert {f"{rule}_{kind}_{key}" for key in expected} == {key for key in answers if key.startswith(f"{rule}_{kind}_")}
+    for key, value in expected.items():
+        assert value == pytest.approx(answers[f"{rule}_{kind}_{key}"], abs=1e-9, rel=1e-12), key
+
+
+# --- mismatches between sources that concern reading ------------------------------------------------
+def test_mismatch_1_binary_and_multiclass_annotation(shared):
+    records = official(shared, "xd-violence").split("test")
+    assert sum(len(record.intervals) for record in records) == 1238
+    assert sum(len(record.class_intervals) for record in records) == 1272
+    holes = {}
+    for record in records:
+        frames = _covered([event[1:] for event in record.class_intervals]) ^ _covered(record.intervals)
+        if frames:
+            holes[record.name.partition("__#")[0]] = len(frames)
+    assert holes == {
+        "Love.Death.and.Robots.S01E10": 1,
+        "Rush.Hour.1998.BluRay": 1,
+        "The.Bourne.Ultimatum.2007": 1,
+        "v=38GQ9L2meyE": 139,
+        "v=Rc9EOFjtj0c": 1,
+    }
+
+
+def _covered(spans):
+    return {frame for start, end in spans for frame in range(start, end)}
+
+
+def test_mismatch_2_label_in_the_name_and_label_of_the_events(shared):
+    differing = [
+        record
+        for record in official(shared, "xd-violence").split("test")
+        if not {event[0] for event in record.class_intervals} <= set(record.categories)
+    ]
+    assert [(record.categories, {event[0] for event in record.class_intervals}) for record in differing] == [
+        (("Riot",), {"Fighting"})
+    ]
+    assert differing[0].name.startswith("Ip.Man.2008__#01-40-37")
+
+
+def test_mismatch_3_names_with_an_ending(shared):
+    lines = (shared / "annotations" / "annotations.txt").read_text().splitlines()
+    assert sum(".mp4 " in line for line in lines) == 14
+    assert not [record.name for record in official(shared, "xd-violence").records if record.name.endswith(".mp4")]
+
+
+def test_mismatch_4_intervals_past_the_end(shared):
+    late = [
+        video_key(record.name)
+        for record in evaluated(shared, "ucf-crime", "frames", "")
+        if any(end > record.num_frames for _, end in record.intervals)
+    ]
+    assert late == ["Arson011", "Arson016", "Explosion033", "Fighting003", "Shooting015"]
+    for rule, column, count in (("A", "len_A_i3d", 71), ("C", "len_C_vadclip", 65)):
+        records = evaluated(shared, "xd-violence", rule, column)
+        assert sum(any(end > record.num_frames for _, end in record.intervals) for record in records) == count
+
+
+def test_mismatch_5_normal_videos_are_normal_and_hold_no_events(shared):
+    videos = official(shared, "ucf-crime")
+    normal = [record for record in videos.split("test") if not videos.is_abnormal(record)]
+    assert {record.categories for record in normal} == {("Normal",)}
+    assert not any(record.events() for record in normal)
+    assert sum(len(record.events()) for record in videos.split("test")) == 156
+
+
+def test_mismatch_6_a_training_list_that_lacks_a_video(shared):
+    folder, lacking = shared / "annotations", "v=8cTqh9tMz_I__#1_label_A"
+    names = {split: [row["video"] for row in table(shared, f"xd_violence_{split}")] for split in ("train", "test")}
+    names["train"].remove(lacking)
+    videos = read_xd_violence(folder / "annotations.txt", folder / "annotations_multiclasses.txt", names)
+    assert len(videos.split("train")) == 3953
+    assert sum(not videos.is_abnormal(record) for record in videos.split("train")) == 2048
+
+
+def test_the_order_is_that_of_the_arrays_not_of_the_test_list(shared):
+    found = [video_key(record.name) for record in official(shared, "ucf-crime").split("test")]
+    listed = [video_key(line) for line in (shared / "annotations" / "Anomaly_Test.txt").read_text().split()]
+    assert sorted(found) == sorted(listed) and found != listed
+    assert all(name.startswith("Normal") for name in found[140:])
