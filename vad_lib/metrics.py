@@ -10,7 +10,8 @@ All results are fractions.
 Legend: F frames, G distinct scores in decreasing order, V videos, P abnormal and N normal frames.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,12 +205,7 @@ def evaluate(
             frames of one class only.
     """
     for name, given in (("scores", scores), ("categories", categories)):
-        missing, surplus = sorted(set(labels) - set(given)), sorted(set(given) - set(labels))
-        if missing or surplus:
-            raise DataError(
-                f"{name}: expected the {len(labels)} videos that have labels; missing: {_some(missing)}; "
-                f"surplus: {_some(surplus)}. Score exactly the videos of the test list."
-            )
+        check_videos(tuple(labels), given, name)
     videos = list(labels)
     pairs = [_checked(labels[video], scores[video], f"video {video}") for video in videos]
     abnormal_video = np.array([normal_category not in categories[video] for video in videos], dtype=bool)
@@ -298,6 +294,30 @@ def _count(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 # --- checks ---------------------------------------------------------------------------------------
+
+
+def check_videos(listed: Sequence[str], given: Iterable[str], name: str = "scores") -> None:
+    """Check that something was given for exactly the listed videos, before any number is made of it.
+
+    Args:
+        listed: names of the videos of the test list.
+        given: names of the videos that came.
+        name: of what was given, for the message.
+
+    Raises:
+        DataError: a name stands twice in the list or among what was given, or videos are missing or surplus.
+    """
+    given = tuple(given)
+    for what, names in (("the test list", listed), (name, given)):
+        twice = sorted(video for video, times in Counter(names).items() if times > 1)
+        if twice:
+            raise DataError(f"{what}: expected every video once, got twice: {_some(twice)}. Remove or rename one of each pair.")
+    missing, surplus = sorted(set(listed) - set(given)), sorted(set(given) - set(listed))
+    if missing or surplus:
+        raise DataError(
+            f"{name}: expected the {len(listed)} videos that have labels; missing: {_some(missing)}; "
+            f"surplus: {_some(surplus)}. Score exactly the videos of the test list."
+        )
 
 
 def _checked(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:

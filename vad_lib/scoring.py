@@ -13,12 +13,18 @@ import torch
 from vad_lib.annotations import VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.datasets import Dataset, video_batch
-from vad_lib.errors import DataError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.method import Method
 
 
 def snippet_scores(
-    method: Method, dataset: Dataset, records: Sequence[VideoRecord], device: str = "cpu", *, max_tokens: int = 2048
+    method: Method,
+    dataset: Dataset,
+    records: Sequence[VideoRecord],
+    device: str = "cpu",
+    *,
+    max_tokens: int = 2048,
+    crop: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Score every snippet of some videos.
 
@@ -31,6 +37,7 @@ def snippet_scores(
         records: the videos to score.
         device: where the method is.
         max_tokens: snippets x crops in one forward pass.
+        crop: place of the only crop to score; None for the mean over all crops.
 
     Returns:
         per video, in the order of ``records``, the arrays of :meth:`Method.scores`, crops averaged: ``score``
@@ -46,7 +53,7 @@ def snippet_scores(
     try:
         with torch.inference_mode():
             for together in _equally_long(dataset, records, max_tokens):
-                for record, scores in zip(together, _score_together(method, dataset, together, device, max_tokens)):
+                for record, scores in zip(together, _score_together(method, dataset, together, device, max_tokens, crop)):
                     found[record.name] = scores
     finally:
         method.train(was_training)
@@ -61,34 +68,89 @@ def frame_scores(
     name: str = "",
     tail: Literal["exact", "extend"] = "exact",
 ) -> np.ndarray:
-    """Repeat each snippet's score for its frames and cut to the true length.
+    """Repeat each snippet's score for its frames (:func:`snippet_frames`).
 
     Args:
         snippet_scores: (T,) or (T, C).
-        num_frames: F, frames of the video.
-        frames_per_snippet: frames that one score stands for.
-        name: of the video, for the message.
-        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
 
     Returns:
         (F,) or (F, C), same type.
 
-    Raises:
-        DataError: T is not ceil(F / frames_per_snippet).
+    Other args and errors as in :func:`snippet_frames`.
 
     Example: the second snippet of a video of five frames has one frame of its own.
         >>> frame_scores(np.array([0.25, 0.75]), num_frames=5, frames_per_snippet=4).tolist()
         [0.25, 0.25, 0.25, 0.25, 0.75]
     """
+    frames = snippet_frames(len(snippet_scores), num_frames, frames_per_snippet, name=name, tail=tail)
+    return np.repeat(snippet_scores, frames, axis=0)
+
+
+def snippet_frames(
+    num_snippets: int,
+    num_frames: int,
+    frames_per_snippet: int = FRAMES_PER_SNIPPET,
+    *,
+    name: str = "",
+    tail: Literal["exact", "extend"] = "exact",
+) -> np.ndarray:
+    """How many frames of a video each snippet's score stands for.
+
+    Args:
+        num_snippets: T, snippet scores of the video.
+        num_frames: F, frames of the video.
+        frames_per_snippet: frames that one score stands for; the last one is cut at the video's end.
+        name: of the video, for the message.
+        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
+
+    Returns:
+        int64 (T,), sums to F.
+
+    Raises:
+        DataError: T is not ceil(F / frames_per_snippet).
+
+    Example:
+        >>> snippet_frames(2, num_frames=20).tolist(), snippet_frames(1, num_frames=20, tail="extend").tolist()
+        ([16, 4], [20])
+    """
     expected = -(-num_frames // frames_per_snippet)
-    if tail == "extend" and len(snippet_scores) == expected - 1 > 0:
-        snippet_scores = np.concatenate([snippet_scores, snippet_scores[-1:]])
-    if len(snippet_scores) != expected:
+    if num_snippets != expected and not (tail == "extend" and num_snippets == expected - 1 > 0):
         raise DataError(
             f"video {name or '(unnamed)'}: {num_frames:,} frames need {expected:,} snippet scores of {frames_per_snippet} frames, "
-            f"got {len(snippet_scores):,}; check frames_per_snippet, or extract the features of this video again."
+            f"got {num_snippets:,}; check frames_per_snippet, or extract the features of this video again."
         )
-    return np.repeat(snippet_scores, frames_per_snippet, axis=0)[:num_frames]
+    bounds = np.arange(num_snippets + 1) * frames_per_snippet
+    bounds[-1] = num_frames
+    return np.diff(bounds)
+
+
+def smoothed(snippet_scores: np.ndarray, rule: Literal["sliding", "blocks"], window: int) -> np.ndarray:
+    """Smooth a video's scores in time as PEL4VAD's test script does; zeros follow the video's end.
+
+    Args:
+        snippet_scores: float (T,).
+        rule: ``sliding`` takes the mean of a snippet and the ``window - 1`` after it (7 on UCF-Crime); ``blocks`` gives
+            every block of ``window`` snippets its mean (8 on XD-Violence).
+        window: snippets, at least 1.
+
+    Returns:
+        float64 (T,). Scores near the end shrink, as in the public code.
+
+    Raises:
+        ConfigError: unknown rule, or no window.
+
+    Example: each score and the next one.
+        >>> smoothed(np.array([0.2, 0.4, 0.8]), "sliding", 2).round(2).tolist()
+        [0.3, 0.6, 0.4]
+    """
+    if rule not in ("sliding", "blocks") or window < 1:
+        raise ConfigError(f"smoothing: expected sliding or blocks and a window of 1 snippet or more, got {rule!r} and {window}.")
+    length = len(snippet_scores)
+    if rule == "sliding":
+        padded = np.pad(np.asarray(snippet_scores, dtype=np.float64), (0, window - 1))
+        return np.lib.stride_tricks.sliding_window_view(padded, window).mean(axis=1)
+    padded = np.pad(np.asarray(snippet_scores, dtype=np.float64), (0, -length % window))
+    return padded.reshape(-1, window).mean(axis=1).repeat(window)[:length]
 
 
 def _equally_long(dataset: Dataset, records: Sequence[VideoRecord], max_tokens: int) -> Iterator[list[VideoRecord]]:
@@ -103,16 +165,16 @@ def _equally_long(dataset: Dataset, records: Sequence[VideoRecord], max_tokens: 
 
 
 def _score_together(
-    method: Method, dataset: Dataset, records: list[VideoRecord], device: str, max_tokens: int
+    method: Method, dataset: Dataset, records: list[VideoRecord], device: str, max_tokens: int, crop: int | None
 ) -> list[dict[str, np.ndarray]]:
     """Scores of equally long videos; the mean over crops is put together from means over chunks of crops."""
-    num_crops = dataset.store.num_crops
+    first, end = (0, dataset.store.num_crops) if crop is None else (crop, crop + 1)
     chunk = max(1, max_tokens // (len(records) * dataset.store.num_snippets(records[0].name)))
     sums: dict[str, torch.Tensor] = {}
-    for start in range(0, num_crops, chunk):
-        crops = slice(start, min(start + chunk, num_crops))
+    for start in range(first, end, chunk):
+        crops = slice(start, min(start + chunk, end))
         features = torch.cat([video_batch(dataset, record, device, crops) for record in records])
         for key, value in method.scores(method(features)).items():
-            part = value.float() * ((crops.stop - crops.start) / num_crops)
+            part = value.float() * ((crops.stop - crops.start) / (end - first))
             sums[key] = sums[key] + part if key in sums else part
     return [{key: value[row].cpu().numpy() for key, value in sums.items()} for row in range(len(records))]

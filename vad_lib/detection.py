@@ -1,0 +1,329 @@
+"""Fine-grained evaluation: which category, and when. Detection mAP over IoU, and the category of whole videos.
+
+Detection takes class probabilities over time, cuts each class's curve into segments, and asks how well they overlap the
+annotated events of that class. Two variants differ in what is averaged:
+
+* ``vadclip_code``: as the released code of VadCLIP (Wu et al., AAAI 2024) computes it. The segments of all videos count,
+  the mean is over all classes, the normal one included, and a class without any segment makes it 0. Published numbers are
+  of this kind. UCF-Crime has no ground truth for the normal class, so that perfect scores reach 13/14 there.
+* ``abnormal_only``: segments of abnormal videos, mean over the abnormal classes that have events. What VadCLIP's paper
+  describes.
+
+Both have the segments, their scores and the matching in common. All results are fractions.
+
+Legend: T snippets, F frames, C classes (index 0 is normal), I thresholds of IoU, V videos.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+
+from vad_lib.annotations import VideoRecord
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.errors import ConfigError, DataError
+from vad_lib.metrics import check_videos
+from vad_lib.model import category_scores
+from vad_lib.scoring import snippet_frames
+
+Variant = Literal["vadclip_code", "abnormal_only"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
+# VadCLIP, released code: threshold, weight of the video score, shortest segment in frames
+_DROP, _VIDEO_WEIGHT, _SHORTEST = 0.6, 0.7, 2
+
+
+class Segments(NamedTuple):
+    """Predicted segments of one video, all classes.
+
+    Attributes:
+        category: int64 (S,), index of the class.
+        start: int64 (S,), first frame.
+        end: int64 (S,), frame behind the last one.
+        score: float64 (S,), at most 1.7.
+    """
+
+    category: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    score: np.ndarray
+
+
+class Detection(NamedTuple):
+    """Detection of one test set.
+
+    Attributes:
+        ap: float64 (I, C), average precision in [0, 1]; 0 for a class without events or without a hit.
+        num_segments: int64 (C,), predicted.
+        num_events: int64 (C,), annotated.
+    """
+
+    ap: np.ndarray
+    num_segments: np.ndarray
+    num_events: np.ndarray
+
+
+def predicted_segments(probabilities: np.ndarray, frames: np.ndarray) -> Segments:
+    """Cut each class's probability curve of one video into scored segments.
+
+    With p the curve of a class over the F frames, a segment is a maximal run of frames with
+    p > max - 0.6 (max - min), two frames or longer. Its score is the largest p in it plus 0.7 times the video's score for
+    the class, the mean of the F // 16 largest p. A constant curve has no segment.
+
+    Args:
+        probabilities: float (T, C), in [0, 1].
+        frames: int (T,), frames that each row stands for, see :func:`vad_lib.scoring.snippet_frames`.
+
+    Differs from the code: a video of fewer than 16 frames has the largest p as its score; there the mean of none is NaN.
+
+    Example: the curve of the second class crosses 0.9 - 0.6 * 0.8 = 0.42 once, for 32 frames.
+        >>> found = predicted_segments(np.array([[0.9, 0.1], [0.1, 0.9], [0.5, 0.5], [0.7, 0.3]]), np.full(4, 16))
+        >>> found.start[found.category == 1].tolist(), found.end[found.category == 1].tolist()
+        ([16], [48])
+    """
+    curves = np.asarray(probabilities, dtype=np.float64).T  # (C, T)
+    bounds = np.append(0, np.cumsum(frames))
+    highest, lowest = curves.max(axis=1, keepdims=True), curves.min(axis=1, keepdims=True)
+    above = curves > highest - _DROP * (highest - lowest)
+    change = np.diff(np.pad(above, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    # both in the same order: class by class, and runs of one class in time
+    category, first = np.nonzero(change == 1)
+    _, behind = np.nonzero(change == -1)
+    # one column more, so that the end of a run at the video's end is an index too
+    flat, width = np.pad(curves, ((0, 0), (0, 1))).ravel(), curves.shape[1] + 1
+    runs = np.stack([category * width + first, category * width + behind], axis=1).ravel()
+    peak = np.maximum.reduceat(flat, runs)[::2] if len(runs) else np.empty(0)
+    score = peak + _VIDEO_WEIGHT * _mean_of_largest(curves, frames)[category]
+    start, end = bounds[first], bounds[behind]
+    long = end - start >= _SHORTEST
+    return Segments(category[long], start[long], end[long], score[long])
+
+
+def _mean_of_largest(curves: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Mean of the F // 16 largest of F frame values, each snippet's value counted once per frame: (C, T) -> (C,)."""
+    kept = max(int(frames.sum()) // FRAMES_PER_SNIPPET, 1)
+    order = np.argsort(-curves, axis=1, kind="stable")
+    counts = frames[order]
+    before = np.cumsum(counts, axis=1) - counts
+    return (np.take_along_axis(curves, order, axis=1) * np.clip(kept - before, 0, counts)).sum(axis=1) / kept
+
+
+def detect(
+    probabilities: Mapping[str, np.ndarray],
+    records: Sequence[VideoRecord],
+    categories: Sequence[str],
+    variant: Variant = "vadclip_code",
+    *,
+    normal_ground_truth: bool = False,
+    ious: Sequence[float] = IOUS,
+    frames_per_snippet: int = FRAMES_PER_SNIPPET,
+    tail: Literal["exact", "extend"] = "exact",
+) -> Detection:
+    """Average precision of every class at every IoU.
+
+    The segments of a class are gone through over all videos in decreasing score. One is a hit if an event of its class in
+    its video, not taken yet, overlaps it with at least the IoU; it takes the one that overlaps most. AP is the sum of the
+    precision at each hit, divided by the number of events. Events are compared as annotated, in frames, not cut to the
+    video's length.
+
+    Args:
+        probabilities: per video float (T, C), in [0, 1].
+        records: the test videos; their events are the ground truth.
+        categories: names, the normal one first, in the order of the columns.
+        variant: ``abnormal_only`` leaves out the segments of normal videos.
+        normal_ground_truth: True if the whole of each normal video counts as one event of the normal class, as in VadCLIP's
+            files of XD-Violence; False if normal videos have no event, as in those of UCF-Crime.
+        ious: thresholds, in (0, 1].
+        frames_per_snippet: frames that one row stands for; 1 for probabilities of frames.
+        tail: see :func:`vad_lib.scoring.snippet_frames`.
+
+    Raises:
+        DataError: videos missing, surplus or listed twice; another number of snippets or classes than expected; NaN; a
+            probability outside [0, 1]; an abnormal video without events, or no event at all.
+        ConfigError: unknown variant, or an IoU outside (0, 1].
+    """
+    if variant not in VARIANTS or not all(0 < iou <= 1 for iou in ious):
+        raise ConfigError(f"detection: expected a variant of {', '.join(VARIANTS)} and IoUs in (0, 1], got {variant!r}, {ious}.")
+    check_videos([record.name for record in records], probabilities, "class probabilities")
+    frames = {}
+    for record in records:
+        _check(record, probabilities[record.name], categories)
+        frames[record.name] = snippet_frames(
+            len(probabilities[record.name]), record.num_frames, frames_per_snippet, name=record.name, tail=tail
+        )
+    events = [_events(record, categories, normal_ground_truth) for record in records]
+    found = [
+        predicted_segments(probabilities[record.name], frames[record.name])
+        for record in records
+        if variant == "vadclip_code" or categories[0] not in record.categories
+    ]
+    if variant == "abnormal_only":
+        events = [spans for record, spans in zip(records, events) if categories[0] not in record.categories]
+    if not any(map(len, events)):
+        raise DataError("detection: expected annotated events, got none; add intervals or class_intervals to the test videos.")
+    ap = np.zeros((len(ious), len(categories)))
+    num_segments, num_events = np.zeros((2, len(categories)), dtype=np.int64)
+    for c in range(len(categories)):
+        own = [segments.category == c for segments in found]
+        spans = [each[each[:, 0] == c, 1:] for each in events]
+        num_segments[c], num_events[c] = sum(map(np.sum, own)), sum(map(len, spans))
+        if not num_segments[c] or not num_events[c]:
+            continue
+        scores = np.concatenate([segments.score[mine] for segments, mine in zip(found, own)])
+        ranks = np.argsort(-scores, kind="stable")
+        hits = np.concatenate(
+            [
+                _hits(segments.start[mine], segments.end[mine], segments.score[mine], truth, ious)
+                for segments, mine, truth in zip(found, own, spans)
+            ],
+            axis=1,
+        )[:, ranks]
+        precision = np.cumsum(hits, axis=1) / np.arange(1, len(ranks) + 1)
+        ap[:, c] = (precision * hits).sum(axis=1) / num_events[c]
+    return Detection(ap, num_segments, num_events)
+
+
+def mean_ap(detection: Detection, variant: Variant = "vadclip_code") -> np.ndarray:
+    """mAP at every IoU, float64 (I,), a fraction: the mean over classes that the variant asks for (top of this module).
+
+    Raises:
+        DataError: ``abnormal_only`` and no abnormal class has an event.
+    """
+    if variant == "vadclip_code":
+        return detection.ap.mean(axis=1) * bool(detection.num_segments.all())
+    chosen = np.flatnonzero(detection.num_events[1:]) + 1
+    if not len(chosen):
+        raise DataError("mAP: expected events of abnormal categories, got none; add class_intervals to the test videos.")
+    return detection.ap[:, chosen].mean(axis=1)
+
+
+def _check(record: VideoRecord, probabilities: np.ndarray, categories: Sequence[str]) -> None:
+    values = np.asarray(probabilities)
+    if values.ndim != 2 or values.shape[1] != len(categories) or not len(values):
+        raise DataError(
+            f"video {record.name}: expected class probabilities of shape (snippets, {len(categories)}), got {values.shape}; "
+            "give one column per category, the normal one first."
+        )
+    # NaN fails both comparisons
+    if not (values.min() >= 0 and values.max() <= 1 + 1e-6):
+        raise DataError(
+            f"video {record.name}: class probabilities must be numbers in [0, 1], got {values.min()} to {values.max()}; "
+            "apply the softmax to logits, and look for NaN in the features."
+        )
+
+
+def _events(record: VideoRecord, categories: Sequence[str], normal_ground_truth: bool) -> np.ndarray:
+    """int64 (E, 3): class, start, end of a video's events."""
+    if categories[0] in record.categories:
+        spans = [(0, 0, record.num_frames)] if normal_ground_truth else []
+    else:
+        spans = [(categories.index(category), start, end) for category, start, end in record.events()]
+        if not spans:
+            raise DataError(
+                f"video {record.name}: no events of {' and '.join(record.categories)} are annotated, so they cannot be told "
+                "apart; add class_intervals to its line of videos.csv, or leave detection out."
+            )
+    return np.array(spans, dtype=np.int64).reshape(-1, 3)
+
+
+def _hits(start: np.ndarray, end: np.ndarray, score: np.ndarray, truth: np.ndarray, ious: Sequence[float]) -> np.ndarray:
+    """Which segments of one class in one video are hits, bool (I, S); ``truth`` is int64 (E, 2)."""
+    hits = np.zeros((len(ious), len(start)), dtype=bool)
+    if not len(truth) or not len(start):
+        return hits
+    common = np.minimum(end[:, None], truth[:, 1]) - np.maximum(start[:, None], truth[:, 0])
+    common = np.maximum(common, 0)
+    overlap = common / ((end - start)[:, None] + (truth[:, 1] - truth[:, 0]) - common)
+    order = np.argsort(-score, kind="stable")
+    for i, iou in enumerate(ious):
+        free = overlap.copy()
+        for segment in order:
+            best = free[segment].argmax()
+            if free[segment, best] >= iou:
+                hits[i, segment] = True
+                free[:, best] = 0
+    return hits
+
+
+# --- the whole of it --------------------------------------------------------------------------------------
+
+
+def fine_grained(
+    alignment: Mapping[str, np.ndarray],
+    temperature: float,
+    records: Sequence[VideoRecord],
+    categories: Sequence[str],
+    *,
+    normal_ground_truth: bool = False,
+    tail: Literal["exact", "extend"] = "exact",
+) -> dict[str, Any]:
+    """Fine-grained results of a model with an alignment map. The paper names the ability and reports none.
+
+    Class probabilities are the softmax over categories of the crop-averaged cosines divided by the temperature. The
+    category of a video is the one with the largest S_fine, the mean of its k = T // 16 + 1 largest cosines (equation 4).
+
+    Args:
+        alignment: per video float (T, C), cosines in [-1, 1].
+        temperature: tau of the model, positive.
+        records: the test videos.
+        categories: names, the normal one first.
+        normal_ground_truth: see :func:`detect`.
+        tail: see :func:`vad_lib.scoring.snippet_frames`.
+
+    Returns:
+        plain numbers, all fractions: ``temperature``; ``normal_ground_truth``; ``detection``, for each variant ``map`` (IoU
+        -> mAP, and ``average``) and ``ap_per_category`` (category -> the same of its AP; categories without events are
+        left out), or None if an abnormal video's events are not annotated; ``num_events`` per category;
+        ``category_accuracy``, the part of all videos whose category is the one among all that scores highest, and
+        ``category_accuracy_abnormal_videos``, the same among abnormal videos and abnormal categories. One hit among a
+        video's several categories is a hit.
+
+    Raises:
+        DataError: as :func:`detect`; or cosines that are NaN or outside [-1, 1].
+    """
+    check_videos([record.name for record in records], alignment, "alignment maps")
+    for record in records:
+        values = np.asarray(alignment[record.name])
+        if values.ndim != 2 or values.shape[1] != len(categories) or not (values.min() >= -1.001 and values.max() <= 1.001):
+            raise DataError(
+                f"video {record.name}: expected cosines of shape (snippets, {len(categories)}) in [-1, 1], got shape "
+                f"{values.shape}{f', {values.min()} to {values.max()}' if values.size else ''}; score the video again."
+            )
+    best = {record.name: _top_category(alignment[record.name], categories) for record in records}
+    abnormal = [record for record in records if categories[0] not in record.categories]
+    result: dict[str, Any] = {
+        "temperature": float(temperature),
+        "normal_ground_truth": normal_ground_truth,
+        "category_accuracy": float(np.mean([best[r.name][0] in r.categories for r in records])),
+        "category_accuracy_abnormal_videos": float(np.mean([best[r.name][1] in r.categories for r in abnormal])),
+        "num_events": {c: sum(event[0] == c for r in abnormal for event in r.events()) for c in categories[1:]},
+        "detection": None,
+    }
+    if not all(record.events() for record in abnormal):
+        return result
+    probabilities = {
+        video: torch.softmax(torch.from_numpy(np.asarray(cosines, dtype=np.float64)) / temperature, dim=1).numpy()
+        for video, cosines in alignment.items()
+    }
+    result["detection"] = {}
+    for variant in VARIANTS:
+        found = detect(probabilities, records, categories, variant, normal_ground_truth=normal_ground_truth, tail=tail)
+        with_events = np.flatnonzero(found.num_events)
+        result["detection"][variant] = {
+            "map": _by_iou(mean_ap(found, variant)),
+            "ap_per_category": {categories[c]: _by_iou(found.ap[:, c]) for c in with_events if c or variant == "vadclip_code"},
+        }
+    return result
+
+
+def _by_iou(values: np.ndarray) -> dict[str, float]:
+    """IoU -> value, and their mean as ``average``."""
+    return {f"{iou:.1f}": float(value) for iou, value in zip(IOUS, values)} | {"average": float(values.mean())}
+
+
+def _top_category(alignment: np.ndarray, categories: Sequence[str]) -> tuple[str, str]:
+    """The highest of all categories of a video by equation 4, and the highest of the abnormal ones."""
+    cosines = torch.from_numpy(np.asarray(alignment, dtype=np.float64))[None]
+    fine = category_scores(cosines, torch.ones(cosines.shape[:2], dtype=torch.bool))[0]
+    return categories[int(fine.argmax())], categories[1 + int(fine[1:].argmax())]
