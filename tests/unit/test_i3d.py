@@ -73,6 +73,17 @@ def test_max_pool_by_hand():
     assert i3d.max_pool_same(row, (1, 1, 3), (1, 1, 2)).flatten().tolist() == [-1.0, -2.0]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (1, 1, 1)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2))]
+)
+@pytest.mark.parametrize("size", [(2, 3, 4), (5, 7, 3), (8, 4, 7)])
+def test_pooling_axis_by_axis_is_pooling_at_once(size, kernel, stride):
+    x = torch.randn(2, 5, *size, generator=torch.Generator().manual_seed(1))
+    before = [i3d.same_padding(*axis)[0] for axis in zip(size, kernel, stride)]
+    expected = torch.nn.functional.max_pool3d(x, kernel, stride, before, ceil_mode=True)
+    assert torch.equal(i3d.max_pool_same(x, kernel, stride), expected)
+
+
 def test_same_features_as_the_plain_network(state, checkpoint):
     plain, ours = plain_network(), i3d.load_i3d(checkpoint)
     plain.load_state_dict(state, strict=False)
