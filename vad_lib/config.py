@@ -84,6 +84,10 @@ class TrainSettings(Settings):
     permute_labels: bool = Field(False, description="control: training labels shuffled over the videos")
     seed: int = Field(2022, ge=0)
     device: str = "cpu"
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="of the forward pass in training; weights, losses and all scoring stay float32"
+    )
+    compile: bool = Field(False, description="torch.compile of the forward pass in training; needs a compiler")
 
 
 class Profile(Settings):

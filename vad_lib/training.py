@@ -10,6 +10,7 @@ labelled validation videos; and the one that was best on the test set, which is 
 field choose and is therefore reported, never used.
 """
 
+import dataclasses
 import io
 import json
 import signal
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,12 +30,12 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy
 from tqdm import tqdm
 
-from vad_lib import metrics, registry, scoring
+from vad_lib import detection, metrics, registry, scoring
 from vad_lib.annotations import VideoRecord
 from vad_lib.baselines import snippet_logistic_regression
 from vad_lib.config import Settings, TrainSettings
 from vad_lib.datasets import BalancedBatches, Dataset, permute_labels, validation_split
-from vad_lib.errors import ConfigError, DataError, TrainingError
+from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError
 from vad_lib.files import (
     atomic_path,
     content_hash,
@@ -52,7 +53,7 @@ from vad_lib.provenance import code_hash, provenance, seed_everything, versions
 
 RULES = ("last", "best_on_validation", "best_on_test")
 LOGISTIC_REGRESSION = "logistic-regression"
-_CODE = ("annotations", "baselines", "datasets", "features", "method", "metrics", "scoring", "training")
+_CODE = ("annotations", "baselines", "datasets", "detection", "features", "method", "metrics", "scoring", "training")
 
 
 class RunSettings(Settings):
@@ -85,7 +86,7 @@ def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) 
             "settings": settings.model_dump(mode="json", exclude={"title", "profile"}),
             "features": dataset.store.content_hash,
             "videos": file_sha256(dataset.folder / "videos.csv"),
-            "protocol": [dataset.info.mask_rule, dataset.info.tail],
+            "protocol": [dataset.info.mask_rule, dataset.info.tail, dataset.counterpart],
             "text": text.content_hash if text else None,
             "code": code_hash(*_CODE, *modules),
             "versions": {name: versions()[name] for name in ("python", "torch", "numpy", "scikit-learn")},
@@ -134,7 +135,7 @@ def train_run(
     if settings.method == LOGISTIC_REGRESSION:
         outcome = _fit_logistic_regression(settings, dataset)
     else:
-        outcome = _Trainer(settings, dataset, text, partial, key).run(progress)
+        outcome = Trainer(settings, dataset, text, partial, key).run(progress)
     _write_run(partial, settings, dataset, text, key, outcome)
     (partial / "checkpoint.safetensors").unlink(missing_ok=True)
     replace_folder(partial, folder)
@@ -159,8 +160,13 @@ def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records:
 
 
 def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:
-    """All frame-level metrics on the test videos, from snippet scores (T,) per video."""
+    """All frame-level metrics on the test videos, from snippet scores (T,) per video.
+
+    Raises:
+        DataError: videos missing, surplus or listed twice, and all that :func:`vad_lib.metrics.evaluate` refuses.
+    """
     records = dataset.videos.split("test")
+    metrics.check_videos([record.name for record in records], scores)
     frames = {
         record.name: scoring.frame_scores(scores[record.name], record.num_frames, name=record.name, tail=dataset.info.tail)
         for record in records
@@ -176,10 +182,34 @@ def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, A
 test_metrics.__test__ = False  # a metric of the test split, not a test
 
 
+def fine_grained_metrics(dataset: Dataset, alignment: dict[str, np.ndarray], temperature: float) -> dict[str, Any]:
+    """Detection mAP and category accuracy on the test videos, from alignment maps (T, C) per video."""
+    return detection.fine_grained(
+        alignment,
+        temperature,
+        dataset.videos.split("test"),
+        dataset.categories,
+        normal_ground_truth=dataset.counterpart == "XD-Violence",  # as in VadCLIP's files of the two sets
+        tail=dataset.info.tail,
+    )
+
+
+def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Metrics of the same snippet scores under each rule for frame masks; none where frames are counted exactly."""
+    if dataset.info.mask_rule == "frames":
+        return {}
+    found = {}
+    for rule in ("A", "B", "C") if dataset.counterpart == "UCF-Crime" else ("A", "C"):  # B was never used elsewhere
+        records = tuple(dataclasses.replace(record, mask_rule=rule) for record in dataset.videos.records)
+        ruled = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=records))
+        found[rule] = test_metrics(ruled, scores)
+    return found
+
+
 # --- the loop -------------------------------------------------------------------------------------------
 
 
-class _Trainer:
+class Trainer:
     """State of one run; everything that a checkpoint has to hold is an attribute here."""
 
     def __init__(self, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, key: str) -> None:
@@ -196,6 +226,9 @@ class _Trainer:
             width=settings.width,
             options=settings.options,
         ).to(self.device)
+        if train.compile:
+            _check_compiler(self.device)
+            self.model.encode = torch.compile(self.model.encode)
         fit, self.validation = validation_split(dataset, train.validation_fraction, train.seed)
         self.batches = BalancedBatches(dataset, fit, train.num_segments, train.batch_size, train.seed, train.device)
         self.optimiser = torch.optim.Adam(self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
@@ -215,7 +248,7 @@ class _Trainer:
         with bar, _deferred_interrupt() as interrupted:
             started, before = time.perf_counter(), self.seconds
             while self.step < self.train.steps:
-                row = self._train_step(self.batches.batch(self.step))
+                row = self.train_step(self.batches.batch(self.step))
                 self.step += 1
                 if self.step % self.train.eval_every == 0 or self.step == self.train.steps:
                     row |= self._evaluate()
@@ -230,9 +263,13 @@ class _Trainer:
                     )
         return self._outcome()
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Forward, loss, backward, update; returns a row of the log."""
         self.model.train()
-        terms = self.model.loss(self.model(batch.features, batch.mask), batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
+            output = self.model(batch.features, batch.mask)
+        # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
+        terms = self.model.loss(_in_float32(output), batch)
         loss = total_loss(terms)
         row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
         for name, term in terms.items():
@@ -250,7 +287,9 @@ class _Trainer:
         return row
 
     def _snippet_scores(self, records: tuple[VideoRecord, ...]) -> dict[str, dict[str, np.ndarray]]:
-        return scoring.snippet_scores(self.model, self.dataset, records, self.train.device)
+        # test videos have hundreds of lengths, and each would be compiled for itself
+        with torch.compiler.set_stance("force_eager"):
+            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device)
 
     def _evaluate(self) -> dict[str, float]:
         """Score validation and test videos; keep the weights if a rule calls this step its best so far."""
@@ -282,10 +321,28 @@ class _Trainer:
             outcome["test_seconds"] = time.perf_counter() - started
             measured = test_metrics(self.dataset, {name: value["score"] for name, value in outcome["scores"][rule].items()})
             outcome["rules"][rule] = {"step": states[rule]["step"], "metrics": measured}
+            maps = {name: value["alignment"] for name, value in outcome["scores"][rule].items() if "alignment" in value}
+            if maps:
+                fine = fine_grained_metrics(self.dataset, maps, self.model.temperature.item())
+                outcome["rules"][rule]["fine_grained"] = fine
+            if rule == self.train.selection:
+                outcome["protocol"] = self._protocol(outcome["scores"][rule])
         outcome["validation"] = self.best["best_on_validation"]["measured"]
         outcome["weights"] = states[self.train.selection]["state"]
         outcome["parameters"] = sum(parameter.numel() for parameter in self.model.parameters())
         return outcome
+
+    def _protocol(self, scores: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+        """What choices of the protocol are worth for the selected weights: single crops, and rules for frame masks."""
+        records, crops = self.dataset.videos.split("test"), self.dataset.store.contract.crops
+        single = {}
+        for place, crop in enumerate(crops if len(crops) > 1 else ()):
+            of_crop = self._snippet_scores(records, crop=place)
+            single[crop] = test_metrics(self.dataset, {name: value["score"] for name, value in of_crop.items()})
+        return {
+            "crops": single,
+            "mask_rules": mask_rule_metrics(self.dataset, {name: value["score"] for name, value in scores.items()}),
+        }
 
     # --- checkpoints ------------------------------------------------------------------------------------
 
@@ -345,6 +402,24 @@ class _Trainer:
             torch.cuda.set_rng_state(tensors["random/device"], self.device)
 
 
+def _check_compiler(device: torch.device) -> None:
+    """Compile a small function; a failure becomes a ConfigError."""
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except RuntimeError as error:
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise ConfigError(
+            f"compile: expected a compiler that torch.compile can use on {device.type}, found none ({reason}). Install one "
+            "(a C++ compiler with Python's headers; on a GPU triton too), or set compile to False."
+        ) from error
+
+
+def _in_float32(output: NamedTuple) -> NamedTuple:
+    return type(output)(
+        *(field.float() if isinstance(field, torch.Tensor) and field.is_floating_point() else field for field in output)
+    )
+
+
 @contextmanager
 def _deferred_interrupt() -> Iterator[Any]:
     """Let Ctrl-C wait for the end of a step, so that a checkpoint never holds half an update.
@@ -399,6 +474,9 @@ def _write_run(
     train = settings.train
     config = {
         "dataset": dataset.name,
+        "dataset_info": dataset.info.model_dump(
+            mode="json", include={"title", "counterpart", "synthetic", "mask_rule", "tail", "note"}
+        ),
         "variant": settings.variant,
         "method": settings.method,
         "title": settings.title,
@@ -443,8 +521,63 @@ def _write_run(
             "headline_metric": dataset.headline_metric,
             "rules": outcome["rules"],
             "validation": outcome["validation"],
+            "protocol": outcome.get("protocol", {}),
         },
     )
+
+
+def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
+    """The trained method of a finished run folder, on the CPU and in evaluation mode.
+
+    Nothing else is needed: the text features of the proposed model stand among its weights.
+
+    Args:
+        folder: written by :func:`train_run`.
+
+    Returns:
+        the method, and the content of ``config.json``: its ``features`` are the contract of the features that the
+        method takes, its ``categories`` the columns of an alignment map.
+
+    Raises:
+        MissingFileError: there is no run folder, or one of its files is missing.
+        DataError: a file is damaged, or settings and weights do not belong to each other.
+        ConfigError: the method has no weights that are kept (logistic regression).
+    """
+    folder = Path(folder)
+    for name in ("config.json", "weights.safetensors"):
+        if not (folder / name).is_file():
+            raise MissingFileError(
+                f"{folder}: expected the folder of a finished run, but {name} is missing; run folders lie under "
+                "results/PROFILE/runs/DATASET/VARIANT/seedN and are complete once training has ended."
+            )
+    config = read_json(folder / "config.json")
+    try:
+        name, categories = config["method"], tuple(config["categories"])
+        if name == LOGISTIC_REGRESSION:
+            raise ConfigError(f"{folder}: {name} keeps no weights; give a run of {', '.join(registry.METHODS)}.")
+        weights = load_file(folder / "weights.safetensors")
+        text = None
+        if registry.METHODS[name].needs_text:
+            about = config["text"]
+            text = TextFeatures(categories, weights["text"].numpy(), about["source"], about["note"], ())
+        model = registry.build_method(
+            name,
+            feature_dim=config["features"]["dimension"],
+            categories=categories,
+            text=text,
+            width=config["width"],
+            options=config["options"],
+        )
+        model.load_state_dict(weights)
+    except ConfigError:
+        raise
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"{folder}: expected settings and weights of one run, but the method cannot be built of them ({reason}); "
+            "train it again with this version of the library."
+        ) from error
+    return model.eval(), config
 
 
 def _score_arrays(dataset: Dataset, scores: dict[str, dict[str, dict[str, np.ndarray]]], selection: str) -> dict[str, np.ndarray]:

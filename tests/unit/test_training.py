@@ -88,7 +88,7 @@ def test_every_loss_term_is_logged(tmp_path, dataset, text):
 def test_stopped_run_resumes_to_the_same_weights(tmp_path, dataset, text, stop_after, monkeypatch):
     whole, _ = run(tmp_path / "whole", dataset, text, "proposed")
     calls = 0
-    original = training._Trainer._train_step
+    original = training.Trainer.train_step
 
     def interrupting(self, batch):
         nonlocal calls
@@ -97,11 +97,11 @@ def test_stopped_run_resumes_to_the_same_weights(tmp_path, dataset, text, stop_a
             os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C in the middle of a step
         return original(self, batch)
 
-    monkeypatch.setattr(training._Trainer, "_train_step", interrupting)
+    monkeypatch.setattr(training.Trainer, "train_step", interrupting)
     with pytest.raises(KeyboardInterrupt, match=f"stopped after step {stop_after}"):
         run(tmp_path / "cut", dataset, text, "proposed")
     assert not (tmp_path / "cut" / "seed").exists()
-    monkeypatch.setattr(training._Trainer, "_train_step", original)
+    monkeypatch.setattr(training.Trainer, "train_step", original)
     cut, _ = run(tmp_path / "cut", dataset, text, "proposed")
     for name in ("weights.safetensors", "metrics.json", "log.csv"):
         assert file_sha256(cut / name) == file_sha256(whole / name), name
@@ -119,13 +119,13 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path, dataset, text, planted
         from vad_lib import training
         from vad_lib.datasets import load_dataset
         settings = training.RunSettings(**training.RunSettings.model_validate_json(sys.argv[3]).model_dump())
-        original, calls = training._Trainer._train_step, [0]
+        original, calls = training.Trainer.train_step, [0]
         def killing(self, batch):
             calls[0] += 1
             if calls[0] == 8:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(self, batch)
-        training._Trainer._train_step = killing
+        training.Trainer.train_step = killing
         training.train_run(settings, load_dataset(Path(sys.argv[1])), None, Path(sys.argv[2]), progress=False)
         """
     )
@@ -139,7 +139,7 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path, dataset, text, planted
 
 
 def test_checkpoint_of_another_run_is_not_used(tmp_path, dataset, text, monkeypatch):
-    monkeypatch.setattr(training._Trainer, "_outcome", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(training.Trainer, "_outcome", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, dataset, text)
     monkeypatch.undo()
