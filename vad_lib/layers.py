@@ -306,10 +306,12 @@ class DualMemory(nn.Module):
         """Similarity to a whole memory, the mean of the largest M // 16 + 1: (..., M) -> (...)."""
         return attention.topk(self.nearest, dim=-1).values.mean(dim=-1)
 
+    def _mapped_memories(self) -> Tensor:
+        return self.mean_map.weight @ torch.cat([self.abnormal, self.normal]).T
+
     def context(self, attention: Tensor) -> Tensor:
         """Sum of both memories' mapped read-outs: (S, T, 2M) -> (S, T, W)."""
-        mapped = self.mean_map.weight @ torch.cat([self.abnormal, self.normal]).T
-        return F.linear(attention, mapped, 2 * self.mean_map.bias)
+        return F.linear(attention, self._mapped_memories(), 2 * self.mean_map.bias)
 
     def mapped(self, attention: Tensor, memory: Tensor) -> Tensor:
         """Mapped read-out of one memory: (..., M) -> (..., W)."""
@@ -319,9 +321,11 @@ class DualMemory(nn.Module):
         """Log-variance of the normal read-out: (..., M) -> (..., W)."""
         return F.linear(attention, self.log_variance_map.weight @ self.normal.T, self.log_variance_map.bias)
 
-    def hidden(self, features: Tensor) -> Tensor:
-        """Head before its ReLU: F_c (S, T, 2W) -> (S, T, W / 4)."""
-        return self.head_in(features)
+    def hidden(self, encoded: Tensor, attention: Tensor) -> Tensor:
+        """Head before its ReLU, on F_c without building it: (S, T, W), (S, T, 2M) -> (S, T, W / 4)."""
+        of_encoded, of_context = self.head_in.weight.split(encoded.shape[-1], dim=1)
+        bias = F.linear(2 * self.mean_map.bias, of_context, self.head_in.bias)
+        return F.linear(encoded, of_encoded, bias) + F.linear(attention, of_context @ self._mapped_memories())
 
     def hidden_noise(self, noise: Tensor) -> Tensor:
         """What noise on the context adds to :meth:`hidden`: (S, T, W) -> (S, T, W / 4)."""

@@ -157,8 +157,9 @@ class ProposedOutput(NamedTuple):
     Attributes:
         logits: float32 (S, T), visual branch, unbounded.
         hidden: float32 (S, T, W / 4), see :class:`~vad_lib.methods.ur_dmu.DualMemoryOutput`.
-        features: float32 (S, T, 2W), F_c.
+        encoded: float32 (S, T, W), see there.
         attention: float32 (S, T, 2M), see there.
+        features: float32 (S, T, 2W), F_c.
         visual: float32 (S, T), S_c in (0, 1).
         alignment: float32 (S, T, C), A, cosines.
         semantic: float32 (S, T), S_a; in (0, 1) unless ``semantic_score`` is ``sum``.
@@ -167,8 +168,9 @@ class ProposedOutput(NamedTuple):
 
     logits: Tensor
     hidden: Tensor
-    features: Tensor
+    encoded: Tensor
     attention: Tensor
+    features: Tensor
     visual: Tensor
     alignment: Tensor
     semantic: Tensor
@@ -237,12 +239,13 @@ class Proposed(Method):
 
     def encode(self, features: Tensor) -> ProposedOutput:
         visual = self.visual.encode(features)
-        projected = project_visual(visual.features, self.project.weight, self.project.bias)  # Eq. 1
-        alignment = alignment_map(projected, self.category_text(visual.features))  # Eq. 3
+        context_features = self.visual.context_features(visual)
+        projected = project_visual(context_features, self.project.weight, self.project.bias)  # Eq. 1
+        alignment = alignment_map(projected, self.category_text(context_features))  # Eq. 3
         visual_score = visual.logits.sigmoid()
         semantic = semantic_score(alignment, self.temperature, self.settings.semantic_score)  # Eq. 5
         fused = fuse(visual_score, semantic, gate_weight(self.gate_logit))  # Eq. 6, 7
-        return ProposedOutput(*visual, visual_score, alignment, semantic, fused)
+        return ProposedOutput(*visual, context_features, visual_score, alignment, semantic, fused)
 
     def loss(self, output: ProposedOutput, batch: Batch) -> dict[str, LossTerm]:
         """Terms of equation 9; a lambda of 0 leaves its term out. Every crop is a sample of its own.

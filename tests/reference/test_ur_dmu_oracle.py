@@ -99,7 +99,7 @@ def test_forward(case):
     memory = method.memory
     with torch.no_grad():
         embedded = method.embed(inputs(4, 32)[:, 0])
-    encoded = output.features[:, 0, :, :512]
+    encoded = output.encoded[:, 0]
     to_abnormal, to_normal = output.attention[:, 0].split(60, dim=-1)
     similarity_abnormal, similarity_normal = memory.similarity(to_abnormal), memory.similarity(to_normal)
     found = {

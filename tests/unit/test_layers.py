@@ -167,8 +167,11 @@ def test_dual_memory_similarity_is_the_mean_of_the_nearest():
     assert memory.similarity(attention).item() == 18.5
 
 
-def test_noise_on_the_context_moves_the_head_linearly():
+def test_head_and_noise_are_linear_in_the_context():
     memory = layers.DualMemory(16, 20)
-    features, noise = torch.randn(1, 3, 32), torch.randn(1, 3, 16)
-    noisy = torch.cat([features[..., :16], features[..., 16:] + noise], dim=-1)
-    torch.testing.assert_close(memory.hidden(features) + memory.hidden_noise(noise), memory.hidden(noisy))
+    encoded, attention, noise = torch.randn(1, 3, 16), torch.rand(1, 3, 40), torch.randn(1, 3, 16)
+    context = memory.context(attention)
+    hidden = memory.hidden(encoded, attention)
+    torch.testing.assert_close(hidden, memory.head_in(torch.cat([encoded, context], dim=-1)))
+    noisy = torch.cat([encoded, context + noise], dim=-1)
+    torch.testing.assert_close(hidden + memory.hidden_noise(noise), memory.head_in(noisy))

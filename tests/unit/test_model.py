@@ -44,6 +44,7 @@ def test_output_follows_the_equations():
     semantic = model.semantic_score(alignment, 0.07)
     torch.testing.assert_close(output.alignment.flatten(0, 1), alignment)
     torch.testing.assert_close(output.semantic.flatten(0, 1), semantic)
+    torch.testing.assert_close(output.hidden.flatten(0, 1), method.visual.memory.head_in(f_c))
     torch.testing.assert_close(output.visual, output.logits.sigmoid())
     torch.testing.assert_close(output.fused, (output.visual + output.semantic) / 2)
     assert output.alignment.abs().max() <= 1 + 1e-6

@@ -9,7 +9,7 @@ X             features                   (S, T, D)
 h             encoder output             (S, T, W)
 a             attention                  (S, T, 2M), abnormal memory first
 mu, lambda    mean, log_variance         (b, T, W)
-F_c           features of the output     (S, T, 2W)
+F_c           context_features           (S, T, 2W), h beside what was read
 
 S sequences (videos x crops), b of them normal, T segments, D feature width, W encoder width, M prototypes.
 """
@@ -58,13 +58,13 @@ class DualMemoryOutput(NamedTuple):
     Attributes:
         logits: float32 (S, T), unbounded.
         hidden: float32 (S, T, W / 4), the head before its ReLU, to which noise is added in training.
-        features: float32 (S, T, 2W), F_c: encoder output beside the memories' mapped read-outs.
+        encoded: float32 (S, T, W), h.
         attention: float32 (S, T, 2M) in (0, 1), abnormal memory first.
     """
 
     logits: Tensor
     hidden: Tensor
-    features: Tensor
+    encoded: Tensor
     attention: Tensor
 
 
@@ -117,9 +117,15 @@ class URDMU(Method):
         for layer in self.layers:
             encoded = layer(encoded)
         attention = self.memory.attend(encoded)
-        context_features = torch.cat([encoded, self.memory.context(attention)], dim=-1)
-        hidden = self.memory.hidden(context_features)
-        return DualMemoryOutput(self.memory.logits(hidden), hidden, context_features, attention)
+        hidden = self.memory.hidden(encoded, attention)
+        return DualMemoryOutput(self.memory.logits(hidden), hidden, encoded, attention)
+
+    def context_features(self, output: DualMemoryOutput) -> Tensor:
+        """F_c: encoder output beside the sum of the memories' mapped read-outs, (S, T, 2W).
+
+        The head needs it as two products only; the proposed model takes it as a whole.
+        """
+        return torch.cat([output.encoded, self.memory.context(output.attention)], dim=-1)
 
     def training_view(self, output: DualMemoryOutput, batch: Batch) -> TrainingView:
         """Flatten crops into rows and, in training, sample the normal read-out of the normal videos.
@@ -130,14 +136,14 @@ class URDMU(Method):
         labels = batch.video_labels.repeat_interleave(crops)
         normal = (labels == 0).nonzero().squeeze(1)
         logits = output.logits.flatten(0, 1)
-        attention = output.attention.flatten(0, 1)[normal, :, self.settings.prototypes :]
+        attention = output.attention.flatten(0, 1).index_select(0, normal)[..., self.settings.prototypes :]
         mean = self.memory.mapped(attention, self.memory.normal)
         log_variance = self.memory.log_variance(attention)
         sample = mean
         if self.training and self.settings.reparameterise:
             noise = torch.randn_like(mean) * (log_variance / 2).exp()
             sample = mean + noise
-            hidden = output.hidden.flatten(0, 1)[normal] + self.memory.hidden_noise(noise)
+            hidden = output.hidden.flatten(0, 1).index_select(0, normal) + self.memory.hidden_noise(noise)
             logits = logits.index_copy(0, normal, self.memory.logits(hidden))
         return TrainingView(logits, labels, batch.mask.repeat_interleave(crops, 0), mean, log_variance, sample)
 
@@ -165,10 +171,11 @@ class URDMU(Method):
         most_normal_of_abnormal = losses.top_segments(to_normal[abnormal], abnormal_mask, k_abnormal)
         most_abnormal = losses.top_segments(to_abnormal[abnormal], abnormal_mask, k_abnormal)
 
-        encoded = output.features.flatten(0, 1)[..., : self.settings.width]
-        encoded_abnormal = encoded[abnormal]
+        # index_select: the backward pass of plain indexing is a slow scatter
+        encoded = output.encoded.flatten(0, 1)
+        encoded_abnormal = encoded.index_select(0, abnormal)
         # the mean map is linear: the mean read-out may be mapped instead of every segment's
-        abnormal_attention = attention[abnormal, :, : self.settings.prototypes]
+        abnormal_attention = attention.index_select(0, abnormal)[..., : self.settings.prototypes]
         abnormal_readout = self.memory.mapped(losses.mean_at(abnormal_attention, most_abnormal), self.memory.abnormal)
         return {
             "abnormal_video_abnormal_memory": LossTerm(
@@ -183,7 +190,7 @@ class URDMU(Method):
             ),
             "triplet": LossTerm(
                 losses.triplet_loss(
-                    losses.mean_at(encoded[normal], most_normal),
+                    losses.mean_at(encoded.index_select(0, normal), most_normal),
                     losses.mean_at(encoded_abnormal, most_normal_of_abnormal),
                     losses.mean_at(encoded_abnormal, most_abnormal),
                 ),
