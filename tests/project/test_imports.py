@@ -12,11 +12,11 @@ ORDER = (
     # video -> snippets -> features -> bags
     *("video", "i3d", "features"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
-    *("synthetic", "datasets", "adapters", "controls", "prompts"),
+    *("synthetic", "datasets", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
     *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "model", "registry"),
     # scores -> metrics -> tables and figures
-    *("metrics", "scoring", "baselines", "training", "experiments", "tables", "figures", "diagrams", "reproduce"),
+    *("metrics", "scoring", "detection", "baselines", "training", "experiments", "tables", "figures", "diagrams", "reproduce"),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
