@@ -41,7 +41,7 @@ UCF_TRAIN, UCF_TEST, UCF_ANNOTATION = "Anomaly_Train.txt", "Anomaly_Test.txt", "
 XD_BINARY, XD_MULTICLASS = "annotations.txt", "annotations_multiclasses.txt"
 
 _ENDING = re.compile(r"\.(npy|mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
-_XD_LABEL = re.compile(r"_label_([A-Z0-9]+(?:-[A-Z0-9]+)*)$")
+XD_LABEL = re.compile(r"_label_([A-Z0-9]+(?:-[A-Z0-9]+)*)$")
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def xd_categories(name: str) -> tuple[str, ...]:
         >>> xd_categories("Bad.Boys.1995__#01-11-55_01-12-40_label_G-B2-B6.mp4")
         ('Explosion', 'Shooting', 'CarAccident')
     """
-    found = _XD_LABEL.search(video_key(name))
+    found = XD_LABEL.search(video_key(name))
     codes = [code for code in found.group(1).split("-") if code != "0"] if found else []
     if not codes or set(codes) - set(XD_CODES) or len(set(codes)) < len(codes) or ("A" in codes and len(codes) > 1):
         raise DataError(
@@ -302,7 +302,7 @@ def read_names(path: Path | str) -> tuple[str, ...]:
         MissingFileError: there is no such file.
         DataError: not a text file, an unsafe path or no name at all.
     """
-    found = {crop_suffix(video_stem(line.split(",")[0]))[0]: None for _, line in _lines(Path(path))}
+    found = {crop_suffix(video_stem(re.split(r"[,\s]", line)[0]))[0]: None for _, line in _lines(Path(path))}
     return tuple(found)
 
 

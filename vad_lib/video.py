@@ -7,6 +7,7 @@ frames).
 Frames are numbered from 0 and are uint8 (height, width, 3), RGB.
 """
 
+import glob
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +70,7 @@ class VideoInfo:
 
 # --- decoding -----------------------------------------------------------------------------------------
 def find_video(folder: Path | str, name: str) -> Path:
-    """The file of a video, ``name`` with one of :data:`VIDEO_SUFFIXES`.
+    """The file of a video, ``name`` with one of :data:`VIDEO_SUFFIXES`, in the folder or in one of its sub-folders.
 
     Raises:
         MissingFileError: there is none.
@@ -78,6 +79,9 @@ def find_video(folder: Path | str, name: str) -> Path:
         path = Path(folder) / f"{name}{suffix}"
         if path.is_file():
             return path
+    for suffix in VIDEO_SUFFIXES:  # UCF-Crime's own videos lie in one folder per category
+        if found := next(Path(folder).glob(f"*/{glob.escape(name)}{suffix}"), None):
+            return found
     raise MissingFileError(f"{Path(folder) / name}: no such video; looked for the endings {', '.join(VIDEO_SUFFIXES)}.")
 
 
