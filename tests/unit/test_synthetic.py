@@ -224,7 +224,7 @@ def test_events_start_after_the_first_snippet_and_inside_the_video(dataset, prof
 def test_events_are_short():
     records = [record for job, record in planned(CRIME, train_per_category=1, test_per_category=10) if record.intervals]
     share = np.mean(np.concatenate([record.frame_labels() for record in records]))
-    assert 0.1 < share < 0.4
+    assert 0.1 < share < 0.33
 
 
 def test_some_violent_videos_have_two_categories():
@@ -260,13 +260,11 @@ def test_look_alikes_stand_in_the_normal_parts_of_abnormal_videos(monkeypatch):
             name,
             story._replace(act=lambda stage, event, act=story.act: seen.update([event]) or act(stage, event)),
         )
+    abnormal = [job for job in jobs(CRIME, PROFILES["quick"].synthetic) if job.abnormal]
+    for job in abnormal:
+        render._plan(job)
     # the shortest videos have room for one act only
-    longer = PROFILES["quick"].synthetic.replace(train_snippets=(8, 20), test_snippets=(14, 26))
-    for job in jobs(CRIME, longer):
-        if job.abnormal:
-            render._plan(job)
-    abnormal = sum(job.abnormal for job in jobs(CRIME, longer))
-    assert seen[True] == abnormal and seen[False] > 20
+    assert seen[True] == len(abnormal) and seen[False] > len(abnormal) / 5
 
 
 @pytest.mark.parametrize("dataset", sorted(DATASETS))

@@ -41,7 +41,6 @@ class SetSpec:
     counterpart: str
     stories: dict[str, Story]
     moving_camera: bool
-    slot_seconds: float  # about one act in so many seconds
     second_label: float  # probability of a second category where there is room for one
 
     @property
@@ -64,7 +63,6 @@ DATASETS: dict[str, SetSpec] = {
             "Vandalism": Story(acts.vandalism, (*_OUTDOORS, "hall")),
         },
         moving_camera=False,
-        slot_seconds=3.6,
         second_label=0.0,
     ),
     "synth-violence": SetSpec(
@@ -80,13 +78,13 @@ DATASETS: dict[str, SetSpec] = {
             "Shooting": Story(acts.shooting, (*_OUTDOORS, "shop", "hall")),
         },
         moving_camera=True,
-        slot_seconds=2.4,
         second_label=0.6,
     ),
 }
 
 
 BYTES_PER_PIXEL = 0.2  # of a frame in a file, above what nearly every video needs
+SLOT_SECONDS = 2.4  # about one act in so many seconds
 QUIET = 0.6  # share of the other slots in which nothing happens but passers-by
 
 
@@ -145,7 +143,7 @@ def _plan(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
 
     # the first snippet is always normal, mostly the first two
     lead = min(1.3, max(FRAMES_PER_SNIPPET / settings.fps, 0.3 * length))
-    count = max(1, int((length - lead) / spec.slot_seconds))
+    count = max(1, int((length - lead) / SLOT_SECONDS))
     window = (length - lead) / count
     spans = []
     for i in range(count):
