@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from vad_lib import features, prompts, registry, synthetic, training
+from vad_lib import adapters, extraction, prompts, registry, synthetic, training
 from vad_lib.config import Profile, Settings
 from vad_lib.datasets import Dataset, load_dataset
 from vad_lib.errors import ConfigError, DataError
@@ -52,22 +52,40 @@ TABLE_ROWS: dict[str, tuple[str, ...]] = {
     "table3": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
     "table4": ("msf-dmu", "pcl", "pcl-dbagf", "proposed"),
     "table5": ("pcl-dbagf", "fine", "fine-align", "proposed"),
+    "table6": ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed"),
 }
 
 
-def prepare_dataset(layout: Layout, profile: Profile, name: str, device: str = "cpu", progress: bool = True) -> Dataset:
-    """Video -> snippets -> features: render the set if it is a built-in one, extract what is missing, open it.
+def prepare_dataset(
+    layout: Layout,
+    profile: Profile,
+    name: str,
+    device: str = "cpu",
+    progress: bool = True,
+    importing: adapters.ImportSettings | None = None,
+) -> Dataset:
+    """Video -> snippets -> features: render the set if it is a built-in one, import or extract what is missing, open it.
+
+    Args:
+        layout: where the data sets lie.
+        profile: how to render and to extract.
+        name: folder of the data set.
+        device: of torch.
+        progress: True for bars on a terminal, and a summary.
+        importing: how a person's own folder is read; None for the settings of its last import, or the defaults.
 
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the I3D weights are missing.
-        DataError: videos that cannot be read (all others are extracted first).
+        DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
     """
     folder = layout.dataset(name)
     if name in synthetic.DATASETS:
         synthetic.render_dataset(name, folder, profile.synthetic, progress=progress)
+    elif adapters.prepare_folder(folder, name, importing, progress=progress):
+        return load_dataset(folder)
     videos = load_dataset(folder, features=False).videos
     names = [record.name for record in videos.records]
-    report = features.extract_dataset(
+    report = extraction.extract_dataset(
         layout.videos(name), names, layout.features(name), profile.features, device=device, progress=progress
     )
     if report.failures:
