@@ -29,3 +29,7 @@ class OutputError(VadError, OSError):
 
 class TrainingError(VadError):
     """Training cannot go on (NaN loss, too few videos); the message names step, term and videos."""
+
+
+class ExtractionError(VadError):
+    """Extraction cannot go on (workers died or do not answer); what is finished is kept."""

@@ -1,4 +1,4 @@
-"""Features of snippets: their store on disk, the segments made of them, and their extraction from videos.
+"""Features of snippets: their store on disk and the segments made of them.
 
 A store is a folder of three files. ``store.json`` holds the contract (what the features are), hashes and the names of
 the other two; ``snippets-HASH.npy`` holds all features as rows; ``index-HASH.csv`` says which rows belong to which video
@@ -10,9 +10,8 @@ Shapes: N crops, T snippets of one video, D features.
 import csv
 import hashlib
 import io
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,13 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from tqdm import tqdm
 
-from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings, Settings
-from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError, VadError
+from vad_lib.config import FRAMES_PER_SNIPPET, Settings
+from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
 from vad_lib.files import atomic_path, content_hash, file_sha256, read_array, read_json, write_json, write_text
-from vad_lib.i3d import FEATURE_DIM, I3D, load_i3d
-from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
+from vad_lib.i3d import FEATURE_DIM
+from vad_lib.video import CROP_NAMES
 
 STORE_FILE = "store.json"
 STORE_FORMAT = 1
@@ -163,7 +161,7 @@ class FeatureStore:
         cls,
         folder: Path | str,
         contract: FeatureContract,
-        items: Iterable[tuple[str, np.ndarray]],
+        items: Iterable[tuple[str, np.ndarray | Sequence[np.ndarray]]],
         sources: dict[str, str] | None = None,
     ) -> "FeatureStore":
         """Write a store, in place of any that is there; memory does not grow with the number or length of videos.
@@ -171,7 +169,7 @@ class FeatureStore:
         Args:
             folder: where; made if missing.
             contract: what the features are.
-            items: video names and their features, float (N, T, D), also memory-mapped.
+            items: video names and their features, float (N, T, D), or N arrays (T, D), also memory-mapped.
             sources: hash of the file that a video's features were made from, if known.
 
         Raises:
@@ -185,14 +183,14 @@ class FeatureStore:
         staged = folder / "snippets.partial"
         with atomic_path(staged) as temporary, growing_array(temporary, (contract.dimension,), contract.dtype) as append:
             for video, features in items:
-                _check_features(video, features, contract)
+                length = _check_features(video, features, contract)
                 if video in entries:
                     raise DataError(f"video {video}: features came twice; names must be unique.")
                 for crop in features:
                     for start in range(0, len(crop), ROWS_AT_ONCE):
-                        append(_finite(video, crop[start : start + ROWS_AT_ONCE], contract.dtype))
-                entries[video] = _Entry(rows, features.shape[1], (sources or {}).get(video, ""))
-                rows += features.shape[0] * features.shape[1]
+                        append(finite_rows(video, crop[start : start + ROWS_AT_ONCE], contract.dtype))
+                entries[video] = _Entry(rows, length, (sources or {}).get(video, ""))
+                rows += len(features) * length
             if not entries:
                 raise DataError(f"{folder}: expected features of at least one video, got none.")
         index_text = _index_text(entries, contract.crops)
@@ -297,20 +295,28 @@ def growing_array(path: Path, row_shape: tuple[int, ...], dtype: str) -> Iterato
         np.lib.format.write_array_header_1_0(stream, header())
 
 
-def _check_features(video: str, features: np.ndarray, contract: FeatureContract) -> None:
-    if not isinstance(features, np.ndarray) or features.dtype.kind != "f" or features.ndim != 3:
-        what = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features).__name__
-        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what}.")
-    crops, length, width = features.shape
+def _check_features(video: str, features: np.ndarray | Sequence[np.ndarray], contract: FeatureContract) -> int:
+    """Number of snippets, after a check of shape and type."""
+    arrays = [features] if isinstance(features, np.ndarray) else list(features)
+    kinds = {(a.dtype.kind, a.shape) if isinstance(a, np.ndarray) else type(a).__name__ for a in arrays}
+    kind, shape = next(iter(kinds)) if len(kinds) == 1 and isinstance(arrays[0], np.ndarray) else ("", ())
+    if not isinstance(features, np.ndarray):
+        shape = (len(arrays), *shape)
+    if kind != "f" or len(shape) != 3:
+        what = ", ".join(f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__ for a in arrays)
+        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what or 'none'}.")
+    crops, length, width = shape
     if crops != len(contract.crops):
         raise DataError(f"video {video}: {len(contract.crops)} crops are declared ({', '.join(contract.crops)}), got {crops}.")
     if width != contract.dimension:
         raise DataError(f"video {video}: expected features of width {contract.dimension}, got {width}; was another backbone used?")
     if length == 0:
         raise DataError(f"video {video}: expected at least one snippet, got none; extract it again or remove it from the list.")
+    return length
 
 
-def _finite(video: str, rows: np.ndarray, dtype: str) -> np.ndarray:
+def finite_rows(video: str, rows: np.ndarray, dtype: str) -> np.ndarray:
+    """Round features to the type that is stored; a DataError names the video if they are not finite then."""
     with np.errstate(over="ignore"):
         stored = rows.astype(dtype)
     if not np.isfinite(stored).all():
@@ -340,149 +346,3 @@ def _read_index(path: Path) -> dict[str, _Entry]:
             # the rows of a video's further crops follow from its first
             entries.setdefault(row["video"], _Entry(int(row["offset"]), int(row["length"]), row["source_sha256"]))
     return entries
-
-
-# --- extraction ---------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class ExtractionReport:
-    """What an extraction did.
-
-    Attributes:
-        store: the store, or None if every video failed.
-        done: videos that were extracted now.
-        skipped: videos whose features were there already.
-        failures: message by video.
-    """
-
-    store: FeatureStore | None
-    done: tuple[str, ...]
-    skipped: tuple[str, ...]
-    failures: dict[str, str]
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.done)} videos extracted, {len(self.skipped)} were there already, {len(self.failures)} failed"]
-        return "\n".join(lines + [f"  {video}: {message}" for video, message in self.failures.items()])
-
-
-def extract_dataset(
-    video_folder: Path | str,
-    names: Sequence[str],
-    store_folder: Path | str,
-    settings: FeatureSettings,
-    device: str = "cpu",
-    progress: bool = True,
-) -> ExtractionReport:
-    """Extract I3D features of videos into a store, which then holds exactly the videos that succeeded.
-
-    Every finished video is kept in a file of its own until the store is written: a run that was stopped goes on with
-    the next video. A video is extracted again only if its file, the settings or the weights have changed. Memory is
-    bounded whatever the length of a video: one snippet with its crops, and one batch for I3D.
-
-    Args:
-        video_folder: holds the videos, name and one of the known endings.
-        names: videos, in the order of the store.
-        store_folder: where the store is or will be.
-        settings: size, crops, batch, dtype and weights.
-        device: of torch.
-        progress: True for a bar with the time left, on a terminal, and a summary at the end.
-
-    Raises:
-        ConfigError: a name is listed twice, or the crop is larger than the frame.
-        MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
-            is listed in the report's failures and the others are done.
-        OutputError: the folder cannot be written or the disk is full.
-    """
-    if len(set(names)) != len(names):
-        raise ConfigError("extract_dataset: a video is listed twice; names must be unique.")
-    check_crop(settings.short_side, settings.crop_size)
-    network = load_i3d(settings.weights).to(device)
-    contract = FeatureContract(
-        weights_sha256=network.weights_sha256,
-        weights_note=network.weights_note,
-        short_side=settings.short_side,
-        crop_size=settings.crop_size,
-        crops=CROP_NAMES[settings.num_crops],
-        dtype=settings.dtype,
-        source="extracted by vad_lib from the data set's videos",
-    )
-    store_folder = Path(store_folder)
-    old = _matching_store(store_folder, contract)
-    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
-    paths: dict[str, Path] = {}
-    sources: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    for name in names:
-        try:
-            paths[name] = find_video(video_folder, name)
-            sources[name] = file_sha256(paths[name])
-        except (VadError, OSError) as error:
-            failures[name] = str(error)
-    parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
-    in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
-    missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
-
-    with tqdm(total=_expected_snippets(missing, paths), unit="snippet", disable=None if progress else True) as bar:
-        for name in missing:
-            bar.set_postfix_str(name)
-            try:
-                _extract_video(paths[name], parts[name], network, settings, device, bar)
-            except OutputError:
-                raise
-            except VadError as error:
-                failures[name] = str(error)
-    good = [name for name in names if name not in failures]
-    store = old
-    if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
-        items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
-        store = FeatureStore.write(store_folder, contract, items, sources)
-    for finished in store_folder.glob("parts-*"):
-        shutil.rmtree(finished, ignore_errors=True)
-    done = tuple(name for name in missing if name not in failures)
-    report = ExtractionReport(store if good else None, done, tuple(name for name in good if name not in done), failures)
-    if progress:
-        print(report)
-    return report
-
-
-def _matching_store(folder: Path, contract: FeatureContract) -> FeatureStore | None:
-    """The store that is there if its features can be kept; a damaged or different one is made anew."""
-    try:
-        return FeatureStore.open(folder, expect=contract.model_dump())
-    except (DataError, MissingFileError):
-        return None
-
-
-def _expected_snippets(names: Sequence[str], paths: dict[str, Path]) -> int:
-    total = 0
-    for name in names:
-        with suppress(VadError):  # said when the video's turn comes
-            total += -(-header_frames(paths[name]) // FRAMES_PER_SNIPPET)
-    return total
-
-
-def _extract_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm) -> None:
-    """Write the features of one video as (T, N, D)."""
-    crops = settings.num_crops
-    waiting: list[np.ndarray] = []  # views that no forward has seen
-    features: list[np.ndarray] = []  # of views, fewer than one snippet has
-    with atomic_path(part) as temporary, growing_array(temporary, (crops, FEATURE_DIM), settings.dtype) as append:
-
-        def forward(views: list[np.ndarray]) -> None:
-            features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
-            complete = len(features) // crops * crops
-            if complete:
-                append(_finite(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, FEATURE_DIM))
-                del features[:complete]
-
-        for snippet in read_snippets(path, settings.short_side, settings.crop_size):
-            waiting.extend(crop_views(snippet, settings.crop_size, crops))
-            while len(waiting) >= settings.batch_size:
-                forward(waiting[: settings.batch_size])
-                del waiting[: settings.batch_size]
-            bar.update()
-        if waiting:
-            forward(waiting)
-
-
-def _read_part(path: Path) -> np.ndarray:
-    return read_array(path, mmap=True).swapaxes(0, 1)

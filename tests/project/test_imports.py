@@ -12,7 +12,7 @@ ORDER = (
     # video -> snippets -> features -> bags
     *("video", "i3d", "features"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
-    *("synthetic", "datasets", "feature_files", "adapters", "controls", "prompts"),
+    *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
     *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "model", "registry"),
     # scores -> metrics -> tables and figures

@@ -1,0 +1,370 @@
+"""Extraction: video files -> I3D features in a store, by one process, several, or a Dask cluster.
+
+Every finished video is a *part*, a file of its own, until the store is written. Parts are renamed into place when
+complete, and any worker may make any of them, twice if need be: they come out the same. A run that was stopped, or whose
+workers died, therefore goes on with the videos that have no part.
+
+    python -m vad_lib.extraction --dataset my-set --data DIR --profile paper
+    python -m vad_lib.extraction --dataset my-set --data DIR --profile paper --jobs 8
+    python -m vad_lib.extraction --dataset my-set --data DIR --profile paper --backend dask --scheduler tcp://host:8786
+"""
+
+import argparse
+import functools
+import importlib
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import joblib
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vad_lib.config import FRAMES_PER_SNIPPET, PROFILES, FeatureSettings, get_profile
+from vad_lib.datasets import load_dataset
+from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError
+from vad_lib.features import FeatureContract, FeatureStore, finite_rows, growing_array
+from vad_lib.files import atomic_path, file_sha256, read_array
+from vad_lib.i3d import FEATURE_DIM, I3D, load_i3d
+from vad_lib.paths import Layout
+from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
+
+Backend = Literal["loky", "dask"]
+FLOP_PER_SNIPPET = 55.6e9  # of I3D's convolutions on 16 x 224 x 224 pixels, a multiplication and an addition being two
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class ExtractionReport:
+    """What an extraction did.
+
+    Attributes:
+        store: the store, or None if every video failed.
+        done: videos that were extracted now.
+        skipped: videos whose features were there already.
+        failures: message by video.
+    """
+
+    store: FeatureStore | None
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failures: dict[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.done)} videos extracted, {len(self.skipped)} were there already, {len(self.failures)} failed"]
+        return "\n".join(lines + [f"  {video}: {message}" for video, message in self.failures.items()])
+
+
+def extract_dataset(
+    video_folder: Path | str,
+    names: Sequence[str],
+    store_folder: Path | str,
+    settings: FeatureSettings,
+    device: str = "cpu",
+    progress: bool = True,
+    *,
+    jobs: int = 1,
+    backend: Backend = "loky",
+    scheduler: str = "",
+) -> ExtractionReport:
+    """Extract I3D features of videos into a store, which then holds exactly the videos that succeeded.
+
+    A run that was stopped goes on with the next video. A video is extracted again only if its file, the settings or the
+    weights have changed. Memory is bounded whatever the length of a video: in each process one snippet with its crops,
+    one batch for I3D, and the network, which is loaded once.
+
+    The numbers do not depend on who makes a video, if all processes give torch as many threads: a processor's sums may
+    come out another way in the last digit with another number of threads.
+
+    Args:
+        video_folder: holds the videos, name and one of the known endings.
+        names: videos, in the order of the store.
+        store_folder: where the store is or will be.
+        settings: size, crops, batch, dtype and weights.
+        device: of torch, in every process.
+        progress: True for a bar with the time left, on a terminal, and a summary at the end.
+        jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
+        backend: ``loky`` for processes on this machine; ``dask`` for all workers of a cluster, which must see the same
+            folders under the same names, and have this library and the weights. A worker that dies is replaced by others.
+        scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
+
+    Raises:
+        ConfigError: a name is listed twice, the crop is larger than the frame, or jobs, backend and scheduler do not fit.
+        MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
+            is listed in the report's failures and the others are done.
+        ExtractionError: no scheduler or worker answers, a worker process died (``loky``) or several did at the same
+            video (``dask``), or a worker has other weights or another disk. What is finished is kept.
+        OutputError: the folder cannot be written or the disk is full.
+    """
+    if len(set(names)) != len(names):
+        raise ConfigError("extract_dataset: a video is listed twice; names must be unique.")
+    if jobs < 1 or backend not in ("loky", "dask") or (backend == "dask") != bool(scheduler):
+        raise ConfigError(
+            f"extract_dataset: expected jobs of 1 or more, and the backend dask with a scheduler's address or loky without, "
+            f"got jobs {jobs}, backend {backend!r}, scheduler {scheduler!r}."
+        )
+    check_crop(settings.short_side, settings.crop_size)
+    network = load_i3d(settings.weights)
+    contract = FeatureContract(
+        weights_sha256=network.weights_sha256,
+        weights_note=network.weights_note,
+        short_side=settings.short_side,
+        crop_size=settings.crop_size,
+        crops=CROP_NAMES[settings.num_crops],
+        dtype=settings.dtype,
+        source="extracted by vad_lib from the data set's videos",
+    )
+    store_folder = Path(store_folder).resolve()
+    old = _matching_store(store_folder, contract)
+    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
+    paths: dict[str, Path] = {}
+    sources: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for name in names:
+        try:
+            paths[name] = find_video(video_folder, name).resolve()
+            sources[name] = file_sha256(paths[name])
+        except (VadError, OSError) as error:
+            failures[name] = str(error)
+    parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
+    in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
+    missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
+    expected = {name: _expected_snippets(paths[name]) for name in missing}
+
+    with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
+        if backend == "loky" and jobs == 1:
+            network = network.to(device)
+            for name in missing:
+                bar.set_postfix_str(name)
+                if message := _try_video(paths[name], parts[name], network, settings, device, bar):
+                    failures[name] = message
+        elif missing:
+            # the longest first, so that no process is left with one at the end
+            queue = sorted(missing, key=lambda name: -expected[name])
+            tasks = (
+                joblib.delayed(_work)(name, paths[name], parts[name], settings, device, contract.weights_sha256) for name in queue
+            )
+            with _workers(jobs, backend, scheduler) as parallel:
+                for name, message in parallel(tasks):
+                    bar.update(expected[name])
+                    if message:
+                        failures[name] = message
+                    elif not parts[name].is_file():
+                        raise ExtractionError(
+                            f"video {name}: a worker has written {parts[name]}, but it is not there; let all workers see one "
+                            "folder under the same name, then run the command again."
+                        )
+    failures = {name: failures[name] for name in (*(n for n in names if n not in sources), *missing) if name in failures}
+    good = [name for name in names if name not in failures]
+    store = old
+    if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
+        items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
+        store = FeatureStore.write(store_folder, contract, items, sources)
+    for finished in store_folder.glob("parts-*"):
+        shutil.rmtree(finished, ignore_errors=True)
+    done = tuple(name for name in missing if name not in failures)
+    skipped = tuple(name for name in good if name not in done)
+    report = ExtractionReport(store if good else None, done, skipped, failures)
+    if progress:
+        print(report)
+    return report
+
+
+def _matching_store(folder: Path, contract: FeatureContract) -> FeatureStore | None:
+    """The store that is there if its features can be kept; a damaged or different one is made anew."""
+    try:
+        return FeatureStore.open(folder, expect=contract.model_dump())
+    except (DataError, MissingFileError):
+        return None
+
+
+def _expected_snippets(path: Path) -> int:
+    with suppress(VadError):  # said when the video's turn comes
+        return -(-header_frames(path) // FRAMES_PER_SNIPPET)
+    return 0
+
+
+# --- workers ------------------------------------------------------------------------------------------
+_LOADING = threading.Lock()  # a Dask worker may have several threads
+
+
+@functools.lru_cache(maxsize=1)
+def _network(weights: str, device: str) -> I3D:
+    return load_i3d(weights).to(device)
+
+
+def _work(name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str) -> tuple[str, str | None]:
+    """One video, in a worker; its name, and the message if it cannot be read."""
+    if part.is_file():  # finished by a worker that died before it could say so
+        return name, None
+    with _LOADING:
+        network = _network(settings.weights, device)
+    if network.weights_sha256 != weights_sha256:
+        raise ExtractionError(
+            f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "
+            f"{weights_sha256[:12]}; give all workers the same weights, then run the command again."
+        )
+    return name, _try_video(path, part, network, settings, device)
+
+
+@contextmanager
+def _workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Parallel]:
+    """Something that runs tasks and yields their results as they come; the death of workers becomes an ExtractionError."""
+    again = "What is finished is kept: run the same command again to go on."
+    options = {"return_as": "generator_unordered", "batch_size": 1}
+    if backend == "loky":
+        try:
+            yield joblib.Parallel(n_jobs=jobs, backend="loky", **options)
+        except BrokenProcessPool as error:
+            raise ExtractionError(
+                f"extraction: one of {jobs} processes was killed, often for want of memory. {again} Fewer jobs need less."
+            ) from error
+        return
+    from distributed import Client, KilledWorker  # half a second, needed for this backend only
+
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ExtractionError(
+            f"extraction: expected a Dask scheduler at {scheduler}, none answers ({error}); start `dask scheduler` and "
+            "`dask worker`, then run the command again."
+        ) from error
+    with client:
+        try:
+            with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT_SECONDS):
+                yield joblib.Parallel(n_jobs=-1, **options)
+        except KilledWorker as error:
+            raise ExtractionError(f"extraction: several workers died at the same video ({error}). {again}") from error
+        except TimeoutError as error:
+            raise ExtractionError(
+                f"extraction: the Dask scheduler at {scheduler} has no workers; start some with `dask worker`. {again}"
+            ) from error
+
+
+def _try_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm | None = None) -> str | None:
+    """Write a video's part; the message if the video cannot be read."""
+    try:
+        _extract_video(path, part, network, settings, device, bar)
+    except OutputError:
+        raise
+    except VadError as error:
+        return str(error)
+    return None
+
+
+def _extract_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm | None) -> None:
+    """Write the features of one video as (T, N, D)."""
+    crops = settings.num_crops
+    waiting: list[np.ndarray] = []  # views that no forward has seen
+    features: list[np.ndarray] = []  # of views, fewer than one snippet has
+    with atomic_path(part) as temporary, growing_array(temporary, (crops, FEATURE_DIM), settings.dtype) as append:
+
+        def forward(views: list[np.ndarray]) -> None:
+            features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
+            complete = len(features) // crops * crops
+            if complete:
+                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, FEATURE_DIM))
+                del features[:complete]
+
+        for snippet in read_snippets(path, settings.short_side, settings.crop_size):
+            waiting.extend(crop_views(snippet, settings.crop_size, crops))
+            while len(waiting) >= settings.batch_size:
+                forward(waiting[: settings.batch_size])
+                del waiting[: settings.batch_size]
+            if bar is not None:
+                bar.update()
+        if waiting:
+            forward(waiting)
+
+
+def _read_part(path: Path) -> np.ndarray:
+    return read_array(path, mmap=True).swapaxes(0, 1)
+
+
+# --- what it costs ------------------------------------------------------------------------------------
+class ExtractionCost(NamedTuple):
+    """Size and time of an extraction.
+
+    Attributes:
+        snippets: of 16 frames, crops not counted.
+        forwards: snippets x crops, one I3D forward each.
+        petaflop: of all forwards at 224 pixels, 10^15 operations.
+        hours: of one device.
+    """
+
+    snippets: int
+    forwards: int
+    petaflop: float
+    hours: float
+
+
+def extraction_cost(frames: int, crops: int, seconds_per_snippet: float) -> ExtractionCost:
+    """What extracting a data set costs.
+
+    Args:
+        frames: of all videos together; each video's last snippet, which is filled up, is not counted by itself.
+        crops: of each snippet, 10 on UCF-Crime and 5 on XD-Violence in the usual features.
+        seconds_per_snippet: of one forward (16 frames, one crop) on the device in question; at another crop size than
+            224 pixels only ``petaflop`` loses its meaning.
+
+    Raises:
+        ConfigError: a number that is not positive.
+
+    Example: an hour of video at 30 frames a second, ten crops, a tenth of a second per forward.
+        >>> extraction_cost(108_000, 10, 0.1)
+        ExtractionCost(snippets=6750, forwards=67500, petaflop=3.753, hours=1.875)
+    """
+    if min(frames, crops, seconds_per_snippet) <= 0:
+        raise ConfigError(
+            f"extraction_cost: expected positive numbers, got frames {frames}, crops {crops}, seconds {seconds_per_snippet}."
+        )
+    snippets = -(-frames // FRAMES_PER_SNIPPET)
+    forwards = snippets * crops
+    return ExtractionCost(snippets, forwards, forwards * FLOP_PER_SNIPPET / 1e15, forwards * seconds_per_snippet / 3600)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vad_lib.extraction", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--dataset", required=True, help="folder name of a data set with videos.csv and videos/")
+    add("--data", default="", help="folder of data sets, one folder each (default: data/<profile> in the project)")
+    add("--profile", default="quick", help=f"one of {', '.join(PROFILES)} (default: quick)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="of torch, in every process")
+    add("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
+    add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
+    add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
+    options = parser.parse_args(arguments)
+    try:
+        profile = get_profile(options.profile)
+        layout = Layout.create(options.profile, data=options.data)
+        records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
+        report = extract_dataset(
+            layout.videos(options.dataset),
+            [record.name for record in records],
+            layout.features(options.dataset),
+            profile.features,
+            options.device,
+            jobs=options.jobs,
+            backend=options.backend,
+            scheduler=options.scheduler,
+        )
+    except VadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on from here", file=sys.stderr)
+        return 130
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    # by its name, not as __main__: workers must find the functions of this module
+    sys.exit(importlib.import_module("vad_lib.extraction").main())
