@@ -27,12 +27,12 @@ def control_scores(dataset: Dataset, seed: int = 0) -> dict[str, float]:
     """Fit both controls on the training videos' labels and measure them on the test videos.
 
     Args:
-        dataset: a data set whose ``videos/`` folder is there; features are not needed.
+        dataset: any; features are not needed. Without a ``videos/`` folder only the lengths are there to guess from.
         seed: of the bootstrap.
 
     Returns:
-        for ``first_frame`` and ``file_size``: ``NAME_auc``, video-level ROC-AUC in [0, 1], and ``NAME_low``,
-        ``NAME_high``, its 95 % bootstrap interval over the test videos of each class.
+        for ``first_frame`` and ``file_size``, or for ``length`` without videos: ``NAME_auc``, video-level ROC-AUC in
+        [0, 1], and ``NAME_low``, ``NAME_high``, its 95 % bootstrap interval over the test videos of each class.
 
     Raises:
         MissingFileError: a listed video has no file.
@@ -47,14 +47,15 @@ def control_scores(dataset: Dataset, seed: int = 0) -> dict[str, float]:
                 f"{dataset.name}: controls need normal and abnormal {split} videos, got {len(labels) - labels.sum()} normal "
                 f"and {labels.sum()} abnormal. Add videos of the other class."
             )
-        paths = [_video_file(dataset, record) for record in records]
-        sides[split] = (
-            labels,
-            {
+        if (dataset.folder / "videos").is_dir():
+            paths = [_video_file(dataset, record) for record in records]
+            known = {
                 "first_frame": np.stack([_first_frame(path) for path in paths]),
                 "file_size": np.stack([_size(path, record) for path, record in zip(paths, records)]),
-            },
-        )
+            }
+        else:
+            known = {"length": np.log([[record.num_frames] for record in records])}
+        sides[split] = (labels, known)
     (train_labels, train), (test_labels, test) = sides["train"], sides["test"]
     result = {}
     for name in train:

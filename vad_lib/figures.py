@@ -8,7 +8,7 @@ folder.
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -45,6 +45,7 @@ GROUND_TRUTH = "#F3CFC0"  # light vermilion, readable under every curve
 
 FIGURE3_CATEGORIES = ("Arson", "Shoplifting", "Stealing", "Vandalism")
 FIGURE4_CATEGORIES = ("Fighting", "Explosion", "CarAccident", "Riot")  # not named in the paper
+_OF_PAPER = {"UCF-Crime": ("fig3", FIGURE3_CATEGORIES), "XD-Violence": ("fig4", FIGURE4_CATEGORIES)}
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
 _STYLE = {
@@ -232,6 +233,26 @@ def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Seq
     return chosen
 
 
+def score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
+    """Name of a data set's score figure and the categories of its panels.
+
+    Returns:
+        ``fig3`` or ``fig4`` with the paper's four categories for a counterpart of its data sets. For another data
+        set, or where the test videos lack one of the four, the first four categories that a test video can stand for.
+    """
+    name, categories = _OF_PAPER.get(dataset.counterpart, (f"scores-{dataset.name}", ()))
+    videos = [(record.name, record.categories) for record in dataset.videos.split("test")]
+    there = {category for _, theirs in videos for category in theirs}
+    if categories and there.issuperset(categories):
+        return name, categories
+    found: tuple[str, ...] = ()
+    for category in dataset.categories[1:]:
+        with suppress(DataError):
+            figure_videos(videos, (*found, category))
+            found += (category,)
+    return name, found[:4]
+
+
 # --- strips of frames -------------------------------------------------------------------------------------
 
 
@@ -263,14 +284,16 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, 
 
     Args:
         layout: where to write, :meth:`vad_lib.paths.Layout.strips`.
-        dataset: with its videos.
-        categories: of the four panels.
+        dataset: without a folder of videos, an empty file is written and the figure has no strips.
+        categories: of the panels.
         count: frames per video.
         height: pixels.
     """
     records = {record.name: record for record in dataset.videos.split("test")}
     chosen = figure_videos([(name, record.categories) for name, record in records.items()], categories)
-    arrays = {"videos": np.array(list(chosen.values()))}
+    if not layout.videos(dataset.name).is_dir():
+        chosen = {}
+    arrays = {"videos": np.array(list(chosen.values()), dtype=str)}
     for i, name in enumerate(chosen.values()):
         positions = strip_frames(records[name], count)
         images = frame_strip(find_video(layout.videos(dataset.name), name), positions.tolist(), height)
@@ -306,14 +329,14 @@ def score_panels(
     title: str,
     curves: Sequence[str] = ("score",),
 ) -> tuple[Figure, pd.DataFrame]:
-    """Figures 3 and 4: four panels with score over frames, ground truth and the video's own frames.
+    """Figures 3 and 4: panels with score over frames, ground truth and the video's own frames.
 
     Each panel shows the video of :func:`figure_videos`, whatever its score.
 
     Args:
         scores: of a run.
-        strips: frames of these videos.
-        categories: four categories.
+        strips: frames of these videos; empty for a data set that came as features.
+        categories: one panel each, at most four, see :func:`score_figure`.
         title: of the figure; names the data.
         curves: any of ``score``, ``visual``, ``semantic``.
 
@@ -326,22 +349,25 @@ def score_panels(
     chosen = figure_videos([(v.name, v.categories) for v in scores.videos.values()], categories)
     points = []
     with style():
-        fig = plt.figure(figsize=(10, 7.2))
+        rows = -(-len(chosen) // 2)
+        fig = plt.figure(figsize=(10, 3.6 * rows if strips else 2.8 * rows))
         fig.suptitle(title, fontsize=12)
-        for position, (cell, (category, name)) in enumerate(zip(fig.add_gridspec(2, 2, hspace=0.06, wspace=0.08), chosen.items())):
+        grid = fig.add_gridspec(rows, min(len(chosen), 2), hspace=0.06, wspace=0.08)
+        for position, (cell, (category, name)) in enumerate(zip(grid, chosen.items())):
             video = scores.videos[name]
             unknown = [curve for curve in curves if curve not in video.curves]
             if unknown:
                 raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}.")
-            if name not in strips:
+            if strips and name not in strips:
                 raise DataError(
                     f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}."
                 )
-            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
+            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0) if strips else (cell,)
             axes = fig.add_subplot(parts[0])
             _draw_scores(axes, video, curves)
             axes.set_title(f"({'abcd'[position]}) {category}: {name}", loc="left")
-            _draw_strip(fig, axes, parts[1], strips[name], video.labels)
+            if strips:
+                _draw_strip(fig, axes, parts[1], strips[name], video.labels)
             points.append(_score_points(category, video, curves))
         handles, names = fig.axes[0].get_legend_handles_labels()
         fig.legend(handles, names, loc="outside lower center", ncols=len(handles))

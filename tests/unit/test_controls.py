@@ -45,6 +45,11 @@ def test_controls_are_deterministic(crime):
     assert control_scores(dataset) == control_scores(dataset)
 
 
+def test_without_videos_only_the_lengths_are_left(crime):
+    shutil.rmtree(crime / "videos")
+    assert sorted(control_scores(load_dataset(crime, features=False))) == ["length_auc", "length_high", "length_low"]
+
+
 def test_a_tint_and_a_larger_file_are_found(crime):
     """The checks can fail: abnormal videos get a red first frame and more bytes."""
     dataset = load_dataset(crime, features=False)

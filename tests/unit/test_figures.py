@@ -15,6 +15,7 @@ from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.datasets import Dataset, DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, OutputError
 from vad_lib.files import read_arrays, write_arrays
+from vad_lib.paths import Layout
 from vad_lib.video import write_video
 
 FIGURE3 = figures.FIGURE3_CATEGORIES
@@ -200,10 +201,40 @@ def test_score_panels_draw_the_scores_and_the_ground_truth(run):
 
 def test_score_panels_refuse_what_is_not_there(made_up, run):
     with pytest.raises(DataError, match=r"no frames stored for the strip; run notebook 01"):
-        figures.score_panels(run, {}, FIGURE3, "t")
+        figures.score_panels(run, dict(list(made_up_strips(run).items())[1:]), FIGURE3, "t")
     baseline = figures.load_scores(made_up.write("synth-crime", "ur-dmu"))
     with pytest.raises(DataError, match="UR-DMU has no semantic score; it has score"):
         figures.score_panels(baseline, made_up_strips(baseline), FIGURE3, "t", curves=("score", "semantic"))
+
+
+def test_score_panels_without_videos_have_curves_only(run, tmp_path):
+    fig, points = figures.score_panels(run, {}, FIGURE3[:2], "On features alone")
+    assert len(fig.axes) == 2 and sorted(set(points["category"])) == sorted(FIGURE3[:2])
+    dataset = made_up_set(tmp_path)
+    figures.save_strips(Layout.create("smoke", tmp_path / "out", tmp_path), dataset, FIGURE3)
+    assert figures.load_strips(Layout.create("smoke", tmp_path / "out", tmp_path), dataset.name) == {}
+
+
+def made_up_set(folder, counterpart="UCF-Crime", categories=FIGURE3) -> Dataset:
+    known = ("Normal", "Abuse", *FIGURE3)
+    info = DatasetInfo(
+        name="own",
+        title="Own",
+        categories=known,
+        headline_metric="auc",
+        source="t",
+        synthetic=False,
+        fps=25.0,
+        counterpart=counterpart,
+    )
+    records = tuple(VideoRecord(f"{c}_0", "test", (c,), 40, ((10, 30),)) for c in categories)
+    return Dataset(folder / "own", info, VideoList(known, records), None)
+
+
+def test_the_score_figure_has_the_papers_categories_where_it_can(tmp_path):
+    assert figures.score_figure(made_up_set(tmp_path)) == ("fig3", FIGURE3)
+    assert figures.score_figure(made_up_set(tmp_path, categories=("Abuse", "Arson"))) == ("fig3", ("Abuse", "Arson"))
+    assert figures.score_figure(made_up_set(tmp_path, counterpart="")) == ("scores-own", FIGURE3)
 
 
 # --- beyond the paper -------------------------------------------------------------------------------------
