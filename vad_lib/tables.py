@@ -1,4 +1,8 @@
-"""Run folders and reported numbers -> tables 1 to 5 as CSV and Markdown, and the generated parts of the README.
+"""Run folders and reported numbers -> tables as CSV and Markdown, and the generated parts of the README.
+
+Tables 1 to 5 are the paper's. Table 6 holds the fine-grained results that the paper names and does not report; the
+protocol table what choices of the evaluation are worth; and a data set that stands for none of the paper's has its methods
+in ``methods-NAME``. :func:`write_all_tables` writes every table that applies to some data sets.
 
 A table never puts numbers of different data sets under one heading: each column names whose number it is
 (the paper's, the method's authors', ours) and on which data. A row that was not run says so and stays.
@@ -14,27 +18,31 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from vad_lib import detection, metrics, scoring
 from vad_lib.config import TrainSettings
 from vad_lib.datasets import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.experiments import TABLE_ROWS, VARIANTS
-from vad_lib.files import read_json, write_text
+from vad_lib.files import read_arrays, read_json, write_text
 from vad_lib.paths import Layout
+from vad_lib.synthetic import DATASETS
 
 NOT_RUN = "not run"
+NOT_ANNOTATED = "no class intervals"
 RULE_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
 METRIC_TITLES = {"auc": "AUC", "ap": "AP"}
-BUILT_IN = {"synth-crime": "SynthCrime", "synth-violence": "SynthViolence"}
+PAPER_SETS = ("UCF-Crime", "XD-Violence")  # in the order of the paper's tables
 
 _REPORTED_COLUMNS = ("item", "dataset", "method", "title", "metric", "value", "unit", "decimals", "origin", "source", "note")
 # Settings that may differ between the runs of one table: what a variant or a seed is, and what moves no number.
 _FREE_TRAIN_SETTINGS = ("seed", "permute_labels", "device", "checkpoint_every")
+# Settings of a data set that runs of one table must share.
+_PROTOCOL = ("counterpart", "mask_rule", "tail")
+_SMOOTHING: tuple[tuple[Literal["sliding", "blocks"], int, str], ...] = (
+    ("sliding", 7, "sliding mean of 7 snippets (PEL4VAD on UCF-Crime)"),
+    ("blocks", 8, "means of blocks of 8 snippets (PEL4VAD on XD-Violence)"),
+)
 _SECOND_METRICS = {"auc": ("auc_abnormal_videos", "AUC % within abnormal videos"), "ap": ("ap_trapezoid", "AP % by trapezoids")}
-
-
-def dataset_title(dataset: str) -> str:
-    """Name of a data set as tables and figures print it."""
-    return BUILT_IN.get(dataset, dataset)
 
 
 # --- what tables are made from ----------------------------------------------------------------------------
@@ -82,6 +90,76 @@ class Run:
         """A metric under a selection rule, as a fraction."""
         return self.measured["rules"][rule]["metrics"][metric]
 
+    def fine_grained(self, rule: str) -> dict[str, Any] | None:
+        """What :func:`vad_lib.detection.fine_grained` found, or None if the run has no such part."""
+        return self.measured["rules"][rule].get("fine_grained")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A data set as tables speak of it.
+
+    Attributes:
+        name: of its folder.
+        title: in tables.
+        counterpart: public data set that it is or stands for; empty if none.
+        synthetic: True if rendered.
+        metric: ``auc`` or ``ap``.
+        mask_rule: see :func:`vad_lib.annotations.ground_truth_mask`; empty if unknown.
+        tail: see :class:`vad_lib.datasets.DatasetInfo`.
+        note: what a reader of every table must know.
+    """
+
+    name: str
+    title: str
+    counterpart: str = ""
+    synthetic: bool = False
+    metric: Literal["auc", "ap"] = "auc"
+    mask_rule: str = ""
+    tail: str = "exact"
+    note: str = ""
+
+    @classmethod
+    def of(cls, dataset: Dataset | str, runs: dict[str, list[Run]] | None = None) -> "Subject":
+        """From a loaded data set, or by name from what its runs, or this project, know of it."""
+        if isinstance(dataset, Dataset):
+            info = dataset.info.model_dump(include={"title", "counterpart", "synthetic", "mask_rule", "tail", "note"})
+            return cls(dataset.name, metric=dataset.headline_metric, **info)
+        config = next((run.config for done in (runs or {}).values() for run in done), {})
+        if "dataset_info" in config:
+            return cls(dataset, metric=config["headline_metric"], **config["dataset_info"])
+        if dataset in DATASETS:
+            spec = DATASETS[dataset]
+            return cls(dataset, spec.title, spec.counterpart, synthetic=True, metric=spec.metric, mask_rule="frames")
+        return cls(dataset, dataset, metric=config.get("headline_metric", "auc"))
+
+    @property
+    def is_the_paper_s(self) -> bool:
+        """True for UCF-Crime and XD-Violence themselves."""
+        return not self.synthetic and self.title == self.counterpart and self.title in PAPER_SETS
+
+    @property
+    def long_title(self) -> str:
+        return f"the rendered {self.title}" if self.synthetic else self.title
+
+    def sentences(self, counterpart: str) -> list[str]:
+        """What a caption must say of the data, if ``counterpart`` is the paper's set beside it."""
+        said = []
+        if self.synthetic:
+            said.append(
+                f"{self.title} is a set of videos rendered by this project{f', not {counterpart}' if counterpart else ''}: "
+                "its numbers compare with each other only."
+            )
+        elif self.mask_rule and not self.is_the_paper_s:
+            said.append(f"{self.title} is none of the paper's data sets: its numbers compare with each other only.")
+        if self.mask_rule not in ("", "frames"):
+            said.append(
+                f"{self.title} is evaluated on the 16 frames of each snippet that has features, masks by rule {self.mask_rule}."
+            )
+        if self.tail == "extend":
+            said.append(f"Where features of {self.title} end before the video, the last score holds to its end.")
+        return said + ([f"{self.title}: {self.note.rstrip('.')}."] if self.note else [])
+
 
 def load_runs(layout: Layout, dataset: str, variants: Sequence[str]) -> dict[str, list[Run]]:
     """Finished runs of some variants, every seed, checked to be comparable.
@@ -112,6 +190,8 @@ def _check_comparable(runs: list[Run]) -> None:
     for run in runs:
         for name in ("features", "width", "categories", "headline_metric"):
             _check_same(runs[0], run, name, runs[0].config[name], run.config[name])
+        first, its = ({key: r.config.get("dataset_info", {}).get(key) for key in _PROTOCOL} for r in (runs[0], run))
+        _check_same(runs[0], run, "dataset_info", first, its)
         first, train = ({k: v for k, v in r.config["train"].items() if k not in _FREE_TRAIN_SETTINGS} for r in (runs[0], run))
         _check_same(runs[0], run, "train", first, train)
         if run.config["text"]:
@@ -142,7 +222,7 @@ class Table:
     """A finished table; all cells are text.
 
     Attributes:
-        name: ``table1`` to ``table5``; also the file name.
+        name: ``table1`` to ``table6``, ``protocol`` or ``methods-NAME``; also the file name.
         title: one line.
         frame: rows and columns as they are printed.
         blocks: for Markdown, (heading, columns) of each part; one part without heading if empty.
@@ -178,12 +258,12 @@ class Table:
 
 
 def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = (), *, align: Literal["left", "right"] = "right") -> str:
-    """A Markdown table; rows from the first one outside the paper on stand below a separating row."""
+    """A Markdown table; if some rows are the paper's, those from the first other one on stand below a separating row."""
     rule = " --- |" if align == "left" else " ---: |"
     lines = ["| " + " | ".join(frame.columns) + " |", "| --- |" + rule * (len(frame.columns) - 1)]
     separated = False
     for position, row in enumerate(frame.itertuples(index=False)):
-        if not separated and in_paper and not in_paper[position]:
+        if not separated and any(in_paper) and not in_paper[position]:
             lines.append("| *not in the paper's table* |" + " |" * (len(frame.columns) - 1))
             separated = True
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
@@ -202,21 +282,21 @@ def table1(layout: Layout, datasets: Sequence[Dataset]) -> Table:
     """Table 1: videos, categories, frames and hours of the data sets, the paper's own sets first."""
     reported = read_reported(layout.reported)
     reported = reported[reported["item"] == "table1"]
-    rows, in_paper, notes = [], [], []
+    rows, in_paper, notes, counts = [], [], [], {}
+    of_paper = {"train_videos": "training videos", "test_videos": "test videos", "total_videos": "videos"}
+    of_paper["abnormal_categories"] = "abnormal categories"
     for name in reported["dataset"].unique():
         values = {row.metric: f"{row.value:.0f}" for row in reported[reported["dataset"] == name].itertuples()}
         rows.append(
             {
                 "data set": f"{name} (paper)",
-                "training videos": values["train_videos"],
-                "test videos": values["test_videos"],
-                "videos": values["total_videos"],
-                "abnormal categories": values["abnormal_categories"],
+                **{column: values[metric] for metric, column in of_paper.items()},
                 "frames": "",
                 "hours": f"about {values['hours']}",
                 "abnormal test frames %": "",
             }
         )
+        counts[name] = rows[-1]
         in_paper.append(True)
         notes.append("categories and hours are given in the paper's prose")
     for dataset in datasets:
@@ -238,36 +318,61 @@ def table1(layout: Layout, datasets: Sequence[Dataset]) -> Table:
         )
         in_paper.append(False)
         notes.append("")
-    rendered = [f"{d.title} is rendered by this project in the shape of {d.counterpart}" for d in datasets if d.synthetic]
-    made_with = ". ".join((*rendered, "Hours are frames divided by frames per second."))
+    subjects = [Subject.of(dataset) for dataset in datasets]
+    if any(subject.is_the_paper_s for subject in subjects):
+        for row in rows:
+            row["counts agree with the paper"] = ""
+        for row, subject in zip(rows[len(counts) :], subjects):
+            if subject.is_the_paper_s:
+                paper = counts[subject.counterpart]
+                other = [
+                    f"{row[column]} {column}, not {paper[column]}" for column in of_paper.values() if row[column] != paper[column]
+                ]
+                row["counts agree with the paper"] = f"no: {'; '.join(other)}" if other else "yes"
+    said = []
+    for subject in subjects:
+        if subject.synthetic:
+            shape = f" in the shape of {subject.counterpart}" if subject.counterpart else ""
+            said.append(f"{subject.title} is rendered by this project{shape}.")
+        said += [sentence for sentence in subject.sentences("") if "compare with" not in sentence]
+    made_with = " ".join((*said, "Hours are frames divided by frames per second."))
     return Table("table1", "Table 1. Data sets", pd.DataFrame(rows), tuple(in_paper), tuple(notes), made_with)
 
 
-def table2(layout: Layout, dataset: str = "synth-crime") -> Table:
-    """Table 2: methods by AUC and false alarm rate; the paper's and the authors' on UCF-Crime, ours on ``dataset``."""
-    return _comparison(layout, "table2", "UCF-Crime", dataset, "auc")
+def table2(layout: Layout, dataset: Dataset | str = "synth-crime") -> Table:
+    """Table 2: methods by AUC and false alarm rate; the paper's and the authors' on UCF-Crime, ours on ``dataset``.
+
+    A data set is given loaded (``features=False`` will do) or by the name of its run folders, here and below.
+    """
+    return _comparison(layout, "table2", "UCF-Crime", dataset)
 
 
-def table3(layout: Layout, dataset: str = "synth-violence") -> Table:
+def table3(layout: Layout, dataset: Dataset | str = "synth-violence") -> Table:
     """Table 3: methods by AP and false alarm rate; the paper's and the authors' on XD-Violence, ours on ``dataset``."""
-    return _comparison(layout, "table3", "XD-Violence", dataset, "ap")
+    return _comparison(layout, "table3", "XD-Violence", dataset)
 
 
-def _comparison(layout: Layout, name: str, counterpart: str, dataset: str, metric: str) -> Table:
+def methods_table(layout: Layout, dataset: Dataset | str) -> Table:
+    """Table ``methods-NAME``: ours alone, on a data set that stands for none of the paper's; as table 2 without its numbers."""
+    return _comparison(layout, f"methods-{_name(dataset)}", "", dataset)
+
+
+def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | str) -> Table:
     reported = read_reported(layout.reported)
     reported = reported[reported["item"] == name]
     of_paper = list(dict.fromkeys(reported[reported["origin"] == "paper"]["method"]))
-    methods = list(dict.fromkeys((*of_paper, *reported["method"], *TABLE_ROWS[name])))
-    runs = load_runs(layout, dataset, methods)
-    rule = _selection(runs)
-    here, headline = f"here ({dataset_title(dataset)})", METRIC_TITLES[metric]
+    methods = list(dict.fromkeys((*of_paper, *reported["method"], *TABLE_ROWS.get(name, TABLE_ROWS["table2"]))))
+    runs = load_runs(layout, _name(dataset), methods)
+    rule, subject = _selection(runs), Subject.of(dataset, runs)
+    metric = {"UCF-Crime": "auc", "XD-Violence": "ap"}.get(counterpart, subject.metric)
+    here, headline = f"here ({subject.title})", METRIC_TITLES[metric]
     second, second_title = _SECOND_METRICS[metric]
     rows, notes = [], []
     for method in methods:
         mine = reported[reported["method"] == method]
         title = mine["title"].iloc[0] if len(mine) else VARIANTS[method].title
         row = {"method": VARIANTS[method].title if method in VARIANTS else title}
-        for origin in ("paper", "authors"):
+        for origin in ("paper", "authors") if counterpart else ():
             for key, shown in ((metric, headline), ("far", "FAR")):
                 row[f"{origin} ({counterpart}) {shown} %"] = _reported_cell(mine, origin, key)
         done = runs.get(method, [])
@@ -279,33 +384,36 @@ def _comparison(layout: Layout, name: str, counterpart: str, dataset: str, metri
         row |= {"seeds": str(len(done)), "status": "run" if done else NOT_RUN}
         rows.append(row)
         notes.append("; ".join(f"{r.origin}, {r.metric}: {r.note}" for r in mine.itertuples() if r.note))
+    if counterpart:
+        title = f"Table {name[-1]}. Methods on {counterpart} (paper, authors) and on {subject.long_title} (here)"
+    else:
+        title = f"Methods on {subject.long_title}"
     return Table(
         name,
-        f"Table {name[-1]}. Methods on {counterpart} (paper, authors) and on {_long_title(dataset)} (here)",
+        title,
         pd.DataFrame(rows),
         tuple(method in of_paper for method in methods),
         tuple(notes),
-        _made_with({dataset: runs}, {dataset: counterpart}),
+        _made_with([(subject, counterpart, runs)]),
     )
 
 
-def table4(layout: Layout, datasets: tuple[str, str] = ("synth-crime", "synth-violence")) -> Table:
-    """Table 4: the modules added one by one to the baseline; UCF-Crime's counterpart first in ``datasets``."""
+def table4(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
+    """Table 4: the modules added one by one to the baseline, on the data sets at hand."""
     return _ablation(layout, "table4", "Modules", ("PCL", "DBAGF", "L_total"), datasets)
 
 
-def table5(layout: Layout, datasets: tuple[str, str] = ("synth-crime", "synth-violence")) -> Table:
-    """Table 5: the loss terms added one by one; UCF-Crime's counterpart first in ``datasets``."""
+def table5(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
+    """Table 5: the loss terms added one by one, on the data sets at hand."""
     return _ablation(layout, "table5", "Loss terms", ("fine", "align", "cons"), datasets)
 
 
-def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], datasets: tuple[str, str]) -> Table:
+def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], datasets: Sequence[Dataset | str]) -> Table:
     reported = read_reported(layout.reported)
     reported = reported[(reported["item"] == name) & (reported["origin"] == "paper")]
     of_paper = list(reported["method"].unique())
     variants = list(dict.fromkeys((*of_paper, *TABLE_ROWS[name])))
-    pairs = (("UCF-Crime", "auc", datasets[0]), ("XD-Violence", "ap", datasets[1]))
-    runs = {dataset: load_runs(layout, dataset, variants) for dataset in datasets}
+    data = _subjects_and_runs(layout, datasets, variants)
     rows, notes = [], []
     for position, variant in enumerate(variants):
         mine = reported[reported["method"] == variant]
@@ -313,39 +421,237 @@ def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], data
         row = {"row": mine["title"].iloc[0] if is_step else VARIANTS[variant].title}
         row |= {step: "yes" if is_step and position > index else "" for index, step in enumerate(steps)}
         before = variants[position - 1] if position > 0 and is_step else None
-        for counterpart, metric, _ in pairs:
-            paper = {r.method: r.value for r in reported[reported["dataset"] == counterpart].itertuples()}
-            head = f"paper ({counterpart}) {METRIC_TITLES[metric]} %"
+        for subject, _ in data:
+            if subject.counterpart not in PAPER_SETS:
+                continue
+            paper = {r.method: r.value for r in reported[reported["dataset"] == subject.counterpart].itertuples()}
+            head = f"paper ({subject.counterpart}) {METRIC_TITLES[subject.metric]} %"
             row[head] = f"{paper[variant]:.2f}" if variant in paper else ""
             row[f"{head}: change"] = f"{paper[variant] - paper[before]:+.2f}" if before else ""
-        for _, metric, dataset in pairs:
-            head, rule = f"here ({dataset_title(dataset)}) {METRIC_TITLES[metric]} %", _selection(runs[dataset])
-            done, previous = runs[dataset].get(variant, []), runs[dataset].get(before, [])
+        for subject, runs in data:
+            head, rule = f"here ({subject.title}) {METRIC_TITLES[subject.metric]} %", _selection(runs)
+            done, previous = runs.get(variant, []), runs.get(before, [])
             for each, shown in RULE_TITLES.items():
-                row[f"{head}: {shown}"] = _cell(done, metric, each)
+                row[f"{head}: {shown}"] = _cell(done, subject.metric, each)
                 if each == rule:
-                    change = 100 * (_mean(done, metric, rule) - _mean(previous, metric, rule)) if done and previous else None
-                    row[f"{head}: change"] = "" if change is None else f"{change:+.2f}"
-            row[f"seeds ({dataset_title(dataset)})"] = str(len(done))
-        missing = [dataset_title(dataset) for dataset in datasets if variant not in runs[dataset]]
-        row["status"] = "run" if not missing else NOT_RUN if len(missing) == len(datasets) else f"{NOT_RUN} on {missing[0]}"
+                    ours = [_mean([run.value(subject.metric, rule) for run in one]) for one in (previous, done) if one]
+                    row[f"{head}: change"] = f"{100 * (ours[1] - ours[0]):+.2f}" if len(ours) == 2 else ""
+            row[f"seeds ({subject.title})"] = str(len(done))
+        row["status"] = _status(data, variant)
         rows.append(row)
         notes.append("; ".join(dict.fromkeys(note for note in mine["note"] if note)))
     frame = pd.DataFrame(rows)
-    paper_columns = ("row", *steps, *(column for column in frame.columns if column.startswith("paper")))
+    paper_columns = tuple(column for column in frame.columns if column.startswith("paper"))
     here_columns = ("row", *(column for column in frame.columns if column.startswith(("here", "seeds", "status"))))
-    made_with = _made_with(runs, {dataset: counterpart for counterpart, _, dataset in pairs})
+    on_paper = " and ".join(dict.fromkeys(subject.counterpart for subject, _ in data if subject.counterpart in PAPER_SETS))
+    on_ours = " and ".join(subject.long_title for subject, _ in data)
+    where = f"on {on_paper} (paper) and on {on_ours} (here)" if on_paper else f"on {on_ours}"
     return Table(
         name,
-        f"Table {name[-1]}. {what} added one by one, on UCF-Crime and XD-Violence (paper) and on "
-        f"{' and '.join(_long_title(dataset) for dataset in datasets)} (here)",
+        f"Table {name[-1]}. {what} added one by one, {where}",
         frame,
         tuple(variant in of_paper for variant in variants),
         tuple(notes),
         f"Changes are to the row above, in percentage points; ours are those of the values "
-        f"{RULE_TITLES[_selection(runs[datasets[0]])]}. {made_with}",
-        (("The paper's numbers:", paper_columns), ("Here:", here_columns)),
+        f"{RULE_TITLES[_selection(data[0][1])]}. {_made_with([(s, s.counterpart, runs) for s, runs in data])}",
+        (("The paper's numbers:", ("row", *steps, *paper_columns)), ("Here:", here_columns)) if paper_columns else (),
     )
+
+
+def table6(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
+    """Table 6: fine-grained results of the models that have an alignment map; the paper reports none.
+
+    Detection mAP at IoU 0.1 to 0.5 in both variants of :mod:`vad_lib.detection`, the category accuracy of videos, and the
+    AP of every category. A model that was run before these were measured counts as not run.
+    """
+    reported = read_reported(layout.reported)
+    reported = reported[reported["item"] == "table6"]
+    variants = list(dict.fromkeys((*reported["method"], *TABLE_ROWS["table6"])))
+    data = _subjects_and_runs(layout, datasets, variants)
+    blocks: dict[str, tuple[str, ...]] = {}
+    rows: list[dict[str, str]] = []
+    for variant in variants:
+        mine = reported[reported["method"] == variant]
+        row = {"row": VARIANTS[variant].title if variant in VARIANTS else mine["title"].iloc[0], "paper": "not reported"}
+        for subject, runs in data:
+            parts = _fine_grained_cells(subject, runs, variant, mine[mine["dataset"] == subject.counterpart])
+            for heading, cells in parts.items():
+                blocks[heading] = tuple(dict.fromkeys(("row", *blocks.get(heading, ()), *cells)))
+                row |= cells
+        rows.append(row | {"status": _status(data, variant, fine_grained=True)})
+    blocks = {"": ("row", "paper", "status")} | blocks
+    return Table(
+        "table6",
+        f"Table 6. Fine-grained results on {' and '.join(subject.long_title for subject, _ in data)}; the paper reports none",
+        pd.DataFrame(rows).fillna(""),
+        (False,) * len(rows),
+        tuple("; ".join(dict.fromkeys(note for note in reported[reported["method"] == v]["note"] if note)) for v in variants),
+        "mAP@IoU is the mean over categories of the average precision of predicted segments. *As VadCLIP's code computes it*: "
+        "segments of all videos, mean over all categories, the normal one included. *Abnormal only*: segments of abnormal "
+        "videos, mean over abnormal categories. AP per category is of the second kind, mean over IoU 0.1 to 0.5. Category "
+        "accuracy is the part of videos one of whose categories scores highest by equation 4: of all videos among all "
+        "categories, and of abnormal videos among abnormal categories. All values are of the step "
+        f"{RULE_TITLES[_selection(data[0][1])]}. {_made_with([(s, s.counterpart, runs) for s, runs in data])}",
+        tuple(blocks.items()),
+    )
+
+
+def _fine_grained_cells(
+    subject: Subject, runs: dict[str, list[Run]], variant: str, reported: pd.DataFrame
+) -> dict[str, dict[str, str]]:
+    """Heading -> column -> cell of one row and data set of table 6."""
+    rule = _selection(runs)
+    found = [part for run in runs.get(variant, []) if (part := run.fine_grained(rule))]
+    here = f"here ({subject.title})"
+
+    def cell(*keys: str) -> str:
+        values = []
+        for part in found:
+            for key in keys:
+                part = part.get(key) if part else None
+            values.append(part)
+        return NOT_ANNOTATED if None in values else _percent(values)
+
+    parts: dict[str, dict[str, str]] = {}
+    thresholds = (*(f"{iou:.1f}" for iou in detection.IOUS), "average")
+    for kind, shown in (("vadclip_code", "as VadCLIP's code computes it"), ("abnormal_only", "abnormal only")):
+        cells = {}
+        if kind == "vadclip_code" and len(reported):
+            for iou in thresholds:
+                head = f"authors ({subject.counterpart}) {_map_title(iou)} %"
+                cells[head] = _reported_cell(reported, "authors", f"map_{iou}")
+        cells |= {f"{here} {_map_title(iou)} %, {shown}": cell("detection", kind, "map", iou) for iou in thresholds}
+        parts[f"Detection on {subject.title}, {shown}:"] = cells
+    categories = next((run.config["categories"][1:] for done in runs.values() for run in done), ())
+    parts[f"Categories of whole videos and average precision per category on {subject.title}:"] = {
+        f"{here} category accuracy %: all videos": cell("category_accuracy"),
+        f"{here} category accuracy %: abnormal videos": cell("category_accuracy_abnormal_videos"),
+    } | {f"{here} AP % {name}": cell("detection", "abnormal_only", "ap_per_category", name, "average") for name in categories}
+    return parts
+
+
+def _map_title(iou: str) -> str:
+    return "mAP AVG" if iou == "average" else f"mAP@{iou}"
+
+
+def protocol_table(
+    layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence"), variant: str = "proposed"
+) -> Table:
+    """What the choices that the field leaves open are worth: metrics of one trained model under each of them.
+
+    Columns hold the two readings of AP and the two false alarm rates. Rows change one thing against the first: smoothing of
+    the scores, a single crop instead of the mean over all, and the rule for frame masks where the data set has one.
+
+    Args:
+        layout: where the run folders are.
+        datasets: each adds its rows.
+        variant: the model; of its runs the one with the smallest seed.
+    """
+    rows, data, seeds = [], _subjects_and_runs(layout, datasets, (variant,)), []
+    for subject, runs in data:
+        run = next(iter(runs.get(variant, [])), None)
+        if run is None:
+            settings: list[tuple[str, dict[str, Any]]] = [("default", {})]
+        else:
+            settings = _protocol_settings(run)
+            seeds.append(f"{run.config['seed']} on {subject.title}")
+        for setting, measured in settings:
+            rows.append(
+                {
+                    "data set": subject.title,
+                    "setting": setting,
+                    **{
+                        head: _percent([measured[metric]] if measured else [])
+                        for metric, head in (
+                            ("auc", "AUC %"),
+                            ("ap", "AP %: steps"),
+                            ("ap_trapezoid", "AP %: trapezoids"),
+                            ("far_normal_videos", "FAR %: normal videos"),
+                            ("far_all_normal_frames", "FAR %: all normal frames"),
+                        )
+                    },
+                }
+            )
+    return Table(
+        "protocol",
+        f"Protocol. {VARIANTS[variant].title} on {' and '.join(subject.long_title for subject, _ in data)}, one trained model "
+        "under different readings of the protocol",
+        pd.DataFrame(rows),
+        (False,) * len(rows),
+        ("",) * len(rows),
+        "Each row changes one thing against the first of its data set. Tables 2 to 6 use that first row, AP by steps. "
+        + (f"Seed {', '.join(seeds)}. " if seeds else "")
+        + _made_with([(s, s.counterpart, runs) for s, runs in data]),
+    )
+
+
+def _protocol_settings(run: Run) -> list[tuple[str, dict[str, Any]]]:
+    """Name of each setting of the protocol and its metrics; none where they were not measured."""
+    rule, crops = run.measured["selection"], run.config["features"]["crops"]
+    info, measured = run.config.get("dataset_info", {}), run.measured.get("protocol", {})
+    own_rule = info.get("mask_rule", "frames")
+    mean = f"mean of {len(crops)} crops" if len(crops) > 1 else "one crop"
+    masks = "" if own_rule == "frames" else f", mask rule {own_rule}"
+    settings = [(f"default: {mean}, no smoothing{masks}", run.measured["rules"][rule]["metrics"])]
+    settings += [(text, _smoothed_metrics(run, kind, window)) for kind, window, text in _SMOOTHING]
+    if len(crops) > 1:
+        settings += [(f"crop {crop} alone", measured.get("crops", {}).get(crop, {})) for crop in crops]
+    return settings + [(f"mask rule {r}", found) for r, found in measured.get("mask_rules", {}).items() if r != own_rule]
+
+
+def _smoothed_metrics(run: Run, kind: Literal["sliding", "blocks"], window: int) -> dict[str, Any]:
+    """Metrics of a run's stored scores after smoothing."""
+    stored = read_arrays(run.folder / "scores.npz")
+    names = stored["videos"].tolist()
+    snippets, frames = (
+        np.split(stored[key], np.cumsum(stored[n])[:-1]) for key, n in (("score", "num_snippets"), ("labels", "num_frames"))
+    )
+    tail = run.config.get("dataset_info", {}).get("tail", "exact")
+    scores = {
+        name: scoring.frame_scores(scoring.smoothed(values, kind, window), len(labels), name=name, tail=tail)
+        for name, values, labels in zip(names, snippets, frames, strict=True)
+    }
+    categories = {name: tuple(text.split(";")) for name, text in zip(names, stored["video_categories"].tolist(), strict=True)}
+    return metrics.evaluate(dict(zip(names, frames, strict=True)), scores, categories, str(stored["categories"][0]))
+
+
+def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]:
+    """Make and write every table that applies to some data sets.
+
+    Table 1; for each data set table 2, table 3 or ``methods-NAME``; tables 4 to 6 and the protocol table over all of them.
+    The first data set that is UCF-Crime or stands for it fills table 2, itself before a stand-in; XD-Violence likewise.
+
+    Args:
+        layout: run folders are read from it, tables written to it.
+        datasets: loaded, without features will do.
+
+    Returns:
+        the tables in the order of their numbers.
+
+    Raises:
+        DataError: no data set, one given twice, or runs that do not belong into one table.
+        OutputError: the folder cannot be written.
+    """
+    if not datasets or len({dataset.name for dataset in datasets}) != len(datasets):
+        names = ", ".join(dataset.name for dataset in datasets) or "none"
+        raise DataError(f"tables: expected one data set or more, each once, got {names}; name the ones that were run.")
+
+    def place(dataset: Dataset) -> tuple[int, bool]:
+        known = dataset.counterpart in PAPER_SETS
+        return PAPER_SETS.index(dataset.counterpart) if known else len(PAPER_SETS), dataset.synthetic
+
+    ordered, comparisons = sorted(datasets, key=place), {}
+    for dataset in ordered:
+        number = {"UCF-Crime": "table2", "XD-Violence": "table3"}.get(dataset.counterpart)
+        if number and number not in comparisons:
+            comparisons[number] = _comparison(layout, number, dataset.counterpart, dataset)
+        else:
+            comparisons[dataset.name] = methods_table(layout, dataset)
+    over_all = (table4, table5, table6, protocol_table)
+    made = [table1(layout, ordered), *comparisons.values(), *(make(layout, ordered) for make in over_all)]
+    for table in made:
+        write_table(layout, table)
+    return made
 
 
 # --- cells and captions -----------------------------------------------------------------------------------
@@ -358,18 +664,41 @@ def _selection(runs: dict[str, list[Run]]) -> str:
     return TrainSettings.model_fields["selection"].default
 
 
-def _mean(runs: list[Run], metric: str, rule: str) -> float:
-    return float(np.mean([run.value(metric, rule) for run in runs]))
+def _name(dataset: Dataset | str) -> str:
+    return dataset.name if isinstance(dataset, Dataset) else dataset
+
+
+def _subjects_and_runs(
+    layout: Layout, datasets: Sequence[Dataset | str], variants: Sequence[str]
+) -> list[tuple[Subject, dict[str, list[Run]]]]:
+    found = []
+    for dataset in datasets:
+        runs = load_runs(layout, _name(dataset), variants)
+        found.append((Subject.of(dataset, runs), runs))
+    return found
+
+
+def _status(data: list[tuple[Subject, dict[str, list[Run]]]], variant: str, *, fine_grained: bool = False) -> str:
+    def ran(runs: dict[str, list[Run]]) -> bool:
+        return any(not fine_grained or run.fine_grained(_selection(runs)) for run in runs.get(variant, []))
+
+    missing = [subject.title for subject, runs in data if not ran(runs)]
+    return "run" if not missing else NOT_RUN if len(missing) == len(data) else f"{NOT_RUN} on {', '.join(missing)}"
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def _percent(values: list[float]) -> str:
+    """Mean over seeds in percent, with the standard deviation if there are several."""
+    if not values:
+        return NOT_RUN
+    return f"{100 * _mean(values):.2f}" + (f" ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
 
 
 def _cell(runs: list[Run], metric: str, rule: str) -> str:
-    """Mean over seeds in percent, with the standard deviation if there are several."""
-    if not runs:
-        return NOT_RUN
-    text = f"{100 * _mean(runs, metric, rule):.2f}"
-    if len(runs) > 1:
-        text += f" ± {100 * np.std([run.value(metric, rule) for run in runs], ddof=1):.2f}"
-    return text
+    return _percent([run.value(metric, rule) for run in runs])
 
 
 def _reported_cell(rows: pd.DataFrame, origin: str, metric: str) -> str:
@@ -377,29 +706,21 @@ def _reported_cell(rows: pd.DataFrame, origin: str, metric: str) -> str:
     return f"{found['value'].iloc[0]:.{found['decimals'].iloc[0]}f}" if len(found) else ""
 
 
-def _long_title(dataset: str) -> str:
-    return f"the rendered {BUILT_IN[dataset]}" if dataset in BUILT_IN else dataset
-
-
-def _made_with(runs: dict[str, dict[str, list[Run]]], counterparts: dict[str, str]) -> str:
-    """Sentences on data, features, training and selection; the same for CSV and Markdown."""
+def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
+    """Sentences on data, features, training and selection; the same for CSV and Markdown. Each set with the paper's beside it."""
     sentences = []
-    for dataset, counterpart in counterparts.items():
-        title = dataset_title(dataset)
-        if dataset in BUILT_IN:
-            sentences.append(
-                f"{title} is a set of videos rendered by this project, not {counterpart}: its numbers compare with each other only."
-            )
-        done = [run for variant in runs[dataset].values() for run in variant]
+    for subject, counterpart, runs in data:
+        sentences += subject.sentences(counterpart)
+        done = [run for variant in runs.values() for run in variant]
         if not done:
-            sentences.append(f"{title}: nothing was run yet.")
+            sentences.append(f"{subject.title}: nothing was run yet.")
             continue
         with_text = next((run for run in done if run.config["text"]), done[0])
-        sentences.append(f"{title}: {describe_run(with_text.config)}.")
+        sentences.append(f"{subject.title}: {describe_run(with_text.config)}.")
         chance = done[0].measured["rules"]["last"]["metrics"]
         share = chance["num_abnormal_frames"] / chance["num_frames"]
-        sentences.append(f"Chance on {title} is 50 % AUC and {100 * share:.2f} % AP.")
-    rule = RULE_TITLES[_selection(next(iter(runs.values())))]
+        sentences.append(f"Chance on {subject.title} is 50 % AUC and {100 * share:.2f} % AP.")
+    rule = RULE_TITLES[_selection(data[0][2])]
     sentences.append(
         f"Where a column of ours names no rule, the step was {rule}; *best on test* picks the step by the test set "
         "and is an upper bound. FAR is the false alarm rate at threshold 0.5."
@@ -407,14 +728,31 @@ def _made_with(runs: dict[str, dict[str, list[Run]]], counterparts: dict[str, st
     return " ".join(sentences)
 
 
+def describe_features(contract: dict[str, Any]) -> str:
+    """What features are, as far as their contract knows, in one phrase for captions."""
+    crops, backbone = len(contract["crops"]), contract.get("backbone", "i3d-kinetics400")
+    ours = backbone == "i3d-kinetics400"
+    size = f"{contract['crop_size']} pixels" if contract["crop_size"] else "unknown size"
+    remarks = [contract["weights_note"]] if contract["weights_note"] else []
+    if not contract.get("weights_sha256", "known"):
+        remarks.append("weights unknown")
+    if not ours:
+        remarks.append(f"width {contract['dimension']}")
+        remarks += [contract["source"]] if contract.get("source") else []
+    kind = (
+        "I3D features"
+        if ours
+        else f"features of the backbone {backbone!r}"
+        if backbone != "as imported"
+        else "features as imported"
+    )
+    return f"{kind} of {crops} {'crop' if crops == 1 else 'crops'} of {size}" + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
 def describe_run(config: dict[str, Any]) -> str:
     """What a run was made with, in one phrase for captions: features, text features, training."""
-    features, text, train = config["features"], config["text"], config["train"]
-    crops = len(features["crops"])
-    parts = [
-        f"I3D features of {crops} {'crop' if crops == 1 else 'crops'} of {features['crop_size']} pixels"
-        + (f" ({features['weights_note']})" if features["weights_note"] else "")
-    ]
+    text, train = config["text"], config["train"]
+    parts = [describe_features(config["features"])]
     if text:
         parts.append(f"text features {text['source']}" + (f" ({text['note']})" if text["note"] else ""))
     parts.append(
