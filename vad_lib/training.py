@@ -286,10 +286,10 @@ class Trainer:
         self.optimiser.step()
         return row
 
-    def _snippet_scores(self, records: tuple[VideoRecord, ...]) -> dict[str, dict[str, np.ndarray]]:
+    def _snippet_scores(self, records: tuple[VideoRecord, ...], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
         # test videos have hundreds of lengths, and each would be compiled for itself
         with torch.compiler.set_stance("force_eager"):
-            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device)
+            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device, crop=crop)
 
     def _evaluate(self) -> dict[str, float]:
         """Score validation and test videos; keep the weights if a rule calls this step its best so far."""
