@@ -165,6 +165,25 @@ def plan(
     return executions
 
 
+def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...]) -> None:
+    """Data sets that are not built in must have a folder of their name.
+
+    Raises:
+        MissingFileError: there is none; the message says what lies there instead.
+    """
+    for name in datasets:
+        folder = layout.dataset(name)
+        if name in manifest.datasets or folder.is_dir():
+            continue
+        there = sorted(path.name for path in layout.data.iterdir()) if layout.data.is_dir() else []
+        found = f"{', '.join(there[:6])}{', ...' if len(there) > 6 else ''}" if there else "nothing"
+        raise MissingFileError(
+            f"--dataset {name}: expected the folder {folder}, found {found} in {layout.data}; built in are "
+            f"{', '.join(manifest.datasets)}. Put the lists and features of {name} into that folder, and give the folder above it "
+            "as --data."
+        )
+
+
 def notebook_parameters(layout: Layout, notebook: str) -> dict[str, str]:
     """Parameter names of a notebook and their defaults, as source text.
 
@@ -338,6 +357,7 @@ def main(arguments: list[str] | None = None) -> int:
         get_profile(options.profile)
         layout = Layout.create(options.profile, options.out, options.data)
         manifest = read_manifest(layout.manifest)
+        check_folders(manifest, layout, tuple(options.dataset))
         executions = plan(
             manifest, layout, only=tuple(options.only), datasets=tuple(options.dataset), parameters=dict(options.parameter)
         )

@@ -39,9 +39,9 @@ def test_all_outputs_are_there_and_executed_without_error(chain):
 
 def test_every_item_of_the_paper_was_made(chain):
     layout, _ = chain
-    for number in range(1, 6):
+    for name in (*(f"table{number}" for number in range(1, 7)), "protocol"):
         for suffix in ("csv", "md"):
-            assert (layout.tables / f"table{number}.{suffix}").stat().st_size > 0
+            assert (layout.tables / f"{name}.{suffix}").stat().st_size > 0
     for number in range(1, 5):
         for suffix in ("csv", "pdf", "png"):
             assert (layout.figures / f"fig{number}.{suffix}").stat().st_size > 0

@@ -146,6 +146,13 @@ def test_command_line_errors(layout, capsys):
     assert "b_second: reads all of them (about 1 min)" in capsys.readouterr().out
 
 
+def test_a_data_set_without_folder_is_named_with_what_is_there(layout, capsys):
+    where = ["--profile", "smoke", "--data", str(layout.data), "--out", str(layout.out)]
+    assert reproduce.main(["--dataset", "ucf-crime", *where]) == 1
+    message = capsys.readouterr().err
+    assert f"expected the folder {layout.data / 'ucf-crime'}, found one, two in" in message and "built in are one, two" in message
+
+
 def test_an_output_folder_that_cannot_be_written(layout):
     layout.out.mkdir()
     (layout.out / "results").write_text("a file where a folder should be")
