@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import MaxNLocator
 
 from vad_lib.annotations import VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
@@ -372,6 +373,35 @@ def score_panels(
         handles, names = fig.axes[0].get_legend_handles_labels()
         fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
     return fig, pd.concat(points, ignore_index=True)
+
+
+def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tuple[Figure, pd.DataFrame]:
+    """Scores of one video over seconds, all its curves, with frames of it below.
+
+    Args:
+        video: scores; labels that are all 0 draw no ground truth.
+        strip: frames of the video.
+        fps: frames per second.
+        title: of the figure.
+
+    Returns:
+        the figure, and one row per snippet.
+    """
+    curves = tuple(video.curves)
+    with style():
+        fig = plt.figure(figsize=(10, 4))
+        cell = fig.add_gridspec(1, 1)[0].subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
+        axes = fig.add_subplot(cell[0])
+        _draw_scores(axes, video, curves)
+        seconds = MaxNLocator(nbins=10, steps=(1, 2, 3, 5, 6, 10)).tick_values(0, len(video.labels) / fps)
+        places = [(second * fps, f"{second:g}") for second in seconds if 0 <= second * fps <= len(video.labels)]
+        axes.set_xticks(*zip(*places))
+        axes.set_xlabel("seconds")  # keeps place and box of the other score curves
+        axes.set_title(title, loc="left")
+        _draw_strip(fig, axes, cell[1], strip, video.labels)
+        handles, names = axes.get_legend_handles_labels()
+        fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    return fig, _score_points("", video, curves).drop(columns="category")
 
 
 def _draw_scores(axes: Axes, video: VideoScores, curves: Sequence[str]) -> None:
