@@ -52,7 +52,7 @@ TABLE_ROWS: dict[str, tuple[str, ...]] = {
     "table3": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
     "table4": ("msf-dmu", "pcl", "pcl-dbagf", "proposed"),
     "table5": ("pcl-dbagf", "fine", "fine-align", "proposed"),
-    "table6": ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed"),
+    "table6": ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted"),
 }
 
 

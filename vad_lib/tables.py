@@ -28,7 +28,7 @@ from vad_lib.paths import Layout
 from vad_lib.synthetic import DATASETS
 
 NOT_RUN = "not run"
-NOT_ANNOTATED = "no class intervals"
+NOT_ANNOTATED = "no events annotated"
 RULE_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
 METRIC_TITLES = {"auc": "AUC", "ap": "AP"}
 PAPER_SETS = ("UCF-Crime", "XD-Violence")  # in the order of the paper's tables
@@ -486,7 +486,7 @@ def table6(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "
         pd.DataFrame(rows).fillna(""),
         (False,) * len(rows),
         tuple("; ".join(dict.fromkeys(note for note in reported[reported["method"] == v]["note"] if note)) for v in variants),
-        "mAP@IoU is the mean over categories of the average precision of predicted segments. *As VadCLIP's code computes it*: "
+        "mAP@IoU is the mean over categories of the average precision of predicted segments. *VadCLIP's code*: "
         "segments of all videos, mean over all categories, the normal one included. *Abnormal only*: segments of abnormal "
         "videos, mean over abnormal categories. AP per category is of the second kind, mean over IoU 0.1 to 0.5. Category "
         "accuracy is the part of videos one of whose categories scores highest by equation 4: of all videos among all "
@@ -514,7 +514,7 @@ def _fine_grained_cells(
 
     parts: dict[str, dict[str, str]] = {}
     thresholds = (*(f"{iou:.1f}" for iou in detection.IOUS), "average")
-    for kind, shown in (("vadclip_code", "as VadCLIP's code computes it"), ("abnormal_only", "abnormal only")):
+    for kind, shown in (("vadclip_code", "VadCLIP's code"), ("abnormal_only", "abnormal only")):
         cells = {}
         if kind == "vadclip_code" and len(reported):
             for iou in thresholds:
