@@ -142,20 +142,22 @@ class Subject:
     def long_title(self) -> str:
         return f"the rendered {self.title}" if self.synthetic else self.title
 
-    def sentences(self, counterpart: str) -> list[str]:
-        """What a caption must say of the data, if ``counterpart`` is the paper's set beside it."""
-        said = []
+    def standing(self, counterpart: str) -> list[str]:
+        """What its numbers compare with, if ``counterpart`` is the paper's set beside it."""
         if self.synthetic:
-            said.append(
-                f"{self.title} is a set of videos rendered by this project{f', not {counterpart}' if counterpart else ''}: "
-                "its numbers compare with each other only."
-            )
+            what = f"a set of videos rendered by this project{f', not {counterpart}' if counterpart else ''}"
         elif self.mask_rule and not self.is_the_paper_s:
-            said.append(f"{self.title} is none of the paper's data sets: its numbers compare with each other only.")
+            what = "none of the paper's data sets"
+        else:
+            return []
+        return [f"{self.title} is {what}: its numbers compare with each other only."]
+
+    def protocol(self) -> list[str]:
+        """What is special about its frames, and its note."""
+        said = []
         if self.mask_rule not in ("", "frames"):
-            said.append(
-                f"{self.title} is evaluated on the 16 frames of each snippet that has features, masks by rule {self.mask_rule}."
-            )
+            frames = "the 16 frames of each snippet that has features"
+            said.append(f"{self.title} is evaluated on {frames}, masks by rule {self.mask_rule}.")
         if self.tail == "extend":
             said.append(f"Where features of {self.title} end before the video, the last score holds to its end.")
         return said + ([f"{self.title}: {self.note.rstrip('.')}."] if self.note else [])
@@ -334,7 +336,7 @@ def table1(layout: Layout, datasets: Sequence[Dataset]) -> Table:
         if subject.synthetic:
             shape = f" in the shape of {subject.counterpart}" if subject.counterpart else ""
             said.append(f"{subject.title} is rendered by this project{shape}.")
-        said += [sentence for sentence in subject.sentences("") if "compare with" not in sentence]
+        said += subject.protocol()
     made_with = " ".join((*said, "Hours are frames divided by frames per second."))
     return Table("table1", "Table 1. Data sets", pd.DataFrame(rows), tuple(in_paper), tuple(notes), made_with)
 
@@ -710,7 +712,7 @@ def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
     """Sentences on data, features, training and selection; the same for CSV and Markdown. Each set with the paper's beside it."""
     sentences = []
     for subject, counterpart, runs in data:
-        sentences += subject.sentences(counterpart)
+        sentences += subject.standing(counterpart) + subject.protocol()
         done = [run for variant in runs.values() for run in variant]
         if not done:
             sentences.append(f"{subject.title}: nothing was run yet.")

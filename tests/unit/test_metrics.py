@@ -126,6 +126,14 @@ def test_videos_must_be_those_of_the_test_list():
         metrics.evaluate(labels, scores, categories, "Normal")
 
 
+def test_names_given_twice():
+    metrics.check_videos(["a", "b"], iter(["b", "a"]))
+    with pytest.raises(DataError, match="the test list: expected every video once, got twice: a"):
+        metrics.check_videos(["a", "b", "a"], ["a", "b"])
+    with pytest.raises(DataError, match="masks: expected every video once, got twice: a, b"):
+        metrics.check_videos(["a", "b"], ["b", "a", "b", "a"], "masks")
+
+
 def test_many_missing_videos_are_counted():
     labels = {f"v{i}": np.array([0, 1]) for i in range(9)}
     with pytest.raises(DataError, match="missing: v0, v1, v2, v3, v4 and 4 more"):

@@ -1,5 +1,6 @@
 """Tables: cells by hand, what a caption must say, runs that must not stand in one table, generated pages."""
 
+import dataclasses
 import importlib
 import io
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vad_lib import tables
+from vad_lib import detection, tables
 from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.datasets import Dataset, DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, OutputError
@@ -157,6 +158,76 @@ def test_the_mean_is_taken_before_rounding(made_up):
     assert row["here (SynthCrime) AUC %: chosen on validation"] == "80.00 ± 0.00"
 
 
+REAL = {"title": "UCF-Crime", "counterpart": "UCF-Crime", "synthetic": False, "mask_rule": "A", "tail": "exact", "note": ""}
+IMPORTED = {
+    "backbone": "as imported",
+    "dimension": 1024,
+    "crop_size": None,
+    "crops": [str(place) for place in range(10)],
+    "weights_note": "",
+    "weights_sha256": "",
+    "source": "feature files, one per crop",
+    "content_hash": "r",
+}
+
+
+def write_real(made_up, name="ucf-crime", variants=("proposed",), **info):
+    """Runs on UCF-Crime itself, as they say it in their folders."""
+    made_up.write("synth-crime", "proposed")  # gives categories and headline metric; the folder is not used
+    for variant in variants:
+        folder = made_up.write("synth-crime", variant, features=IMPORTED, dataset_info=REAL | info)
+        target = made_up.layout.run(name, variant, 1)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+
+
+def test_the_paper_s_own_set_is_named_by_its_runs(made_up):
+    write_real(made_up, note="partial: 200 of 290 test videos")
+    table = tables.table2(made_up.layout, "ucf-crime")
+    assert table.title == "Table 2. Methods on UCF-Crime (paper, authors) and on UCF-Crime (here)"
+    assert row_of(table, "Proposed")["here (UCF-Crime) AUC %: chosen on validation"] == "80.00"
+    assert "rendered" not in table.made_with and "compare with each other only" not in table.made_with
+    assert "UCF-Crime is evaluated on the 16 frames of each snippet that has features, masks by rule A." in table.made_with
+    assert "UCF-Crime: partial: 200 of 290 test videos." in table.made_with
+    assert "I3D" not in table.made_with
+    assert "features as imported of 10 crops of unknown size (weights unknown; width 1024; feature files, one per crop)" in (
+        table.made_with
+    )
+
+
+def test_tables_4_and_5_of_one_real_set(made_up):
+    write_real(made_up, variants=("msf-dmu", "pcl", "proposed"), tail="extend")
+    for make in (tables.table4, tables.table5):
+        table = make(made_up.layout, ["ucf-crime"])
+        assert "on UCF-Crime (paper) and on UCF-Crime (here)" in table.title
+        assert not [column for column in table.frame.columns if "XD-Violence" in column or "Synth" in column]
+        assert "the last score holds to its end" in table.made_with
+    frame = tables.table4(made_up.layout, ["ucf-crime"]).frame
+    assert list(frame["paper (UCF-Crime) AUC %: change"]) == ["", "+0.11", "+0.53", "+0.48"]
+    assert list(frame["here (UCF-Crime) AUC %: change"]) == ["", "+0.00", "", ""]
+    assert list(frame["status"]) == ["run", "run", "not run", "run"]
+
+
+def test_runs_under_another_mask_rule_are_refused(made_up):
+    write_real(made_up, variants=("pcl",))
+    write_real(made_up, variants=("proposed",), mask_rule="B")
+    with pytest.raises(DataError, match=r"differ in dataset_info\.mask_rule: 'A' and 'B'"):
+        tables.table4(made_up.layout, ["ucf-crime"])
+
+
+def test_a_set_without_a_counterpart_has_no_columns_of_the_paper(made_up):
+    write_real(made_up, "yard", ("proposed", "ur-dmu"), title="Yard", counterpart="", mask_rule="frames")
+    table = tables.methods_table(made_up.layout, "yard")
+    assert (table.name, table.title) == ("methods-yard", "Methods on Yard")
+    assert list(table.frame["status"]) == ["not run", "run", "run", "not run", "not run"]
+    assert "Yard is none of the paper's data sets: its numbers compare with each other only." in table.made_with
+    assert "not in the paper's table" not in table.markdown()
+    ladder = tables.table4(made_up.layout, ["yard"])
+    assert ladder.title == "Table 4. Modules added one by one, on Yard"
+    assert not [column for column in ladder.frame.columns if "paper" in column]
+    assert ladder.markdown().count("| row | PCL | DBAGF | L_total |") == 1
+
+
 # --- tables 4 and 5 ---------------------------------------------------------------------------------------
 
 
@@ -193,6 +264,76 @@ def test_without_any_run_every_row_stays_and_says_so(made_up):
         table = make(made_up.layout)
         assert set(table.frame["status"]) == {"not run"}
         assert "nothing was run yet" in table.made_with
+
+
+# --- table 6 ----------------------------------------------------------------------------------------------
+
+
+def add_fine_grained(folder: Path, value: float, *, annotated: bool = True) -> None:
+    """Fine-grained results of which every number follows from ``value``."""
+    by_iou = {f"{iou:.1f}": value - iou / 10 for iou in detection.IOUS} | {"average": value - 0.03}
+    fine = {"category_accuracy": value, "category_accuracy_abnormal_videos": value / 2, "detection": None}
+    if annotated:
+        other = {iou: number / 2 for iou, number in by_iou.items()}
+        fine["detection"] = {
+            "vadclip_code": {"map": other, "ap_per_category": {}},
+            "abnormal_only": {"map": by_iou, "ap_per_category": {"Arson": by_iou}},
+        }
+    path = folder / "metrics.json"
+    measured = json.loads(path.read_text())
+    measured["rules"]["best_on_validation"]["fine_grained"] = fine
+    path.write_text(json.dumps(measured))
+
+
+def test_table6_cells_by_hand(made_up):
+    add_fine_grained(made_up.write("synth-crime", "proposed", seed=1), 0.40)
+    add_fine_grained(made_up.write("synth-crime", "proposed", seed=2), 0.50)
+    add_fine_grained(made_up.write("synth-violence", "proposed"), 0.30, annotated=False)
+    made_up.write("synth-crime", "fine")  # a run of an older version has no fine-grained part
+    table = tables.table6(made_up.layout)
+    row = row_of(table, "Proposed")
+    assert row["here (SynthCrime) mAP@0.1 %, abnormal only"] == "44.00 ± 7.07"
+    assert row["here (SynthCrime) mAP@0.5 %, VadCLIP's code"] == "20.00 ± 3.54"
+    assert row["here (SynthCrime) mAP AVG %, abnormal only"] == "42.00 ± 7.07"
+    assert row["here (SynthCrime) category accuracy %: all videos"] == "45.00 ± 7.07"
+    assert row["here (SynthCrime) category accuracy %: abnormal videos"] == "22.50 ± 3.54"
+    assert row["here (SynthCrime) AP % Arson"] == "42.00 ± 7.07"
+    assert row["here (SynthCrime) AP % Explosion"] == "no events annotated"
+    assert row["here (SynthViolence) mAP@0.1 %, abnormal only"] == "no events annotated"
+    assert row["here (SynthViolence) category accuracy %: all videos"] == "30.00"
+    assert row["status"] == "run"
+    row = row_of(table, "+ fine")
+    assert row["here (SynthCrime) mAP@0.1 %, abnormal only"] == row["status"] == "not run"
+    assert set(table.frame["paper"]) == {"not reported"}
+    assert "the paper reports none" in table.title
+    text = table.markdown()
+    assert text.count("| Proposed |") == 7  # status, and three blocks for each data set
+    assert "Detection on SynthViolence, abnormal only:" in text and "not in the paper's table" not in text
+    assert not [column for column in table.frame.columns if column.startswith("authors")]
+
+
+def test_table6_says_where_a_row_was_not_run(made_up):
+    add_fine_grained(made_up.write("synth-violence", "proposed"), 0.3)
+    table = tables.table6(made_up.layout)
+    assert row_of(table, "Proposed")["status"] == "not run on SynthCrime"
+    assert row_of(table, "+ PCL")["status"] == "not run"
+
+
+def test_table6_quotes_the_authors_where_their_numbers_are_given(made_up, monkeypatch):
+    reported = tables.read_reported(REPORTED)
+    line = {"item": "table6", "dataset": "UCF-Crime", "method": "vadclip", "title": "VadCLIP", "unit": "percent", "decimals": 2}
+    line |= {"origin": "authors", "source": "their paper", "note": "best on test"}
+    lines = pd.DataFrame([line | {"metric": "map_0.1", "value": 11.72}, line | {"metric": "map_average", "value": 6.68}])
+    monkeypatch.setattr(tables, "read_reported", lambda path: pd.concat([reported, lines], ignore_index=True))
+    add_fine_grained(made_up.write("synth-crime", "proposed"), 0.4)
+    table = tables.table6(made_up.layout)
+    row = row_of(table, "VadCLIP")
+    assert row["authors (UCF-Crime) mAP@0.1 %"] == "11.72"
+    assert row["authors (UCF-Crime) mAP AVG %"] == "6.68"
+    assert row["authors (UCF-Crime) mAP@0.3 %"] == ""
+    assert row["here (SynthCrime) mAP@0.1 %, VadCLIP's code"] == row["status"] == "not run"
+    assert row_of(table, "Proposed")["authors (UCF-Crime) mAP@0.1 %"] == ""
+    assert "- VadCLIP: best on test." in table.markdown()
 
 
 # --- runs that do not belong together ---------------------------------------------------------------------
@@ -272,6 +413,63 @@ def test_table1_counts_by_hand(made_up, small_set):
     assert row["hours"] == "1.00"  # 90,000 frames at 25 a second are 3,600 seconds
     assert row["abnormal test frames %"] == "13.33"  # 3,000 of 22,500
     assert "SynthCrime is rendered by this project in the shape of UCF-Crime" in table.made_with
+
+
+def test_table1_says_whether_the_counts_are_the_paper_s(made_up, small_set):
+    assert "counts agree with the paper" not in tables.table1(made_up.layout, [small_set]).frame.columns
+    info = small_set.info.replace(title="UCF-Crime", synthetic=False, mask_rule="A", note="partial: 2 of 290 test videos")
+    real = dataclasses.replace(small_set, info=info)
+    table = tables.table1(made_up.layout, [real, small_set])
+    column = table.frame["counts agree with the paper"]
+    assert column.tolist() == [
+        "",
+        "",
+        "no: 2 training videos, not 1610; 2 test videos, not 290; 4 videos, not 1900; 1 abnormal categories, not 13",
+        "",
+    ]
+    assert "UCF-Crime: partial: 2 of 290 test videos." in table.made_with
+    names = ("Normal", *(f"c{number}" for number in range(13)))
+    records = [VideoRecord(f"train{i}", "train", ("Normal",), 16) for i in range(1610)]
+    records += [VideoRecord(f"test{i}", "test", ("Normal",), 16) for i in range(290)]
+    whole = dataclasses.replace(real, info=info.replace(categories=names), videos=VideoList(names, tuple(records)))
+    assert tables.table1(made_up.layout, [whole]).frame["counts agree with the paper"].iloc[-1] == "yes"
+
+
+# --- every table ------------------------------------------------------------------------------------------
+
+
+def test_every_table_of_several_sets(made_up, small_set):
+    """UCF-Crime itself fills table 2, the rendered set beside it has its own; XD-Violence's stand-in fills table 3."""
+    write_real(made_up)
+    made_up.write("synth-crime", "proposed")
+    made_up.write("synth-violence", "proposed")
+    real = dataclasses.replace(small_set, info=small_set.info.replace(name="ucf-crime", title="UCF-Crime", synthetic=False))
+    violence = small_set.info.replace(
+        name="synth-violence", title="SynthViolence", counterpart="XD-Violence", headline_metric="ap", fps=24.0
+    )
+    made = tables.write_all_tables(made_up.layout, [dataclasses.replace(small_set, info=violence), small_set, real])
+    assert [table.name for table in made] == [
+        *("table1", "table2", "methods-synth-crime", "table3", "table4", "table5", "table6", "protocol"),
+    ]
+    assert "here (UCF-Crime) AUC %: last step" in made[1].frame.columns
+    assert "here (SynthViolence) AP %: last step" in made[3].frame.columns
+    assert [column for column in made[4].frame.columns if "chosen on validation" in column] == [
+        "here (UCF-Crime) AUC %: chosen on validation",
+        "here (SynthCrime) AUC %: chosen on validation",
+        "here (SynthViolence) AP %: chosen on validation",
+    ]
+    assert [column for column in made[4].frame.columns if column.startswith("paper")] == [
+        *("paper (UCF-Crime) AUC %", "paper (UCF-Crime) AUC %: change"),
+        *("paper (XD-Violence) AP %", "paper (XD-Violence) AP %: change"),
+    ]
+    for table in made:
+        assert (made_up.layout.tables / f"{table.name}.csv").read_text() == table.csv()
+
+
+def test_tables_from_names_and_from_loaded_sets_are_the_same(made_up, small_set):
+    made_up.write("synth-crime", "proposed")
+    assert tables.table2(made_up.layout, small_set).csv() == tables.table2(made_up.layout, "synth-crime").csv()
+    assert tables.table4(made_up.layout, [small_set]).markdown() == tables.table4(made_up.layout, ["synth-crime"]).markdown()
 
 
 # --- files ------------------------------------------------------------------------------------------------
