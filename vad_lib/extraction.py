@@ -39,6 +39,7 @@ from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header
 Backend = Literal["loky", "dask"]
 FLOP_PER_SNIPPET = 55.6e9  # of I3D's convolutions on 16 x 224 x 224 pixels, a multiplication and an addition being two
 CONNECT_SECONDS = 10
+MOST_DEATHS = 2  # of Dask workers at one video
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,16 @@ def extract_dataset(
         progress: True for a bar with the time left, on a terminal, and a summary at the end.
         jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
         backend: ``loky`` for processes on this machine; ``dask`` for all workers of a cluster, which must see the same
-            folders under the same names, and have this library and the weights. A worker that dies is replaced by others.
+            folders under the same names, and have this library and the weights. Where a worker dies another one takes its
+            video; after two deaths at one video it counts as failed.
         scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
 
     Raises:
         ConfigError: a name is listed twice, the crop is larger than the frame, or jobs, backend and scheduler do not fit.
         MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
             is listed in the report's failures and the others are done.
-        ExtractionError: no scheduler or worker answers, a worker process died (``loky``) or several did at the same
-            video (``dask``), or a worker has other weights or another disk. What is finished is kept.
+        ExtractionError: no scheduler or worker answers, a process of ``loky`` died, or a worker has other weights or
+            another disk. What is finished is kept.
         OutputError: the folder cannot be written or the disk is full.
     """
     if len(set(names)) != len(names):
@@ -148,9 +150,10 @@ def extract_dataset(
         elif missing:
             # the longest first, so that no process is left with one at the end
             queue = sorted(missing, key=lambda name: -expected[name])
-            tasks = (
-                joblib.delayed(_work)(name, paths[name], parts[name], settings, device, contract.weights_sha256) for name in queue
+            work = functools.partial(
+                _work, settings=settings, device=device, weights_sha256=contract.weights_sha256, counted=backend == "dask"
             )
+            tasks = (joblib.delayed(work)(name, paths[name], parts[name]) for name in queue)
             with _workers(jobs, backend, scheduler) as parallel:
                 for name, message in parallel(tasks):
                     bar.update(expected[name])
@@ -200,8 +203,10 @@ def _network(weights: str, device: str) -> I3D:
     return load_i3d(weights).to(device)
 
 
-def _work(name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str) -> tuple[str, str | None]:
-    """One video, in a worker; its name, and the message if it cannot be read."""
+def _work(
+    name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str, counted: bool
+) -> tuple[str, str | None]:
+    """One video, in a worker; its name, and the message if it cannot be extracted."""
     if part.is_file():  # finished by a worker that died before it could say so
         return name, None
     with _LOADING:
@@ -211,7 +216,23 @@ def _work(name: str, path: Path, part: Path, settings: FeatureSettings, device: 
             f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "
             f"{weights_sha256[:12]}; give all workers the same weights, then run the command again."
         )
-    return name, _try_video(path, part, network, settings, device)
+    if not counted:
+        return name, _try_video(path, part, network, settings, device)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    attempts = part.with_suffix(".attempts")  # one byte for each; it outlives a process that is killed, and nothing else
+    with open(attempts, "ab") as stream:
+        stream.write(b".")
+        begun = stream.tell()
+    try:
+        # joblib waits for ever for a task that Dask gives up, which is at the fourth death unless configured otherwise
+        if begun > MOST_DEATHS:
+            return name, (
+                f"video {name}: {MOST_DEATHS} workers died while they extracted it or its neighbours, often for want of memory; "
+                "run the command again with fewer threads per worker, or take it out of videos.csv."
+            )
+        return name, _try_video(path, part, network, settings, device)
+    finally:
+        attempts.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -227,7 +248,7 @@ def _workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Par
                 f"extraction: one of {jobs} processes was killed, often for want of memory. {again} Fewer jobs need less."
             ) from error
         return
-    from distributed import Client, KilledWorker  # half a second, needed for this backend only
+    from distributed import Client  # half a second, needed for this backend only
 
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -240,8 +261,6 @@ def _workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Par
         try:
             with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT_SECONDS):
                 yield joblib.Parallel(n_jobs=-1, **options)
-        except KilledWorker as error:
-            raise ExtractionError(f"extraction: several workers died at the same video ({error}). {again}") from error
         except TimeoutError as error:
             raise ExtractionError(
                 f"extraction: the Dask scheduler at {scheduler} has no workers; start some with `dask worker`. {again}"
