@@ -36,6 +36,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.datasets import DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, VadError
 from vad_lib.feature_files import (
+    DEEPEST,
     CropComparison,
     FeatureFile,
     FeatureLayout,
@@ -107,7 +108,6 @@ class Findings:
         problems: one sentence each; nothing is imported while there is one.
         warnings: one sentence each, for a person to judge.
         own_note: the part of the note that a person wrote.
-        fingerprint: changes with any of the files and settings.
     """
 
     info: DatasetInfo
@@ -123,7 +123,6 @@ class Findings:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     own_note: str
-    fingerprint: str
 
     def __str__(self) -> str:
         if self.layout is None:
@@ -217,10 +216,11 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
     """
     source = Path(source)
     out = source if out is None else Path(out)
+    fingerprint, described = _fingerprint(source, out, settings), _described(source)
+    if _unchanged(out, fingerprint):
+        return ImportResult(None, False, bool(_record(out)["store"]))
     found = _find(source, settings, out)
     _refuse(found)
-    if _unchanged(out, found):
-        return ImportResult(None, False, found.layout is not None)
     if progress:
         print(found)
     store_hash = ""
@@ -241,7 +241,8 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
         {
             "source": "" if _same(source, out) else str(source.resolve()),
             "settings": settings.model_dump(mode="json"),
-            "fingerprint": found.fingerprint,
+            "fingerprint": fingerprint,
+            "described": described,
             "own_note": found.own_note,
             "store": store_hash,
             "written": {name: file_sha256(out / name) for name in ("dataset.json", "videos.csv")},
@@ -370,7 +371,6 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
             "give another folder with --out."
         )
     info = _info(settings, known, lists, rule, tail, notes, "features" if arrays else "videos")
-    read = [*lists.paths, *([Path(settings.frames)] if settings.frames else []), *(file.path for file in files)]
     return Findings(
         info=info,
         videos=videos,
@@ -385,7 +385,6 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
         problems=tuple(problems),
         warnings=tuple(warnings),
         own_note=lists.content.get("note", ""),
-        fingerprint=_fingerprint(source, read, settings, info),
     )
 
 
@@ -737,9 +736,16 @@ def _record(folder: Path) -> dict[str, Any]:
     """What the last import wrote down; empty if there was none, or it cannot be used."""
     try:
         record = read_json(folder / RECORD_FILE)
-        return record if record.keys() >= {"source", "settings", "fingerprint", "own_note", "store", "written"} else {}
+        return record if record.keys() >= {"source", "settings", "fingerprint", "described", "own_note", "store", "written"} else {}
     except (VadError, AttributeError):
         return {}
+
+
+def _described(folder: Path) -> str:
+    """Hash of the ``dataset.json`` that a person wrote; empty if there is none. What an import made of it does not count."""
+    record, path = _record(folder), folder / "dataset.json"
+    found = file_sha256(path) if path.is_file() else ""
+    return record["described"] if record and found == record["written"].get("dataset.json") else found
 
 
 def _own_note(folder: Path, content: dict[str, Any]) -> str:
@@ -750,23 +756,27 @@ def _own_note(folder: Path, content: dict[str, Any]) -> str:
     return str(content.get("note", ""))
 
 
-def _unchanged(out: Path, found: Findings) -> bool:
+def _unchanged(out: Path, fingerprint: str) -> bool:
     record = _record(out)
-    if record.get("fingerprint") != found.fingerprint:
+    if record.get("fingerprint") != fingerprint:
         return False
     try:
         written = all(file_sha256(out / name) == digest for name, digest in record["written"].items())
-        return written and (found.layout is None or FeatureStore.open(out / "store").content_hash == record["store"])
+        return written and (not record["store"] or FeatureStore.open(out / "store").content_hash == record["store"])
     except (OSError, VadError):
         return False
 
 
-def _fingerprint(source: Path, files: Iterable[Path], settings: ImportSettings, info: DatasetInfo) -> str:
-    states = []
-    for path in files:
-        state = path.stat()
-        states.append([os.path.relpath(path, source), state.st_size, state.st_mtime_ns])
-    return content_hash([settings.model_dump(mode="json"), info.model_dump(mode="json"), sorted(states)])
+def _fingerprint(source: Path, out: Path, settings: ImportSettings) -> str:
+    """Changes with the settings and with name, size or time of any file that an import may read."""
+    if not source.is_dir():
+        return ""
+    lists = {"videos.csv"} if settings.dataset not in OFFICIAL else set()  # of the public sets it is written, not read
+    read = [Path(settings.frames)] if Path(settings.frames).is_file() else []
+    for folder, names in walk(source, DEEPEST, {path.resolve() for path in (source / "store", out / "store")}):
+        read += [folder / name for name in names if name.lower().endswith(_READ) or name in lists]
+    states = [(os.path.relpath(path, source), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
+    return content_hash([settings.model_dump(mode="json"), _described(source), sorted(states)])
 
 
 def _reads_as(path: Path, videos: VideoList, rule: MaskRule) -> bool:
@@ -781,6 +791,7 @@ def _same(first: Path, second: Path) -> bool:
 
 
 # --- words ------------------------------------------------------------------------------------------
+_READ = (".npy", ".txt", ".list", *VIDEO_SUFFIXES)
 _SPLIT_NAMES: dict[Split, str] = {"test": "test", "train": "training"}
 
 

@@ -182,8 +182,9 @@ class CropComparison:
     least. A video whose table of likeness fits that of the others only after two crops change places has them swapped.
     """
 
-    CLEAR = 0.3  # correlation that a change of places must gain
+    CLEAR = 0.15  # correlation that a change of places must gain
     FITTING = 0.7  # correlation that it must reach
+    TOO_CLOSE = 0.05  # changes of places that differ by less in correlation are not told apart
 
     def __init__(self, crops: tuple[str, ...]) -> None:
         self._crops = crops
@@ -208,7 +209,7 @@ class CropComparison:
         return ""
 
     def warnings(self) -> tuple[str, ...]:
-        """Videos with crops that seem swapped, and an order that seems to be another one than stated."""
+        """A sentence on every video with crops that seem to be swapped."""
         count = len(self._crops)
         if count < 4 or len(self._tables) < 8:
             return ()
@@ -217,6 +218,8 @@ class CropComparison:
         pairs = np.triu_indices(count, 1)
         target = _standardised(usual[pairs])
         as_it_is = _standardised(tables[:, *pairs]) @ target
+        if np.median(as_it_is) < self.FITTING:
+            return ()  # the videos have nothing in common to be judged by
         fits = {}  # of the tables to the usual one after two crops have changed places
         for i, j in combinations(range(count), 2):
             order = np.arange(count)
@@ -224,21 +227,14 @@ class CropComparison:
             fits[i, j] = _standardised(tables[:, order[pairs[0]], order[pairs[1]]]) @ target
         found = []
         for number, video in enumerate(self._tables):
-            (i, j), best = max(((pair, fit[number]) for pair, fit in fits.items()), key=lambda item: item[1])
+            best = max(fit[number] for fit in fits.values())
             if best > self.FITTING and best - as_it_is[number] > self.CLEAR:
+                # places that mirror each other cannot be told apart, so there may be several
+                pairs = [f"{i} and {j}" for (i, j), fit in fits.items() if fit[number] > best - self.TOO_CLOSE]
                 found.append(
-                    f"video {video}: crops {i} and {j} seem to be swapped, judged by the other videos; give its two "
-                    "files or slices each other's number."
+                    f"video {video}: crops {' or '.join(pairs)} seem to be swapped, judged by the other videos; compare them with "
+                    "the release, and give the two files or slices each other's number."
                 )
-        nearest = (usual - 2 * np.eye(count)).argmax(axis=0)
-        mirrored = {name: place for place, name in enumerate(self._crops)}
-        partner = [mirrored.get(n.removesuffix("_mirrored") if n.endswith("_mirrored") else f"{n}_mirrored") for n in self._crops]
-        mutual = (nearest[nearest] == np.arange(count)).all() and (usual[np.arange(count), nearest] > 0.5).all()
-        if mutual and None not in partner and partner != nearest.tolist():
-            found.append(
-                f"the crops seem to be in another order than {', '.join(self._crops)}: crop 0 is most like crop {nearest[0]}, yet "
-                f"its mirror image should be crop {partner[0]}; state the order with --crops."
-            )
         return tuple(found)
 
 

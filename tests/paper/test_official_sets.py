@@ -2,13 +2,19 @@
 
 import csv
 import dataclasses
+import os
+import re
+import shutil
 from functools import cache
 
 import numpy as np
 import pytest
 
 from vad_lib import metrics
+from vad_lib.adapters import ImportSettings, check_source, import_dataset
 from vad_lib.annotations import check_records
+from vad_lib.datasets import load_dataset
+from vad_lib.errors import DataError
 from vad_lib.files import read_arrays
 from vad_lib.official import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
 
@@ -127,6 +133,107 @@ def test_known_metrics_from_the_raw_files(shared, dataset, rule, column, kind):
     assert {f"{rule}_{kind}_{key}" for key in expected} == {key for key in answers if key.startswith(f"{rule}_{kind}_")}
     for key, value in expected.items():
         assert value == pytest.approx(answers[f"{rule}_{kind}_{key}"], abs=1e-9, rel=1e-12), key
+
+
+# --- the whole sets through the adapters ------------------------------------------------------------
+LISTS = {
+    "ucf-crime": ("Anomaly_Train.txt", "Anomaly_Test.txt", "Temporal_Anomaly_Annotation.txt"),
+    "xd-violence": ("annotations.txt", "annotations_multiclasses.txt"),
+}
+
+
+def released(shared, folder, dataset, column, write):
+    """A folder as people have it: the text files, and features of true lengths under true names, D = 32."""
+    (folder / "lists").mkdir(parents=True)
+    for name in LISTS[dataset]:
+        shutil.copy(shared / "annotations" / name, folder / "lists" / name)
+    rng = np.random.default_rng(0)
+    lengths = {
+        "train": {row["video"]: int(rng.integers(2, 9)) for row in table(shared, f"{stem(dataset)}_train")},
+        "test": {row["video"]: int(row[column]) // 16 for row in table(shared, f"{stem(dataset)}_gt_lengths")},
+    }
+    written, owner = {}, {}
+    for split, videos in lengths.items():
+        (folder / split).mkdir()
+        for name, length in videos.items():
+            if split == "train" and length in written:  # training videos of one length share their files: that is faster
+                for path in written[length]:
+                    os.link(path, folder / split / (name + path.name.removeprefix(owner[length])))
+            else:
+                owner[length], written[length] = name, write(folder / split, name, length, rng)
+    return lengths
+
+
+def write_rtfm(folder, name, length, rng):
+    return [save(folder / f"{name}_i3d.npy", rng.standard_normal((length, 10, 32), dtype=np.float32))]
+
+
+def write_wu(folder, name, length, rng):
+    return [save(folder / f"{name}__{crop}.npy", rng.standard_normal((length, 32), dtype=np.float32)) for crop in range(5)]
+
+
+def save(path, array):
+    np.save(path, array.astype(np.float16))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column", "write", "layout", "rule"),
+    [("ucf-crime", "len_B_rtfm", write_rtfm, "t-n-d", "B"), ("xd-violence", "len_A_i3d", write_wu, "crop-files", "A")],
+)
+def test_a_whole_set_is_imported_with_the_public_totals(shared, tmp_path, dataset, column, write, layout, rule):
+    lengths = released(shared, tmp_path / dataset, dataset, column, write)
+    settings = ImportSettings(dataset=dataset, dimension=32)
+    result = import_dataset(tmp_path / dataset, None, settings, progress=False)
+    assert (result.findings.layout, result.findings.warnings) == (layout, ())
+    loaded = load_dataset(tmp_path / dataset, expect={"dimension": 32})
+    assert (loaded.info.mask_rule, loaded.info.note, loaded.info.tail) == (rule, "", "exact")
+    assert {name: loaded.store.num_snippets(name) for name in loaded.store.videos} == lengths["train"] | lengths["test"]
+    masks = [record.frame_labels() for record in loaded.videos.split("test")]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals[rule]
+    assert [record.name for record in loaded.videos.split("test")] == list(lengths["test"])
+    assert not import_dataset(tmp_path / dataset, None, settings, progress=False).changed
+
+
+def test_mistakes_in_a_whole_set(shared, tmp_path):
+    dataset, rule, folder = "ucf-crime", "B", tmp_path / "ucf-crime"
+    lengths = released(shared, folder, dataset, "len_B_rtfm", write_rtfm)
+    settings = ImportSettings(dataset=dataset, dimension=32)
+
+    def check(**changed):
+        return check_source(folder, settings.replace(**changed), read=False)
+
+    # one snippet more in one test video: the totals tell, and the frame counts tell which
+    name, length = next(iter(lengths["test"].items()))
+    write_rtfm(folder / "test", name, length + 1, np.random.default_rng(1))
+    (problem,) = check().problems
+    assert f"where rule {rule} of the public ground truth has" in problem and "give their raw frames with --frames" in problem
+    counts = {"frames": str(shared / "annotations" / f"{stem(dataset)}_test.csv")}
+    (problem,) = check(**counts).problems
+    assert problem.startswith(f"video {name}: ") and f"its features have {length + 1}; likely another" in problem
+    with pytest.raises(DataError, match=re.escape(problem)):
+        import_dataset(folder, None, settings.replace(**counts), progress=False)
+    found = check(**counts, align="cut")
+    assert (found.problems, found.info.note) == ((), "features of 1 videos aligned to their frames (cut)")
+
+    # a training video is missing
+    (folder / "train" / f"{next(iter(lengths['train']))}_i3d.npy").unlink()
+    assert check().problems[0].startswith("1 of 1,900 listed videos have no file (Abuse001_x264)")
+    found = check(**counts, align="cut", partial=True)
+    assert found.info.note.startswith("partial: 290 of 290 test videos, 1,609 of 1,610 training videos; features of 1 videos")
+
+
+def test_features_of_another_rule_are_recognised(shared, tmp_path):
+    released(shared, tmp_path / "ucf-crime", "ucf-crime", "len_C_vadclip", write_rtfm)
+    found = check_source(tmp_path / "ucf-crime", ImportSettings(dataset="ucf-crime", dimension=32), read=False)
+    assert "they are features of rule C: use --rule C" in found.problems[-1]
+    settings = ImportSettings(dataset="ucf-crime", dimension=32, rule="C")
+    assert not check_source(tmp_path / "ucf-crime", settings, read=False).problems
+    raw = settings.replace(rule="frames", frames=str(shared / "annotations" / "ucf_crime_test.csv"))
+    found = check_source(tmp_path / "ucf-crime", raw, read=False)
+    assert (found.problems, found.info.tail) == ((), "extend")
+    masks = [record.frame_labels() for record in found.videos.split("test")]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL["ucf-crime"].totals["frames"]
 
 
 # --- mismatches between sources that concern reading ------------------------------------------------
