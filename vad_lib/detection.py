@@ -25,7 +25,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.metrics import check_videos
 from vad_lib.model import category_scores
-from vad_lib.scoring import snippet_frames
+from vad_lib.scoring import Tail, snippet_frames
 
 Variant = Literal["vadclip_code", "abnormal_only"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -73,7 +73,7 @@ def predicted_segments(probabilities: np.ndarray, frames: np.ndarray) -> Segment
 
     Args:
         probabilities: float (T, C), in [0, 1].
-        frames: int (T,), frames that each row stands for, see :func:`vad_lib.scoring.snippet_frames`.
+        frames: int (T,), frames that each row stands for, see :func:`vad_lib.scoring.frame_scores`.
 
     Differs from the code: a video of fewer than 16 frames has the largest p as its score; there the mean of none is NaN.
 
@@ -118,7 +118,7 @@ def detect(
     normal_ground_truth: bool = False,
     ious: Sequence[float] = IOUS,
     frames_per_snippet: int = FRAMES_PER_SNIPPET,
-    tail: Literal["exact", "extend"] = "exact",
+    tail: Tail = "exact",
 ) -> Detection:
     """Average precision of every class at every IoU.
 
@@ -136,7 +136,7 @@ def detect(
             files of XD-Violence; False if normal videos have no event, as in those of UCF-Crime.
         ious: thresholds, in (0, 1].
         frames_per_snippet: frames that one row stands for; 1 for probabilities of frames.
-        tail: see :func:`vad_lib.scoring.snippet_frames`.
+        tail: see :func:`vad_lib.scoring.frame_scores`.
 
     Raises:
         DataError: videos missing, surplus or listed twice; another number of snippets or classes than expected; NaN; a
@@ -149,9 +149,8 @@ def detect(
     frames = {}
     for record in records:
         _check(record, probabilities[record.name], categories)
-        frames[record.name] = snippet_frames(
-            len(probabilities[record.name]), record.num_frames, frames_per_snippet, name=record.name, tail=tail
-        )
+        length = len(probabilities[record.name])
+        frames[record.name] = snippet_frames(length, record.num_frames, frames_per_snippet, record.name, tail)
     events = [_events(record, categories, normal_ground_truth) for record in records]
     found = [
         predicted_segments(probabilities[record.name], frames[record.name])
@@ -256,7 +255,7 @@ def fine_grained(
     categories: Sequence[str],
     *,
     normal_ground_truth: bool = False,
-    tail: Literal["exact", "extend"] = "exact",
+    tail: Tail = "exact",
 ) -> dict[str, Any]:
     """Fine-grained results of a model with an alignment map. The paper names the ability and reports none.
 
@@ -269,7 +268,7 @@ def fine_grained(
         records: the test videos.
         categories: names, the normal one first.
         normal_ground_truth: see :func:`detect`.
-        tail: see :func:`vad_lib.scoring.snippet_frames`.
+        tail: see :func:`vad_lib.scoring.frame_scores`.
 
     Returns:
         plain numbers, all fractions: ``temperature``; ``normal_ground_truth``; ``detection``, for each variant ``map`` (IoU

@@ -16,6 +16,8 @@ from vad_lib.datasets import Dataset, video_batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.method import Method
 
+Tail = Literal["exact", "extend"]
+
 
 def snippet_scores(
     method: Method,
@@ -66,51 +68,35 @@ def frame_scores(
     frames_per_snippet: int = FRAMES_PER_SNIPPET,
     *,
     name: str = "",
-    tail: Literal["exact", "extend"] = "exact",
+    tail: Tail = "exact",
 ) -> np.ndarray:
-    """Repeat each snippet's score for its frames (:func:`snippet_frames`).
+    """Repeat each snippet's score for its frames and cut to the true length.
 
     Args:
         snippet_scores: (T,) or (T, C).
+        num_frames: F, frames of the video.
+        frames_per_snippet: frames that one score stands for.
+        name: of the video, for the message.
+        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
 
     Returns:
         (F,) or (F, C), same type.
 
-    Other args and errors as in :func:`snippet_frames`.
+    Raises:
+        DataError: T is not ceil(F / frames_per_snippet).
 
     Example: the second snippet of a video of five frames has one frame of its own.
         >>> frame_scores(np.array([0.25, 0.75]), num_frames=5, frames_per_snippet=4).tolist()
         [0.25, 0.25, 0.25, 0.25, 0.75]
     """
-    frames = snippet_frames(len(snippet_scores), num_frames, frames_per_snippet, name=name, tail=tail)
-    return np.repeat(snippet_scores, frames, axis=0)
+    return np.repeat(snippet_scores, snippet_frames(len(snippet_scores), num_frames, frames_per_snippet, name, tail), axis=0)
 
 
-def snippet_frames(
-    num_snippets: int,
-    num_frames: int,
-    frames_per_snippet: int = FRAMES_PER_SNIPPET,
-    *,
-    name: str = "",
-    tail: Literal["exact", "extend"] = "exact",
-) -> np.ndarray:
-    """How many frames of a video each snippet's score stands for.
-
-    Args:
-        num_snippets: T, snippet scores of the video.
-        num_frames: F, frames of the video.
-        frames_per_snippet: frames that one score stands for; the last one is cut at the video's end.
-        name: of the video, for the message.
-        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
-
-    Returns:
-        int64 (T,), sums to F.
-
-    Raises:
-        DataError: T is not ceil(F / frames_per_snippet).
+def snippet_frames(num_snippets: int, num_frames: int, frames_per_snippet: int, name: str, tail: Tail) -> np.ndarray:
+    """How many frames each of a video's scores stands for, int64 (T,), sums to F; args and errors as above.
 
     Example:
-        >>> snippet_frames(2, num_frames=20).tolist(), snippet_frames(1, num_frames=20, tail="extend").tolist()
+        >>> snippet_frames(2, 20, 16, "", "exact").tolist(), snippet_frames(1, 20, 16, "", "extend").tolist()
         ([16, 4], [20])
     """
     expected = -(-num_frames // frames_per_snippet)

@@ -359,6 +359,12 @@ def methods_table(layout: Layout, dataset: Dataset | str) -> Table:
     return _comparison(layout, f"methods-{_name(dataset)}", "", dataset)
 
 
+def comparison_table(layout: Layout, dataset: Dataset) -> Table:
+    """Table 2, table 3 or ``methods-NAME``, whichever the data set's counterpart asks for."""
+    make = {"UCF-Crime": table2, "XD-Violence": table3}.get(dataset.counterpart, methods_table)
+    return make(layout, dataset)
+
+
 def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | str) -> Table:
     reported = read_reported(layout.reported)
     reported = reported[reported["item"] == name]
@@ -644,11 +650,10 @@ def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]
 
     ordered, comparisons = sorted(datasets, key=place), {}
     for dataset in ordered:
-        number = {"UCF-Crime": "table2", "XD-Violence": "table3"}.get(dataset.counterpart)
-        if number and number not in comparisons:
-            comparisons[number] = _comparison(layout, number, dataset.counterpart, dataset)
-        else:
-            comparisons[dataset.name] = methods_table(layout, dataset)
+        table = comparison_table(layout, dataset)
+        if table.name in comparisons:
+            table = methods_table(layout, dataset)
+        comparisons[table.name] = table
     over_all = (table4, table5, table6, protocol_table)
     made = [table1(layout, ordered), *comparisons.values(), *(make(layout, ordered) for make in over_all)]
     for table in made:
