@@ -63,6 +63,10 @@ def prepare_dataset(
     device: str = "cpu",
     progress: bool = True,
     importing: adapters.ImportSettings | None = None,
+    *,
+    jobs: int = 1,
+    backend: extraction.Backend = "loky",
+    scheduler: str = "",
 ) -> Dataset:
     """Video -> snippets -> features: render the set if it is a built-in one, import or extract what is missing, open it.
 
@@ -73,10 +77,12 @@ def prepare_dataset(
         device: of torch.
         progress: True for bars on a terminal, and a summary.
         importing: how a person's own folder is read; None for the settings of its last import, or the defaults.
+        jobs, backend, scheduler: who extracts, see :func:`extraction.extract_dataset`.
 
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the I3D weights are missing.
         DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
+        ExtractionError: workers died or do not answer; the same call goes on from there.
     """
     folder = layout.dataset(name)
     if name in synthetic.DATASETS:
@@ -86,7 +92,15 @@ def prepare_dataset(
     videos = load_dataset(folder, features=False).videos
     names = [record.name for record in videos.records]
     report = extraction.extract_dataset(
-        layout.videos(name), names, layout.features(name), profile.features, device=device, progress=progress
+        layout.videos(name),
+        names,
+        layout.features(name),
+        profile.features,
+        device=device,
+        progress=progress,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
     )
     if report.failures:
         raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")

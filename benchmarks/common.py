@@ -1,0 +1,71 @@
+"""What the benchmarks share: options, interleaved timing, facts of the machine, and tables that are kept on request."""
+
+import argparse
+import datetime
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from vad_lib.files import write_text
+from vad_lib.paths import PROJECT_ROOT
+from vad_lib.tables import markdown_grid
+
+KEPT = PROJECT_ROOT / "results" / "benchmarks"
+
+
+def parser(text: str) -> argparse.ArgumentParser:
+    """Command line with the options that all have; ``text`` is the script's docstring."""
+    options = argparse.ArgumentParser(description=text.splitlines()[0])
+    options.add_argument("--keep", action="store_true", help=f"write the tables to {KEPT.relative_to(PROJECT_ROOT)} too")
+    options.add_argument("--threads", type=int, default=2)
+    return options
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def interleaved(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each piece of work; they take turns, so that other load on the machine meets all."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            times[name].append(seconds(work))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def machine(device: str = "cpu") -> str:
+    """Processor, cores, threads, versions and day, in one sentence."""
+    processor = platform.processor() or platform.machine()
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        models = [line.split(":", 1)[1].strip() for line in listing.read_text().splitlines() if line.startswith("model name")]
+        processor = models[0] if models else processor
+    gpu = f", {torch.cuda.get_device_name(device)}" if torch.device(device).type == "cuda" else ""
+    return (
+        f"{processor}, {os.cpu_count()} cores (shared), {torch.get_num_threads()} torch threads{gpu}; Python "
+        f"{platform.python_version()}, torch {torch.__version__}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}."
+    )
+
+
+def report(name: str, title: str, table: pd.DataFrame, notes: list[str], *, keep: bool) -> None:
+    """Print a table with its notes; with ``keep`` also write it as CSV and Markdown."""
+    text = f"# {title}\n\n{markdown_grid(table.map(_cell))}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+    print(text, flush=True)
+    if keep:
+        write_text(KEPT / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(KEPT / f"{name}.md", text)
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "-" if value != value else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
