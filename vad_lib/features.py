@@ -297,14 +297,14 @@ def growing_array(path: Path, row_shape: tuple[int, ...], dtype: str) -> Iterato
 
 def _check_features(video: str, features: np.ndarray | Sequence[np.ndarray], contract: FeatureContract) -> int:
     """Number of snippets, after a check of shape and type."""
-    arrays = [features] if isinstance(features, np.ndarray) else list(features)
-    kinds = {(a.dtype.kind, a.shape) if isinstance(a, np.ndarray) else type(a).__name__ for a in arrays}
-    kind, shape = next(iter(kinds)) if len(kinds) == 1 and isinstance(arrays[0], np.ndarray) else ("", ())
-    if not isinstance(features, np.ndarray):
-        shape = (len(arrays), *shape)
-    if kind != "f" or len(shape) != 3:
-        what = ", ".join(f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__ for a in arrays)
-        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what or 'none'}.")
+    whole = isinstance(features, np.ndarray)
+    arrays = [features] if whole else features
+    plain = all(isinstance(array, np.ndarray) for array in arrays)
+    shapes = {array.shape for array in arrays} if plain else set()
+    shape = (*(() if whole else (len(arrays),)), *shapes.pop()) if len(shapes) == 1 else ()
+    if len(shape) != 3 or any(array.dtype.kind != "f" for array in arrays):
+        what = ", ".join(f"{array.dtype} {array.shape}" for array in arrays) if plain else type(features).__name__
+        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what}.")
     crops, length, width = shape
     if crops != len(contract.crops):
         raise DataError(f"video {video}: {len(contract.crops)} crops are declared ({', '.join(contract.crops)}), got {crops}.")
