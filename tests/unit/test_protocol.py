@@ -81,6 +81,23 @@ def test_fine_grained_results_follow_from_stored_scores(chain):
     assert again["detection"]["abnormal_only"]["map"] == pytest.approx(fine["detection"]["abnormal_only"]["map"], abs=0.02)
 
 
+@pytest.mark.slow
+def test_planted_categories_are_told_apart_and_permuted_ones_are_not(tmp_path, chain):
+    _, dataset = chain
+    longer = TRAIN.replace(steps=120, eval_every=40, num_segments=12, batch_size=8)
+    found = {}
+    for permuted in (False, True):
+        settings = training.RunSettings(
+            variant="proposed", method="proposed", title="", width=32, train=longer.replace(permute_labels=permuted)
+        )
+        text = text_features("random", dataset.categories, seed=1)
+        training.train_run(settings, dataset, text, tmp_path / str(permuted), progress=False)
+        fine = read_json(tmp_path / str(permuted) / "metrics.json")["rules"]["last"]["fine_grained"]
+        found[permuted] = fine["category_accuracy_abnormal_videos"], fine["detection"]["abnormal_only"]["map"]["average"]
+    assert found[False][0] > 0.9 and found[False][1] > 0.6
+    assert found[True][0] < 0.7 and found[True][1] < 0.3
+
+
 def test_the_mean_of_the_crops_is_the_default(chain):
     layout, dataset = chain
     measured = read_json(layout.run(dataset.name, "proposed", 1) / "metrics.json")
