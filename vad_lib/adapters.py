@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic import Field
@@ -52,6 +52,7 @@ from vad_lib.features import ROWS_AT_ONCE, FeatureContract, FeatureStore
 from vad_lib.files import content_hash, file_sha256, read_json, write_json
 from vad_lib.i3d import FEATURE_DIM
 from vad_lib.official import (
+    ALIASES,
     NORMAL,
     OFFICIAL,
     UCF_CRIME,
@@ -141,7 +142,7 @@ class Findings:
                 lines.append(f"{split}: {min(lengths):,} to {max(lengths):,} snippets, mean {np.mean(lengths):,.0f}")
         frames, abnormal = _test_frames(splits[1])
         lines.append(f"test frames: {frames:,}, of which {abnormal:,} abnormal")
-        lines.append(f"missing: {_some(self.missing)}; surplus: {_some(self.surplus)}")
+        lines.append(f"missing: {_some(self.missing)}; surplus: {_some(self.surplus)}; duplicates: none")
         if self.info.note:
             lines.append(f"note for every table: {self.info.note}")
         lines += [f"warning: {text}" for text in self.warnings] + [f"error: {text}" for text in self.problems]
@@ -231,7 +232,8 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
         ).content_hash
         found = dataclasses.replace(found, warnings=(*found.warnings, *crops.warnings()))
         if progress:
-            print("\n".join(f"warning: {text}" for text in crops.warnings()), end="")
+            for text in crops.warnings():
+                print(f"warning: {text}")
     listed = out / "videos.csv"
     if not (listed.is_file() and _reads_as(listed, found.videos, found.info.mask_rule)):
         write_video_csv(listed, found.videos)
@@ -308,7 +310,7 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
     if not files:
         raise MissingFileError(
             f"{source}: expected feature files (.npy) {'anywhere below' if known else 'in features/'} or videos in videos/, "
-            f"found {_listing(source)}.{_suggestion(source, lambda folder: bool(files_below(folder, ('.npy',))))}"
+            f"found {_listing(source)}.{_suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
         )
     records = _by_key(lists.videos, source)
     grouped, missing, surplus = _match(files, records, lists, source)
@@ -458,7 +460,8 @@ def _official_lists(source: Path, known: OfficialSet, files: list[FeatureFile]) 
 
 def _list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
     """Where lists lie, two levels deep at most, upper and lower case taken as the same."""
-    wanted, found = {name.lower(): name for name in names}, {}
+    wanted = {alias.lower(): name for alias, name in (*((name, name) for name in names), *ALIASES.items()) if name in names}
+    found: dict[str, Path] = {}
     for folder, files in walk(source, 2):
         for file in files:
             name = wanted.get(file.lower())
@@ -807,14 +810,19 @@ def _listing(folder: Path) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
 
 
-def _suggestion(source: Path, fits: Callable[[Path], bool]) -> str:
-    """A folder near by that fits: above, or below."""
-    above = list(source.resolve().parents)[:2]
-    below = [folder for folder, _ in walk(source, 3) if folder != source]
-    for folder in [*below, *above[: len(above) - 1]]:
-        if fits(folder):
-            return f" {folder} looks right: use --source {folder}."
-    return ""
+def _suggestion(source: Path, fits: Callable[[Path], bool], advice: str = "") -> str:
+    """A folder near by that fits: below, or the one above."""
+    below = (folder for folder, _ in walk(source, 3) if folder != source)
+    found = next((folder for folder in (*below, *([] if advice else [source.resolve().parent])) if fits(folder)), None)
+    return f" {found} looks right: {advice or f'use --source {found}'}." if found else ""
+
+
+def _holds_arrays(folder: Path) -> bool:
+    return any(name.lower().endswith(".npy") for _, names in walk(folder, 2) for name in names)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 # --- command line -----------------------------------------------------------------------------------
@@ -828,8 +836,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--headers", action="store_true", help="check names and shapes only, without reading all features")
     for name, field in ImportSettings.model_fields.items():
         option: dict[str, Any] = {"help": field.description, "default": None, "required": field.is_required()}
+        choices = [str(choice) for part in (field.annotation, *get_args(field.annotation)) for choice in _choices(part)]
         if name == "partial":
             option = {"help": field.description, "action": "store_true"}
+        elif choices:
+            option |= {"choices": choices}
         elif name in ("crops", "categories"):
             option |= {"type": lambda text: tuple(part.strip() for part in text.split(","))}
         add(f"--{name}", **option)

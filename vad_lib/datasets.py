@@ -30,7 +30,10 @@ from vad_lib.features import FeatureStore
 from vad_lib.files import read_json
 from vad_lib.method import Batch
 
-_HOW_TO_MAKE = "`make reproduce` and notebook 01_feature_prep make the built-in sets"
+_HOW_TO_MAKE = (
+    "`make reproduce` and notebook 01_feature_prep make the built-in sets, `python -m vad_lib.adapters import` makes one of your "
+    "own lists and features"
+)
 
 
 class DatasetInfo(Settings):

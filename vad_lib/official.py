@@ -38,6 +38,7 @@ XD_CODES = {
     "G": "Explosion",
 }
 UCF_TRAIN, UCF_TEST, UCF_ANNOTATION = "Anomaly_Train.txt", "Anomaly_Test.txt", "Temporal_Anomaly_Annotation.txt"
+ALIASES = {"Temporal_Anomaly_Annotation_for_Testing_Videos.txt": UCF_ANNOTATION}  # the name in the authors' own archive
 XD_BINARY, XD_MULTICLASS = "annotations.txt", "annotations_multiclasses.txt"
 
 _ENDING = re.compile(r"\.(npy|mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
@@ -77,7 +78,7 @@ class OfficialSet:
         """Snippets that the public features of a video have.
 
         Args:
-            rule: ``A``, ``B`` or ``C``; a rule that the field does not use with this set counts as ``floor``.
+            rule: ``A``, ``B`` or ``C``; one that the field does not use with this set counts as with the other.
             video: name, with or without suffixes.
             num_frames: F, frames of the video file.
 
@@ -85,7 +86,7 @@ class OfficialSet:
             >>> [UCF_CRIME.expected_snippets(rule, "Abuse028_x264", 1412) for rule in "ABC"]
             [88, 89, 88]
         """
-        how = self.snippets.get(rule, "floor")
+        how = self.snippets.get(rule, "ceil" if rule == "B" else "floor")
         whole = {
             "ceil": -(-num_frames // FRAMES_PER_SNIPPET),
             "floor": num_frames // FRAMES_PER_SNIPPET,

@@ -513,6 +513,22 @@ def test_the_wrong_folder(tmp_path):
         check_source(folder, partial(), progress=False)
 
 
+def test_features_under_another_name_than_features(own):
+    (own / "features").rename(own / "i3d")
+    with pytest.raises(
+        MissingFileError, match=r"in features/ or videos in videos/, found i3d/, videos.csv. .*i3d looks right: name that"
+    ):
+        check_source(own, settings(), progress=False)
+
+
+def test_the_annotation_under_the_name_of_the_authors_archive(tmp_path):
+    folder = small_ucf(tmp_path / "ucf-crime")
+    text = (folder / "Temporal_Anomaly_Annotation.txt").read_text().replace("_x264 ", "_x264.mp4 ")
+    (folder / "Temporal_Anomaly_Annotation.txt").unlink()
+    (folder / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt").write_text(text)
+    assert not check_source(folder, partial(), progress=False).problems
+
+
 def test_lists_of_two_releases(tmp_path):
     folder = small_ucf(tmp_path / "ucf-crime")
     (folder / "old").mkdir()
@@ -630,7 +646,7 @@ def test_the_command_line(own, capsys):
         "layout single, 1 crops (centre), 8 wide; mask rule frames",
         "Fighting",
         "train: 2 to 4 snippets, mean 3",
-        "missing: none; surplus: none",
+        "missing: none; surplus: none; duplicates: none",
     ):
         assert text in shown
     assert not (own / "store").exists()
