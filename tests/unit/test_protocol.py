@@ -81,10 +81,9 @@ def test_fine_grained_results_follow_from_stored_scores(chain):
     assert again["detection"]["abnormal_only"]["map"] == pytest.approx(fine["detection"]["abnormal_only"]["map"], abs=0.02)
 
 
-@pytest.mark.slow
 def test_planted_categories_are_told_apart_and_permuted_ones_are_not(tmp_path, chain):
     _, dataset = chain
-    longer = TRAIN.replace(steps=120, eval_every=40, num_segments=12, batch_size=8)
+    longer = TRAIN.replace(steps=60, eval_every=60, num_segments=12, batch_size=8)
     found = {}
     for permuted in (False, True):
         settings = training.RunSettings(
@@ -93,7 +92,7 @@ def test_planted_categories_are_told_apart_and_permuted_ones_are_not(tmp_path, c
         text = text_features("random", dataset.categories, seed=1)
         training.train_run(settings, dataset, text, tmp_path / str(permuted), progress=False)
         fine = read_json(tmp_path / str(permuted) / "metrics.json")["rules"]["last"]["fine_grained"]
-        found[permuted] = fine["category_accuracy_abnormal_videos"], fine["detection"]["abnormal_only"]["map"]["average"]
+        found[permuted] = fine["category_accuracy_abnormal_videos"], fine["detection"]["abnormal_only"]["map"]["0.1"]
     assert found[False][0] > 0.9 and found[False][1] > 0.6
     assert found[True][0] < 0.7 and found[True][1] < 0.3
 
