@@ -178,7 +178,7 @@ def annotated_frames(video: Path | str, frames: pd.DataFrame) -> Iterator[np.nda
     Yields:
         uint8 (height, width, 3), RGB, sides even, width at least 320; one frame held at a time.
     """
-    calm, alarm = (255 * np.array(to_rgb(colour)) for colour in (figures.BLUE, figures.VERMILION))
+    colour = tuple(round(255 * part) for part in to_rgb(figures.VERMILION))
     for frame, row in zip(read_frames(video), frames.itertuples(index=False), strict=True):
         height, width = frame.shape[:2]
         scale = max(1.0, NARROWEST / width)
@@ -191,7 +191,6 @@ def annotated_frames(video: Path | str, frames: pd.DataFrame) -> Iterator[np.nda
         _write_words(picture, words, 8, height + line, line)
         _write_words(picture, f"{int(row.seconds // 60)}:{row.seconds % 60:04.1f}", width - 3 * line, height + line, line)
         top, bottom, right = height + line + line // 4, height + 2 * line - line // 4, width - 8
-        colour = tuple(map(int, calm + row.score * (alarm - calm)))
         cv2.rectangle(picture, (8, top), (right, bottom), (90, 90, 90), 1)
         cv2.rectangle(picture, (8, top), (8 + round(row.score * (right - 8)), bottom), colour, cv2.FILLED)
         yield picture

@@ -1,0 +1,113 @@
+"""From pixels to a curve and an annotated video, on a long video put together from real clips.
+
+The clips are from the footage that the fight bags were made of, so this proves the chain, not that the model generalises.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from vad_lib import own_video
+from vad_lib.errors import ConfigError, MissingFileError
+from vad_lib.i3d import load_i3d
+from vad_lib.metrics import frame_roc_auc
+from vad_lib.video import probe, read_frames, write_video
+
+FPS = 25.0
+HEIGHT, WIDTH = 270, 360
+# Fights between normal scenes; clips come back, as scenes of a camera do. About half a minute.
+ORDER = (
+    *("nofi001", "nofi040", "fi001", "nofi120", "nofi001", "fi037", "nofi040", "nofi120", "fi104", "fi001", "nofi001"),
+    *("nofi120",),
+)
+
+
+class LongVideo(NamedTuple):
+    path: Path
+    labels: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def long_video(shared, tmp_path_factory) -> LongVideo:
+    clips = shared / "real" / "clips"
+    lengths = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for name in ORDER:
+            clip = list(read_frames(clips / f"{name}.mp4"))
+            lengths.append(len(clip))
+            yield from (cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for frame in clip)
+
+    path = tmp_path_factory.mktemp("long") / "street.mp4"
+    write_video(path, frames(), FPS)
+    return LongVideo(path, np.repeat([name.startswith("fi") for name in ORDER], lengths).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def scored(benchmark, long_video, tmp_path_factory) -> own_video.ScoredVideo:
+    try:
+        load_i3d("kinetics400")
+    except MissingFileError as error:
+        pytest.skip(str(error))
+    run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
+    out = tmp_path_factory.mktemp("scored")
+    command = [str(long_video.path), "--run", str(run), "--out", str(out), "--short-side", "256", "--crop-size", "224"]
+    assert own_video.main(command) == 0
+    files = {"scores": out / "scores.csv", "curve": out / "curve.png", "video": out / "annotated.mp4"}
+    return own_video.ScoredVideo(pd.read_csv(files["scores"]), files)
+
+
+@pytest.mark.slow
+def test_a_row_per_frame(scored, long_video):
+    frames, labels = scored.frames, long_video.labels
+    assert 20 < len(labels) / FPS < 60
+    assert frames["frame"].tolist() == list(range(len(labels)))
+    assert frames["seconds"].iloc[-1] == pytest.approx((len(labels) - 1) / FPS, abs=1e-3)
+    for column in ("score", "visual", "semantic"):
+        assert frames[column].between(0, 1).all()
+    assert set(frames["category"]) <= {"Normal", "Fighting"}
+
+
+@pytest.mark.slow
+def test_fights_score_higher(scored, long_video, capsys):
+    labels, scores = long_video.labels, scored.frames["score"].to_numpy()
+    fight, normal = scores[labels == 1].mean(), scores[labels == 0].mean()
+    auc = frame_roc_auc(labels, scores)
+    runs = [(label, sum(1 for _ in group)) for label, group in itertools.groupby(labels)]
+    with capsys.disabled():
+        print(
+            f"\nlong video of real clips, {len(labels)} frames, {sum(label for label, _ in runs)} fights: mean score in fights",
+            end=" ",
+        )
+        print(f"{fight:.3f}, elsewhere {normal:.3f}, AUC {auc:.3f}")
+    assert fight > normal
+    assert auc > 0.6
+
+
+@pytest.mark.slow
+def test_pictures(scored, long_video):
+    info = probe(scored.files["video"])
+    assert info.num_frames == len(long_video.labels)
+    assert info.fps == pytest.approx(FPS)
+    assert info.width == WIDTH
+    assert info.height > HEIGHT
+    for index, (before, after) in enumerate(zip(read_frames(long_video.path), read_frames(scored.files["video"]))):
+        if index % 100 == 0:  # the footage stays as it was, up to coding
+            assert np.abs(after[:HEIGHT].astype(int) - before).mean() < 6
+    curve = cv2.imread(str(scored.files["curve"]))
+    assert curve.shape[1] > 1500
+    assert curve.std() > 10
+
+
+@pytest.mark.slow
+def test_an_imported_recipe_must_be_stated(benchmark, long_video, tmp_path):
+    run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
+    with pytest.raises(ConfigError, match="--short-side 256 --crop-size 224"):
+        own_video.score_video(long_video.path, run, tmp_path)
+    assert not any(tmp_path.iterdir())
