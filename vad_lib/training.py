@@ -35,7 +35,7 @@ from vad_lib.annotations import VideoRecord
 from vad_lib.baselines import snippet_logistic_regression
 from vad_lib.config import Settings, TrainSettings
 from vad_lib.datasets import BalancedBatches, Dataset, permute_labels, validation_split
-from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError
+from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError, VadError
 from vad_lib.files import (
     atomic_path,
     content_hash,
@@ -559,6 +559,11 @@ def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
         text = None
         if registry.METHODS[name].needs_text:
             about = config["text"]
+            if len(weights["text"]) != len(categories):
+                raise DataError(
+                    f"{folder}: {len(categories)} categories in config.json, text features of {len(weights['text'])} among the "
+                    "weights; train it again with this version of the library."
+                )
             text = TextFeatures(categories, weights["text"].numpy(), about["source"], about["note"], ())
         model = registry.build_method(
             name,
@@ -569,7 +574,7 @@ def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
             options=config["options"],
         )
         model.load_state_dict(weights)
-    except ConfigError:
+    except VadError:
         raise
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
         reason = next(filter(None, str(error).splitlines()), type(error).__name__)
