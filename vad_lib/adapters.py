@@ -314,24 +314,8 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
         )
     records = _by_key(lists.videos, source)
     grouped, missing, surplus = _match(files, records, lists, source)
-    problems, notes, warnings = [], [], []
-    if surplus:
-        problems.append(f"files of {_some(surplus)} in no list; move them out of {source}, or add them to the lists.")
-    if missing and not settings.partial:
-        problems.append(
-            f"{len(missing):,} of {len(records):,} listed videos have no file ({', '.join(missing[:5])}"
-            f"{', ...' if len(missing) > 5 else ''}); add them, or accept it with --partial."
-        )
-    present = [records[key] for key in grouped]
-    listed = {split: len(lists.videos.split(split)) for split in get_args(Split)}
-    totals = {split: sum(known.counts[split]) for split in listed} if known else listed
-    there = {split: sum(record.split == split for record in present) for split in listed}
-    complete = there == totals
-    if settings.partial and not complete:
-        notes.append("partial: " + ", ".join(f"{there[s]:,} of {totals[s]:,} {name} videos" for s, name in _SPLIT_NAMES.items()))
-    elif known and not missing:
-        problems += _miscounted(known, VideoList(lists.videos.categories, tuple(present)))
-
+    present = VideoList(lists.videos.categories, tuple(records[key] for key in grouped))
+    problems, notes, test_complete = _completeness(known, lists.videos, present, missing, surplus, settings.partial, source)
     layout, crops, lengths, dimension = None, (), {}, settings.dimension
     if arrays:
         grouped = {key: [with_shape(file) for file in group] for key, group in grouped.items()}
@@ -342,24 +326,20 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
         problems += found
         lengths = {records[key].name: group[0].shape[layout == "n-t-d"] for key, group in grouped.items()}
     rule = _rule(settings, known, layout, lists.content)
-    counted = _frame_counts(settings, known, lists.videos, raw, needed=not arrays or rule == "frames" or settings.align != "none")
-    tail = "exact"
+    counted, warnings = _frame_counts(
+        settings, known, present, raw, asked=not arrays or rule == "frames" or settings.align != "none"
+    )
     if arrays:
-        present, fitted, found = _fit(present, lengths, counted, rule, known, settings.align)
+        videos, fitted, found = _fit(present, lengths, counted, rule, known, settings.align)
         problems += found
-        aligned = sum(fitted[name] != lengths[name] for name in fitted)
-        if aligned:
-            notes.append(f"features of {aligned:,} videos aligned to their frames ({settings.align})")
+        if changed := sum(fitted[name] != lengths[name] for name in fitted):
+            notes.append(f"features of {changed:,} videos aligned to their frames ({settings.align})")
         lengths |= fitted
-        if any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in present):
-            tail = "extend"
     else:
-        present = [
-            dataclasses.replace(record, num_frames=counted.get(video_key(record.name), record.num_frames), mask_rule=rule)
-            for record in present
-        ]
-    videos = VideoList(lists.videos.categories, tuple(present))
-    if known and complete and not problems:
+        counts = {record: counted.get(video_key(record.name), record.num_frames) for record in present.records}
+        with_frames = tuple(dataclasses.replace(r, num_frames=frames, mask_rule=rule) for r, frames in counts.items())
+        videos = dataclasses.replace(present, records=with_frames)
+    if known and test_complete and not problems:
         text = _wrong_totals(known, videos, rule, lengths)
         # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
         (notes if settings.align != "none" or not arrays else problems).extend(text)
@@ -367,14 +347,14 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
             warnings.append(f"rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
     if not problems:
         check_records(videos.categories, videos.records, str(source))
-    if not known and _same(source, out) and not problems and not _reads_as(lists.paths[0], videos, rule):
-        problems.append(
-            f"the imported list would differ from {lists.paths[0]} (rule {rule}, {len(present):,} videos) and take its place; "
-            "give another folder with --out."
-        )
-    info = _info(settings, known, lists, rule, tail, notes, "features" if arrays else "videos")
+        if not known and _same(source, out) and not _reads_as(lists.paths[0], videos, rule):
+            problems.append(
+                f"the imported list would differ from {lists.paths[0]} (rule {rule}, {len(videos.records):,} videos) and take its "
+                "place; give another folder with --out."
+            )
+    early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
     return Findings(
-        info=info,
+        info=_info(settings, known, lists, rule, "extend" if early else "exact", notes, "features" if arrays else "videos"),
         videos=videos,
         files={records[key].name: tuple(file.path for file in group) for key, group in grouped.items()},
         lengths=lengths,
@@ -388,6 +368,33 @@ def _find(source: Path, settings: ImportSettings, out: Path | None = None) -> Fi
         warnings=tuple(warnings),
         own_note=lists.content.get("note", ""),
     )
+
+
+def _completeness(
+    known: OfficialSet | None,
+    videos: VideoList,
+    present: VideoList,
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    partial: bool,
+    source: Path,
+) -> tuple[list[str], list[str], bool]:
+    """Problems with missing and surplus videos, the note on a partial set, and whether all test videos are there."""
+    problems, notes = [], []
+    if surplus:
+        problems.append(f"files of {_some(surplus)} in no list; move them out of {source}, or add them to the lists.")
+    if missing and not partial:
+        problems.append(
+            f"{len(missing):,} of {len(videos.records):,} listed videos have no file ({', '.join(missing[:5])}"
+            f"{', ...' if len(missing) > 5 else ''}); add them, or accept it with --partial."
+        )
+    totals = {split: sum(known.counts[split]) if known else len(videos.split(split)) for split in _SPLIT_NAMES}
+    there = {split: len(present.split(split)) for split in _SPLIT_NAMES}
+    if partial and there != totals:
+        notes.append("partial: " + ", ".join(f"{there[s]:,} of {totals[s]:,} {name} videos" for s, name in _SPLIT_NAMES.items()))
+    elif known and not missing:
+        problems += _miscounted(known, present)
+    return problems, notes, there["test"] == totals["test"]
 
 
 def _by_key(videos: VideoList, source: Path) -> dict[str, VideoRecord]:
@@ -522,14 +529,15 @@ def _csv_categories(path: Path) -> tuple[str, ...]:
 
 
 def _frame_counts(
-    settings: ImportSettings, known: OfficialSet | None, videos: VideoList, raw: list[FeatureFile], *, needed: bool
-) -> dict[str, int]:
-    """Raw frames by key, as far as they are known."""
-    if settings.frames:
-        return _read_frame_counts(Path(settings.frames))
-    if not known:
-        return {video_key(record.name): record.num_frames for record in videos.records}
-    return {file.key: header_frames(file.path) for file in raw} if needed else {}
+    settings: ImportSettings, known: OfficialSet | None, videos: VideoList, raw: list[FeatureFile], *, asked: bool
+) -> tuple[dict[str, int], list[str]]:
+    """Raw frames by key as far as they are known, and where the headers of the videos say otherwise."""
+    headers = {file.key: header_frames(file.path) for file in raw} if asked else {}
+    listed = {} if known else {video_key(record.name): record.num_frames for record in videos.records}
+    counted = _read_frame_counts(Path(settings.frames)) if settings.frames else listed
+    differing = [key for key, frames in headers.items() if abs(counted.get(key, frames) - frames) > FRAMES_PER_SNIPPET]
+    warnings = [f"by their headers, {_some(differing)} of other length than listed; correct n_frames if so."] if differing else []
+    return counted or headers, warnings
 
 
 def _read_frame_counts(path: Path) -> dict[str, int]:
@@ -563,21 +571,21 @@ def _rule(settings: ImportSettings, known: OfficialSet | None, layout: FeatureLa
 
 
 def _fit(
-    records: list[VideoRecord],
+    videos: VideoList,
     lengths: dict[str, int],
     counted: dict[str, int],
     rule: MaskRule,
     known: OfficialSet | None,
     align: str,
-) -> tuple[list[VideoRecord], dict[str, int], list[str]]:
-    """Records with their frames, lengths that differ from the files' own, and what does not fit."""
+) -> tuple[VideoList, dict[str, int], list[str]]:
+    """Videos with their frames, lengths that differ from the files' own, and what does not fit."""
     fitted: dict[str, int] = {}
     problems: list[str] = []
     resampled = len(lengths) > 3 and len(set(lengths.values())) == 1
     done = []
     if align != "none" and not counted:
         problems.append(f"--align {align} needs the frames of the videos; give them with --frames.")
-    for record in records:
+    for record in videos.records:
         length, frames = lengths[record.name], counted.get(video_key(record.name))
         if frames is not None:
             low, high = _expected(record, frames, rule, known)
@@ -601,7 +609,7 @@ def _fit(
             )
         raw = rule == "frames" and frames is not None
         done.append(dataclasses.replace(record, num_frames=frames if raw else FRAMES_PER_SNIPPET * length, mask_rule=rule))
-    return done, fitted, problems
+    return dataclasses.replace(videos, records=tuple(done)), fitted, problems
 
 
 def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: OfficialSet | None) -> tuple[int, int]:

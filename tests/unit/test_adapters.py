@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -621,6 +622,31 @@ def test_videos_alone_are_listed_with_their_frames(tmp_path):
     assert {record.name: record.num_frames for record in videos.videos.records} == {name: row[2] for name, row in UCF.items()}
     assert videos.info.mask_rule == "frames"
     assert not import_dataset(folder, None, partial(), progress=False).changed
+
+
+def test_listed_frames_are_compared_with_the_videos(own):
+    shutil.rmtree(own / "features")
+    for name, _, _, frames, _ in OWN:
+        path = own / "videos" / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, iter(np.zeros((frames + 20 * (name == "street_3"), 64, 64, 3), dtype=np.uint8)), fps=25)
+    found = check_source(own, settings(), progress=False)
+    assert (found.layout, found.problems) == (None, ())
+    assert found.warnings == ("by their headers, 1 video (street_3) of other length than listed; correct n_frames if so.",)
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
+    rows = ["video,split,category,n_frames,intervals"]
+    features = np.ones((20_000, 5, 32), dtype=np.float32) * np.arange(1, 6, dtype=np.float32)[:, None]
+    for number in range(2):
+        save(tmp_path / "mine" / "features" / f"v{number}.npy", features)
+        rows.append(f"v{number},train,{('Normal', 'Fighting')[number % 2]},320000,")
+    (tmp_path / "mine" / "videos.csv").write_text("\n".join(rows))
+    tracemalloc.start()
+    import_dataset(tmp_path / "mine", None, settings(dimension=32), progress=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < features.nbytes / 3  # of one video
 
 
 def test_preparing_a_data_set_imports_it_with_the_settings_of_last_time(own):
