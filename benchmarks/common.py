@@ -19,26 +19,28 @@ from vad_lib.tables import markdown_grid
 KEPT = PROJECT_ROOT / "results" / "benchmarks"
 
 
-def parser(text: str) -> argparse.ArgumentParser:
+def parser(text: str, threads: int = 2) -> argparse.ArgumentParser:
     """Command line with the options that all have; ``text`` is the script's docstring."""
     options = argparse.ArgumentParser(description=text.splitlines()[0])
     options.add_argument("--keep", action="store_true", help=f"write the tables to {KEPT.relative_to(PROJECT_ROOT)} too")
-    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--threads", type=int, default=threads)
     return options
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def interleaved(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def interleaved(
+    works: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each piece of work; they take turns, so that other load on the machine meets all."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            times[name].append(seconds(work))
+            times[name].append(seconds(work, clock))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -258,7 +258,14 @@ class BalancedBatches:
         self._targets = np.stack([dataset.videos.category_target(record) for record in records])
         segments = dataset.store.segments(num_segments)
         # One row per crop of a video: gathering along one axis is faster than along two.
-        self._segments = segments.reshape(-1, *segments.shape[2:])
+        rows = segments.reshape(-1, *segments.shape[2:])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it
+            self._segments = torch.from_numpy(rows)
+        # Kept from batch to batch: getting as much new memory from the system takes several times as long as filling it.
+        # A GPU gets the stored type and widens it there.
+        kind = torch.float32 if torch.device(device).type == "cpu" else self._segments.dtype
+        self._gathered = torch.empty((2 * batch_size, *rows.shape[1:]), dtype=kind)
         place = {video: i for i, video in enumerate(dataset.store.videos)}
         self._place = np.array([place[name] for name in self._names])
         self._batch_size, self._seed, self._device = batch_size, seed, device
@@ -275,15 +282,16 @@ class BalancedBatches:
         """The batch of a step, counted from 0: ``batch_size`` normal rows, then ``batch_size`` abnormal rows.
 
         Returns:
-            features float32 (2 batch_size, 1, N, D), every segment real.
+            features float32 (2 batch_size, 1, N, D), every segment real; on a CPU they are overwritten by the next call.
 
         Raises:
             DataError: NaN or infinity in the features; names the videos.
         """
         video, crop = np.concatenate([self._draw(kind, step) for kind in range(2)]).T
-        gathered = torch.from_numpy(self._segments[self._place[video] * self._num_crops + crop])
+        for row, place in enumerate(self._place[video] * self._num_crops + crop):
+            self._gathered[row] = self._segments[place]
         names = tuple(self._names[i] for i in video)
-        features = _finite(gathered.to(self._device).float()[:, None], names)
+        features = _finite(self._gathered.to(self._device).float()[:, None], names)
         return Batch(
             features=features,
             mask=torch.ones(features.shape[0], features.shape[2], dtype=torch.bool, device=self._device),

@@ -220,13 +220,18 @@ def evaluate(
     every_label = np.concatenate([label for label, _ in pairs])
     every_score = np.concatenate([score for _, score in pairs])
     video_of_frame = np.repeat(np.arange(len(videos)), [len(label) for label, _ in pairs])
-    _, rank = _distinct(every_score)
+    # Frames of a snippet share score and label: what is ranked and counted are runs of equal frames, a sixteenth as many.
+    change = (np.diff(every_score) != 0) | (np.diff(every_label) != 0) | (np.diff(video_of_frame) != 0)
+    starts = np.append(0, np.flatnonzero(change) + 1)
+    lengths = np.diff(np.append(starts, len(every_label)))
+    run_label, run_video = every_label[starts], video_of_frame[starts]
+    _, rank = _distinct(every_score[starts])
 
     def counts(chosen: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Abnormal and normal frames of the chosen videos at each distinct score."""
-        frames = chosen[video_of_frame]
-        _need(every_label[frames], abnormal=True, normal=True, metric=metric)
-        return _count(rank[frames], every_label[frames])
+        runs = chosen[run_video]
+        _need(run_label[runs], abnormal=True, normal=True, metric=metric, frames=int(lengths[runs].sum()))
+        return _count(rank[runs], run_label[runs], lengths[runs])
 
     everything = counts(np.ones(len(videos), dtype=bool), "AUC")
     names = sorted({name for video, abnormal in zip(videos, abnormal_video) if abnormal for name in categories[video]})
@@ -287,10 +292,12 @@ def _distinct(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[::-1], len(values) - 1 - rank
 
 
-def _count(rank: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    together = np.bincount(rank)
-    abnormal = np.bincount(rank[labels == 1], minlength=len(together))
-    return abnormal, together - abnormal
+def _count(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Abnormal and normal frames at each rank, int64 (G,); an entry stands for ``lengths`` frames, or for one."""
+    together = np.bincount(rank, lengths)
+    abnormal = np.bincount(rank, labels if lengths is None else labels * lengths, minlength=len(together))
+    # with weights numpy adds floats, exact far beyond any number of frames
+    return abnormal.astype(np.int64), (together - abnormal).astype(np.int64)
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -341,13 +348,13 @@ def _checked(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tu
     return labels, scores
 
 
-def _need(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str) -> None:
+def _need(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str, frames: int | None = None) -> None:
     has_abnormal, has_normal = bool((labels == 1).any()), bool((labels == 0).any())
     if (abnormal and not has_abnormal) or (normal and not has_normal):
         found = "abnormal" if has_abnormal else "normal"
         wanted = "abnormal and normal" if abnormal and normal else "abnormal" if abnormal else "normal"
         raise DataError(
-            f"{metric}: not defined, it needs {wanted} frames and all {len(labels):,} frames are {found}; "
+            f"{metric}: not defined, it needs {wanted} frames and all {frames or len(labels):,} frames are {found}; "
             "check the intervals or add videos of the other class."
         )
 
