@@ -16,7 +16,8 @@ ORDER = (
     # bags -> model -> losses
     *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "model", "registry"),
     # scores -> metrics -> tables and figures
-    *("metrics", "scoring", "detection", "baselines", "training", "experiments", "tables", "figures", "diagrams", "own_video", "reproduce"),
+    *("metrics", "scoring", "detection", "baselines", "training"),
+    *("experiments", "tables", "figures", "diagrams", "own_video", "reproduce"),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
