@@ -2,6 +2,7 @@
 
     python benchmarks/bench_ur_dmu.py            # full size: 32 + 32 bags x 200 segments x 1024; 2,000 snippets x 10 crops
     python benchmarks/bench_ur_dmu.py --quick    # the same at smaller sizes; ratios are not checked
+    python benchmarks/bench_ur_dmu.py --keep     # also write results/benchmarks/ur_dmu.*
 
 Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
 Ends with an error if a ratio misses its bound: 1.4 for a training step, 3 for scoring a long video. Most of the
@@ -9,13 +10,13 @@ latter is won from denormal numbers in the plain form's decay mask; the script p
 multiplies them at full speed (AMD Zen 4, for one) leaves only the arithmetic, and misses the bound.
 """
 
-import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
+import pandas as pd
 import torch
+from common import interleaved, machine, parser, report, seconds
 from reference_ur_dmu import PlainURDMU
 
 from vad_lib.method import Batch, total_loss
@@ -23,12 +24,6 @@ from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 
 TRAINING_BOUND = 1.4
 SCORING_BOUND = 3.0
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def denormal_cost() -> float:
@@ -40,14 +35,13 @@ def denormal_cost() -> float:
     return slow / fast
 
 
-def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float) -> bool:
-    """Print medians of interleaved repeats; True if the ratio reaches the bound."""
-    times = [(seconds(plain), seconds(ours)) for _ in range(repeats)]
-    slow, fast = (statistics.median(column) for column in zip(*times))
-    print(
-        f"{title}: plain {slow:.2f} s, library {fast:.2f} s, ratio {slow / fast:.2f} (bound {bound}, {repeats} repeats)", flush=True
-    )
-    return slow / fast >= bound
+def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float) -> dict[str, object]:
+    """A row of the table: medians of interleaved repeats, their ratio, and the bound."""
+    medians = interleaved({"plain": plain, "library": ours}, repeats)
+    row = {"work": title, "plain s": medians["plain"], "library s": medians["library"]}
+    row |= {"ratio": medians["plain"] / medians["library"], "bound": bound, "repeats": repeats}
+    print(row, flush=True)
+    return row
 
 
 def make_batch(pairs: int, segments: int) -> Batch:
@@ -57,7 +51,7 @@ def make_batch(pairs: int, segments: int) -> Batch:
     return Batch(features, torch.ones(2 * pairs, segments, dtype=torch.bool), labels, torch.stack([1 - labels, labels], 1), names)
 
 
-def training(pairs: int, segments: int, repeats: int) -> bool:
+def training(pairs: int, segments: int, repeats: int) -> dict[str, object]:
     batch = make_batch(pairs, segments)
     ours, plain = URDMU(URDMUSettings()), PlainURDMU()
     plain.load_state_dict(ours.state_dict())
@@ -82,10 +76,7 @@ def training(pairs: int, segments: int, repeats: int) -> bool:
     return compare(f"training step, {pairs} + {pairs} x {segments}", plain_step, our_step, repeats, TRAINING_BOUND)
 
 
-def scoring(snippets: int, crops: int, repeats: int) -> bool:
-    cost = denormal_cost()
-    bound = SCORING_BOUND
-    print(f"denormal numbers: a product with them takes {cost:.1f} times as long on this processor")
+def scoring(snippets: int, crops: int, repeats: int) -> dict[str, object]:
     features = torch.randn(1, crops, snippets, 1024)
     ours, plain = URDMU(URDMUSettings()).eval(), PlainURDMU().eval()
     plain.load_state_dict(ours.state_dict())
@@ -99,22 +90,19 @@ def scoring(snippets: int, crops: int, repeats: int) -> bool:
         return ours.scores(ours(features))["score"]
 
     torch.testing.assert_close(our_scores(), plain_scores(), rtol=1e-4, atol=1e-5)
-    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, bound)
+    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, SCORING_BOUND)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = parser(__doc__)
+    options.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    if options.quick:
-        training(8, 64, repeats=3)
-        scoring(400, 2, repeats=3)
-        return 0
-    reached = [training(32, 200, repeats=7), scoring(2000, 10, repeats=3)]
-    return 0 if all(reached) else 1
+    rows = [training(8, 64, 3), scoring(400, 2, 3)] if given.quick else [training(32, 200, 7), scoring(2000, 10, 3)]
+    notes = [machine(), f"A product with denormal numbers in it takes {denormal_cost():.1f} times as long on this processor."]
+    report("ur_dmu", "UR-DMU, one training step and one long video", pd.DataFrame(rows), notes, keep=given.keep)
+    return 0 if given.quick or all(row["ratio"] >= row["bound"] for row in rows) else 1
 
 
 if __name__ == "__main__":

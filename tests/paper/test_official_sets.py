@@ -8,15 +8,17 @@ import shutil
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from vad_lib import metrics
+from vad_lib import metrics, reproduce
 from vad_lib.adapters import ImportSettings, check_source, import_dataset
 from vad_lib.annotations import check_records
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import DataError
-from vad_lib.files import read_arrays
+from vad_lib.files import read_arrays, read_json
 from vad_lib.official import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
+from vad_lib.paths import Layout, i3d_weights
 
 # data set, rule, column of the lengths, key of the known answers
 CASES = [
@@ -311,3 +313,28 @@ def test_the_order_is_that_of_the_arrays_not_of_the_test_list(shared):
     listed = [video_key(line) for line in (shared / "annotations" / "Anomaly_Test.txt").read_text().split()]
     assert sorted(found) == sorted(listed) and found != listed
     assert all(name.startswith("Normal") for name in found[140:])
+
+
+@pytest.mark.slow
+def test_one_command_makes_the_tables_of_ucf_crime(shared, tmp_path):
+    """The text files and RTFM's layout of features; the two longest test videos, 38 times the mean, are left out for time."""
+    if not i3d_weights().is_file():
+        pytest.skip(f"I3D weights are not at {i3d_weights()}; `python -m vad_lib.i3d --fetch` gets them (make does)")
+    lengths = released(shared, tmp_path / "data" / "ucf-crime", "ucf-crime", "len_B_rtfm", write_rtfm)["test"]
+    for name in sorted(lengths, key=lengths.get)[-2:]:
+        (tmp_path / "data" / "ucf-crime" / "test" / f"{name}_i3d.npy").unlink()
+    command = ["--dataset", "ucf-crime", "--data", str(tmp_path / "data"), "--profile", "smoke", "--out", str(tmp_path)]
+    options = ["importing={dimension: 32, partial: true}", "permutations=0"]
+    assert reproduce.main([*command, *(part for option in options for part in ("--parameter", option))]) == 0
+    layout = Layout.create("smoke", tmp_path, tmp_path / "data")
+    for name in ("table1", "table2", "table4", "table5", "table6", "protocol"):
+        text = (layout.tables / f"{name}.md").read_text(encoding="utf-8")
+        assert "UCF-Crime" in text and "rendered" not in text and "partial: 288 of 290 test videos" in text, name
+    assert not (layout.tables / "table3.md").exists()
+    rows = pd.read_csv(layout.tables / "table2.csv", keep_default_na=False).set_index("method")
+    assert set(rows["status"][["Proposed", "MSF-DMU (reconstruction)", "UR-DMU (the paper's DMU)"]]) == {"run"}
+    assert (layout.figures / "fig3.png").is_file()
+    measured = read_json(layout.run("ucf-crime", "proposed", 2022) / "metrics.json")
+    assert measured["rules"]["last"]["metrics"]["num_frames"] == 16 * sum(sorted(lengths.values())[:-2])
+    assert set(measured["protocol"]["mask_rules"]) >= {"A", "B"} and len(measured["protocol"]["crops"]) == 10
+    assert set(measured["rules"]["last"]["fine_grained"]["detection"]) == {"vadclip_code", "abnormal_only"}
