@@ -10,7 +10,7 @@ Fractions become percent here and nowhere else.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -185,6 +185,22 @@ def load_runs(layout: Layout, dataset: str, variants: Sequence[str]) -> dict[str
         for run in runs[1:]:
             _check_same(runs[0], run, "options", runs[0].config["options"], run.config["options"])
     return found
+
+
+def consistent(layout: Layout, datasets: Iterable[str], variants: Sequence[str]) -> tuple[str, ...]:
+    """Those data sets whose finished runs belong into one table.
+
+    While a chain is on its way from one data set to the next, runs of an older version may lie beside new ones of the same
+    data set; the next notebook makes them again, so a table may leave that data set out until then.
+    """
+    fit = []
+    for dataset in datasets:
+        try:
+            load_runs(layout, dataset, variants)
+        except DataError:
+            continue
+        fit.append(dataset)
+    return tuple(fit)
 
 
 def _check_comparable(runs: list[Run]) -> None:

@@ -332,6 +332,15 @@ def test_table6_quotes_the_authors(made_up):
 # --- runs that do not belong together ---------------------------------------------------------------------
 
 
+def test_a_data_set_with_runs_of_two_versions_is_left_out(made_up):
+    made_up.write("synth-crime", "pcl")
+    made_up.write("synth-violence", "pcl")
+    names = ("synth-crime", "synth-violence")
+    assert tables.consistent(made_up.layout, names, ["pcl", "fine"]) == names
+    made_up.write("synth-violence", "fine", width=256)
+    assert tables.consistent(made_up.layout, names, ["pcl", "fine"]) == ("synth-crime",)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
