@@ -110,7 +110,7 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
     return paths
 
 
-def preview(path: Path, width: int = 760) -> bytes:
+def preview(path: Path, width: int = 700) -> bytes:
     """A saved figure, small enough to stand in a notebook: JPEG of ``width`` pixels."""
     image = cv2.imread(str(path))
     height = round(image.shape[0] * width / image.shape[1])
