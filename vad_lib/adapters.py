@@ -34,7 +34,7 @@ from tqdm import tqdm
 from vad_lib.annotations import MaskRule, Split, VideoList, VideoRecord, check_records, read_video_csv, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.datasets import DatasetInfo
-from vad_lib.errors import DataError, MissingFileError, VadError
+from vad_lib.errors import DataError, MissingFileError, VadError, command_line
 from vad_lib.feature_files import (
     DEEPEST,
     CropComparison,
@@ -834,6 +834,7 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 # --- command line -----------------------------------------------------------------------------------
+@command_line("what was there before is unchanged")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.adapters", description=__doc__.splitlines()[0])
@@ -854,21 +855,14 @@ def main(arguments: list[str] | None = None) -> int:
         add(f"--{name}", **option)
     options = vars(parser.parse_args(arguments))
     command, source, out, headers = (options.pop(name) for name in ("command", "source", "out", "headers"))
-    try:
-        settings = ImportSettings(**{name: value for name, value in options.items() if value is not None})
-        if command == "check":
-            found = check_source(source, settings, read=not headers)
-            print(found)
-            return 1 if found.problems else 0
-        result = import_dataset(source, out, settings)
-        print(f"{out or source}: " + ("written" if result.changed else "nothing has changed since the last import"))
-        return 0
-    except VadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what was there before is unchanged", file=sys.stderr)
-        return 130
+    settings = ImportSettings(**{name: value for name, value in options.items() if value is not None})
+    if command == "check":
+        found = check_source(source, settings, read=not headers)
+        print(found)
+        return 1 if found.problems else 0
+    result = import_dataset(source, out, settings)
+    print(f"{out or source}: " + ("written" if result.changed else "nothing has changed since the last import"))
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,11 @@ Every error that a user can cause is one of these. Messages name the object, wha
 came, and what to do next.
 """
 
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
 
 class VadError(ValueError):
     """Base class of all errors raised on purpose by ``vad_lib``."""
@@ -33,3 +38,27 @@ class TrainingError(VadError):
 
 class ExtractionError(VadError):
     """Extraction cannot go on (workers died or do not answer); what is finished is kept."""
+
+
+def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Decorate the ``main`` of a command: our errors become one line on stderr and status 1, Ctrl-C status 130.
+
+    Args:
+        stopped: what a person should know after Ctrl-C.
+    """
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def guarded(*arguments: Any) -> int:
+            try:
+                return main(*arguments)
+            except VadError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 1
+            except KeyboardInterrupt:
+                print(f"stopped; {stopped}", file=sys.stderr)
+                return 130
+
+        return guarded
+
+    return decorate

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from vad_lib.config import FRAMES_PER_SNIPPET, PROFILES, FeatureSettings, get_profile
 from vad_lib.datasets import load_dataset
-from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError
+from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError, command_line
 from vad_lib.features import FeatureContract, FeatureStore, finite_rows, growing_array
 from vad_lib.files import atomic_path, file_sha256, read_array
 from vad_lib.i3d import FEATURE_DIM, I3D, load_i3d
@@ -349,6 +349,7 @@ def extraction_cost(frames: int, crops: int, seconds_per_snippet: float) -> Extr
     return ExtractionCost(snippets, forwards, forwards * FLOP_PER_SNIPPET / 1e15, forwards * seconds_per_snippet / 3600)
 
 
+@command_line("run the same command again to go on from here")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.extraction", description=__doc__.splitlines()[0])
@@ -361,26 +362,19 @@ def main(arguments: list[str] | None = None) -> int:
     add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
     add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
     options = parser.parse_args(arguments)
-    try:
-        profile = get_profile(options.profile)
-        layout = Layout.create(options.profile, data=options.data)
-        records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
-        report = extract_dataset(
-            layout.videos(options.dataset),
-            [record.name for record in records],
-            layout.features(options.dataset),
-            profile.features,
-            options.device,
-            jobs=options.jobs,
-            backend=options.backend,
-            scheduler=options.scheduler,
-        )
-    except VadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on from here", file=sys.stderr)
-        return 130
+    profile = get_profile(options.profile)
+    layout = Layout.create(options.profile, data=options.data)
+    records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
+    report = extract_dataset(
+        layout.videos(options.dataset),
+        [record.name for record in records],
+        layout.features(options.dataset),
+        profile.features,
+        options.device,
+        jobs=options.jobs,
+        backend=options.backend,
+        scheduler=options.scheduler,
+    )
     return 1 if report.failures else 0
 
 

@@ -27,7 +27,7 @@ from vad_lib import figures
 from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.datasets import Dataset, DatasetInfo
-from vad_lib.errors import ConfigError, DataError, VadError
+from vad_lib.errors import ConfigError, DataError, command_line
 from vad_lib.extraction import extract_dataset
 from vad_lib.features import FeatureContract, FeatureStore
 from vad_lib.files import atomic_path
@@ -242,6 +242,7 @@ def _draw_curve(path: Path, video: Path, info: VideoInfo, arrays: dict[str, np.n
     plt.close(fig)
 
 
+@command_line("run the same command again to go on from here")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.own_video", description=__doc__.splitlines()[0])
@@ -254,11 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--crop-size", type=int, help="pixels; for models trained on imported features")
     add("--weights", default="", help="I3D checkpoint, for models trained on features of one's own weights")
     options = parser.parse_args(arguments)
-    try:
-        scored = score_video(**vars(options))
-    except VadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    scored = score_video(**vars(options))
     highest = scored.frames.loc[scored.frames["score"].idxmax()]
     print(f"{len(scored.frames):,} frames, highest score {highest['score']:.2f} at {highest['seconds']:.1f} s")
     print("\n".join(str(path) for path in scored.files.values()))

@@ -21,8 +21,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from vad_lib import tables
 from vad_lib.config import PROFILES, get_profile
-from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError
-from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json
+from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError, command_line
+from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json, write_text
 from vad_lib.paths import PROJECT_ROOT, Layout
 from vad_lib.provenance import versions
 
@@ -270,8 +270,8 @@ def execute(layout: Layout, execution: Execution) -> Path:
     source = layout.notebooks / f"{execution.entry.notebook}.ipynb"
     target = layout.executed / f"{execution.name}.ipynb"
     partial = layout.executed / f"{execution.name}.partial.ipynb"
-    with atomic_path(layout.state / "writable"):
-        pass  # a read-only output folder is reported before an hour of work, not after
+    # a read-only output folder is reported before an hour of work, not after
+    write_text(layout.state / "writable", "")
     layout.executed.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
@@ -340,6 +340,7 @@ def _parameter(text: str) -> tuple[str, Any]:
     return name, yaml.safe_load(value)
 
 
+@command_line("run the same command again to go on from here")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.reproduce", description=__doc__.splitlines()[0])
@@ -353,33 +354,26 @@ def main(arguments: list[str] | None = None) -> int:
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
-    try:
-        get_profile(options.profile)
-        layout = Layout.create(options.profile, options.out, options.data)
-        manifest = read_manifest(layout.manifest)
-        check_folders(manifest, layout, tuple(options.dataset))
-        executions = plan(
-            manifest, layout, only=tuple(options.only), datasets=tuple(options.dataset), parameters=dict(options.parameter)
-        )
-        if options.list:
-            for execution in executions:
-                state = "there" if is_done(layout, execution) else f"about {execution.entry.minutes.get(options.profile, '?')} min"
-                print(f"{execution.name}: {execution.entry.title} ({state})")
-            return 0
-        started = time.perf_counter()
-        ran = reproduce(layout, executions, force=options.force)
-        if layout == Layout.create("quick") and not options.only and not options.dataset:
-            tables.update_readme(layout.readme, layout)
-            tables.update_section(layout.equations, "equations", tables.equation_map(layout))
-        minutes = (time.perf_counter() - started) / 60
-        print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
+    get_profile(options.profile)
+    layout = Layout.create(options.profile, options.out, options.data)
+    manifest = read_manifest(layout.manifest)
+    check_folders(manifest, layout, tuple(options.dataset))
+    executions = plan(
+        manifest, layout, only=tuple(options.only), datasets=tuple(options.dataset), parameters=dict(options.parameter)
+    )
+    if options.list:
+        for execution in executions:
+            state = "there" if is_done(layout, execution) else f"about {execution.entry.minutes.get(options.profile, '?')} min"
+            print(f"{execution.name}: {execution.entry.title} ({state})")
         return 0
-    except VadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on from here", file=sys.stderr)
-        return 130
+    started = time.perf_counter()
+    ran = reproduce(layout, executions, force=options.force)
+    if layout == Layout.create("quick") and not options.only and not options.dataset:
+        tables.update_readme(layout.readme, layout)
+        tables.update_section(layout.equations, "equations", tables.equation_map(layout))
+    minutes = (time.perf_counter() - started) / 60
+    print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
+    return 0
 
 
 if __name__ == "__main__":
