@@ -264,8 +264,8 @@ class BalancedBatches:
             self._segments = torch.from_numpy(rows)
         # Kept from batch to batch: getting as much new memory from the system takes several times as long as filling it.
         # A GPU gets the stored type and widens it there.
-        kind = torch.float32 if torch.device(device).type == "cpu" else self._segments.dtype
-        self._gathered = torch.empty((2 * batch_size, *rows.shape[1:]), dtype=kind)
+        dtype = torch.float32 if torch.device(device).type == "cpu" else self._segments.dtype
+        self._gathered = torch.empty((2 * batch_size, *rows.shape[1:]), dtype=dtype)
         place = {video: i for i, video in enumerate(dataset.store.videos)}
         self._place = np.array([place[name] for name in self._names])
         self._batch_size, self._seed, self._device = batch_size, seed, device

@@ -199,7 +199,8 @@ def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[s
     if dataset.info.mask_rule == "frames":
         return {}
     found = {}
-    for rule in ("A", "B", "C") if dataset.counterpart == "UCF-Crime" else ("A", "C"):  # B was never used elsewhere
+    in_use = {"A", "B", "C"} if dataset.counterpart == "UCF-Crime" else {"A", "C", dataset.info.mask_rule}
+    for rule in sorted(in_use):
         records = tuple(dataclasses.replace(record, mask_rule=rule) for record in dataset.videos.records)
         ruled = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=records))
         found[rule] = test_metrics(ruled, scores)
@@ -314,17 +315,23 @@ class Trainer:
         last = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
         states = {"last": {"step": self.step, "state": last}} | self.best
         outcome: dict[str, Any] = {"log": self.rows, "rules": {}, "scores": {}, "seconds": self.seconds}
+        records = self.dataset.videos.split("test")
         for rule in RULES:
+            step = states[rule]["step"]
             self.model.load_state_dict(states[rule]["state"])
-            started = time.perf_counter()
-            outcome["scores"][rule] = self._snippet_scores(self.dataset.videos.split("test"))
-            outcome["test_seconds"] = time.perf_counter() - started
-            measured = test_metrics(self.dataset, {name: value["score"] for name, value in outcome["scores"][rule].items()})
-            outcome["rules"][rule] = {"step": states[rule]["step"], "metrics": measured}
-            maps = {name: value["alignment"] for name, value in outcome["scores"][rule].items() if "alignment" in value}
-            if maps:
-                fine = fine_grained_metrics(self.dataset, maps, self.model.temperature.item())
-                outcome["rules"][rule]["fine_grained"] = fine
+            twin = next((other for other in outcome["rules"] if outcome["rules"][other]["step"] == step), None)
+            if twin:  # two rules chose the same weights
+                outcome["scores"][rule], outcome["rules"][rule] = outcome["scores"][twin], outcome["rules"][twin]
+            else:
+                started = time.perf_counter()
+                scores = outcome["scores"][rule] = self._snippet_scores(records)
+                outcome["test_seconds"] = time.perf_counter() - started
+                measured = test_metrics(self.dataset, {name: value["score"] for name, value in scores.items()})
+                outcome["rules"][rule] = {"step": step, "metrics": measured}
+                maps = {name: value["alignment"] for name, value in scores.items() if "alignment" in value}
+                if maps:
+                    fine = fine_grained_metrics(self.dataset, maps, self.model.temperature.item())
+                    outcome["rules"][rule]["fine_grained"] = fine
             if rule == self.train.selection:
                 outcome["protocol"] = self._protocol(outcome["scores"][rule])
         outcome["validation"] = self.best["best_on_validation"]["measured"]
