@@ -73,6 +73,20 @@ class TrainSettings(Settings):
     steps: int = Field(3000, ge=1)
     eval_every: int = Field(50, ge=1, description="steps between evaluations")
     num_segments: int = Field(200, ge=1)
+    resampling: Literal["means", "means_or_pad", "picks_or_pad"] = Field(
+        "means",
+        description="training videos to segments: means of equal parts; the same, but shorter videos keep their snippets; or "
+        "evenly spaced snippets",
+    )
+    crops: Literal["apart", "together"] = Field(
+        "apart", description="each crop of a video is a sample of its own, or all are in one sample"
+    )
+    optimiser: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
+    schedule: Literal["plateau", "constant", "cosine", "milestones"] = Field(
+        "plateau",
+        description="of the learning rate: lowered when the validation AUC stalls; constant; half a cosine to zero; or a tenth "
+        "after 40 % of the steps and a tenth of that after 80 %",
+    )
     weight_decay: float = Field(5e-5, ge=0)
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the training videos, stratified by category")
     plateau_factor: float = Field(0.5, gt=0, lt=1)
@@ -99,6 +113,9 @@ class Profile(Settings):
     train: TrainSettings
     width: int = Field(512, ge=16, description="encoder width of UR-DMU, MSF-DMU and the proposed model")
     seeds: int = Field(1, ge=1, description="number of seeds per row, counted from train.seed")
+    recipe: Literal["common", "published"] = Field(
+        "common", description="training settings of the compared methods: those of this profile, or those of their authors' code"
+    )
     text_features: Literal["clip", "sentence", "random", "file"] = "clip"
     text_file: str = Field(
         "", description="with text_features='clip': path of the CLIP weights; with 'file': a .npy of shape (categories, width)"

@@ -7,8 +7,8 @@ A data set is a folder, whether built in or a user's own:
 * ``store/``: the feature store (:mod:`vad_lib.features`);
 * ``videos/`` or ``features/``: the user's own videos or feature files, from which the store is made.
 
-Each crop of a training video is a sample of its own. A batch is a pure function of seed and step, so
-training that is stopped and resumed sees exactly the batches it would have seen.
+Each crop of a training video is a sample of its own, or all its crops are one sample. A batch is a pure
+function of seed and step, so training that is stopped and resumed sees exactly the batches it would have seen.
 """
 
 import dataclasses
@@ -228,7 +228,7 @@ def permute_labels(dataset: Dataset, seed: int) -> Dataset:
 
 
 class BalancedBatches:
-    """Training batches: as many normal as abnormal samples, a sample being one crop of one video.
+    """Training batches: as many normal as abnormal samples, a sample being one crop of one video or all of them.
 
     Either class is gone through in an order shuffled anew for each epoch of that class, so every sample is
     used equally often; the smaller class wraps earlier.
@@ -240,6 +240,8 @@ class BalancedBatches:
         batch_size: samples of one class.
         seed: same seed and step, same batch.
         device: where the batch is put.
+        resampling: how videos become segments, see :func:`vad_lib.features.resampled`.
+        crops: ``apart``, each crop of a video a sample; or ``together``.
 
     Raises:
         DataError: no normal or no abnormal video.
@@ -253,12 +255,18 @@ class BalancedBatches:
         batch_size: int,
         seed: int,
         device: str = "cpu",
+        *,
+        resampling: str = "means",
+        crops: str = "apart",
     ) -> None:
         self._names = tuple(record.name for record in records)
         self._targets = np.stack([dataset.videos.category_target(record) for record in records])
-        segments = dataset.store.segments(num_segments)
-        # One row per crop of a video: gathering along one axis is faster than along two.
-        rows = segments.reshape(-1, *segments.shape[2:])
+        segments = dataset.store.segments(num_segments, resampling)
+        # One row per sample: gathering along one axis is faster than along two.
+        rows = segments if crops == "together" else segments.reshape(-1, 1, *segments.shape[2:])
+        self._lengths = np.full(len(records), num_segments)
+        if resampling != "means":
+            self._lengths = np.array([min(dataset.store.num_snippets(name), num_segments) for name in self._names])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it
             self._segments = torch.from_numpy(rows)
@@ -270,38 +278,39 @@ class BalancedBatches:
         self._place = np.array([place[name] for name in self._names])
         self._batch_size, self._seed, self._device = batch_size, seed, device
         abnormal = np.array([dataset.videos.is_abnormal(record) for record in records])
-        self._num_crops = dataset.store.num_crops
+        self._num_rows = len(rows) // len(segments)  # per video
         self._samples = []
         for kind, chosen in (("normal", ~abnormal), ("abnormal", abnormal)):
             if not chosen.any():
                 raise DataError(f"data set {dataset.name}: training needs {kind} videos, got none of {len(records)}; add some.")
-            rows, columns = np.meshgrid(np.flatnonzero(chosen), np.arange(self._num_crops), indexing="ij")
+            rows, columns = np.meshgrid(np.flatnonzero(chosen), np.arange(self._num_rows), indexing="ij")
             self._samples.append(np.stack([rows.ravel(), columns.ravel()], axis=1))
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0: ``batch_size`` normal rows, then ``batch_size`` abnormal rows.
 
         Returns:
-            features float32 (2 batch_size, 1, N, D), every segment real; on a CPU they are overwritten by the next call.
+            features float32 (2 batch_size, 1 or all crops, N, D); on a CPU they are overwritten by the next call. Every
+            segment is real, unless short videos are padded.
 
         Raises:
             DataError: NaN or infinity in the features; names the videos.
         """
-        video, crop = np.concatenate([self._draw(kind, step) for kind in range(2)]).T
-        for row, place in enumerate(self._place[video] * self._num_crops + crop):
+        video, part = np.concatenate([self._draw(kind, step) for kind in range(2)]).T
+        for row, place in enumerate(self._place[video] * self._num_rows + part):
             self._gathered[row] = self._segments[place]
         names = tuple(self._names[i] for i in video)
-        features = _finite(self._gathered.to(self._device).float()[:, None], names)
+        features = _finite(self._gathered.to(self._device).float(), names)
         return Batch(
             features=features,
-            mask=torch.ones(features.shape[0], features.shape[2], dtype=torch.bool, device=self._device),
+            mask=torch.from_numpy(np.arange(features.shape[2]) < self._lengths[video, None]).to(self._device),
             video_labels=torch.from_numpy((self._targets[video, 0] == 0).astype(np.float32)).to(self._device),
             category_targets=torch.from_numpy(self._targets[video]).to(self._device),
             videos=names,
         )
 
     def _draw(self, kind: int, step: int) -> np.ndarray:
-        """(batch_size, 2) video and crop numbers of one class (0 normal, 1 abnormal)."""
+        """(batch_size, 2) numbers of video and crop (0 where all are taken) of one class (0 normal, 1 abnormal)."""
         samples = self._samples[kind]
         epochs, places = np.divmod(np.arange(step * self._batch_size, (step + 1) * self._batch_size), len(samples))
         drawn = np.empty((self._batch_size, 2), dtype=np.int64)

@@ -124,7 +124,9 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu")
     if variant not in VARIANTS:
         raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
     row = VARIANTS[variant]
-    train = profile.train.replace(seed=seed, device=device, permute_labels=row.permute_labels)
+    spec = registry.METHODS.get(row.method)
+    declared = dict(spec.batches) | (dict(spec.published) if profile.recipe == "published" else {}) if spec else {}
+    train = profile.train.replace(**declared, seed=seed, device=device, permute_labels=row.permute_labels)
     return training.RunSettings(
         variant=variant,
         method=row.method,
@@ -132,6 +134,7 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu")
         options=row.options,
         width=profile.width,
         profile=profile.name,
+        declared=tuple(declared),
         train=train,
     )
 

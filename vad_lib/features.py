@@ -77,6 +77,46 @@ def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
     return segments
 
 
+def evenly_spaced(snippets: np.ndarray, num_segments: int) -> np.ndarray:
+    """Resample a video by picking snippets: numbers trunc(linspace(0, T - 1, n)), the first and the last included (PEL4VAD).
+
+    Args:
+        snippets: float (..., T, D), T at least 1.
+        num_segments: n, at least 1.
+
+    Returns:
+        float32 (..., n, D).
+
+    Example:
+        >>> evenly_spaced(np.arange(5.0)[:, None], 3).ravel().tolist()
+        [0.0, 2.0, 4.0]
+    """
+    length = snippets.shape[-2]
+    if length < 1 or num_segments < 1:
+        raise DataError(f"segments: expected at least 1 snippet and 1 segment, got {length} and {num_segments}.")
+    return snippets[..., np.linspace(0, length - 1, num_segments).astype(int), :].astype(np.float32)
+
+
+def resampled(snippets: np.ndarray, num_segments: int, rule: str = "means") -> np.ndarray:
+    """A training video's segments by one of the rules of :class:`~vad_lib.config.TrainSettings`.
+
+    Args:
+        snippets: float (..., T, D).
+        num_segments: n.
+        rule: ``means``, :func:`segment_means`; ``means_or_pad`` and ``picks_or_pad`` keep the snippets of a video that has n or
+            fewer, zeros behind them, and resample longer ones by :func:`segment_means` or :func:`evenly_spaced`.
+
+    Returns:
+        float32 (..., n, D).
+    """
+    length = snippets.shape[-2]
+    if rule != "means" and length <= num_segments:
+        padded = np.zeros((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)
+        padded[..., :length, :] = snippets
+        return padded
+    return evenly_spaced(snippets, num_segments) if rule == "picks_or_pad" else segment_means(snippets, num_segments)
+
+
 # --- the store ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Entry:
@@ -240,8 +280,8 @@ class FeatureStore:
         rows = self._rows[entry.offset : entry.offset + self.num_crops * entry.length]
         return rows.reshape(self.num_crops, entry.length, self.dimension)
 
-    def segments(self, num_segments: int) -> np.ndarray:
-        """Segments of all videos, made once and kept beside the store.
+    def segments(self, num_segments: int, rule: str = "means") -> np.ndarray:
+        """Segments of all videos by a rule of :func:`resampled`, made once and kept beside the store.
 
         Returns:
             float (videos, N, num_segments, D) in the stored dtype, videos in stored order, a read-only view of the file.
@@ -249,12 +289,13 @@ class FeatureStore:
         Raises:
             OutputError: the folder cannot be written, or the disk is full.
         """
-        path = self.folder / f"segments-{num_segments}-{self.content_hash[:12]}.npy"
+        kind = "" if rule == "means" else f"{rule}-"
+        path = self.folder / f"segments-{kind}{num_segments}-{self.content_hash[:12]}.npy"
         if not path.is_file():
             shape = (self.num_crops, num_segments, self.dimension)
             with atomic_path(path) as temporary, growing_array(temporary, shape, self.contract.dtype) as append:
                 for video in self.videos:
-                    append(segment_means(self.snippets(video), num_segments)[None])
+                    append(resampled(self.snippets(video), num_segments, rule)[None])
         return read_array(path, mmap=True)
 
     def _entry(self, video: str) -> _Entry:

@@ -304,3 +304,39 @@ def magnitude_loss(abnormal: Tensor, normal: Tensor) -> Tensor:
         normal: float32 (b, W), sampled normal read-out of the normal video at its most normal segments.
     """
     return (MAGNITUDE_MARGIN - abnormal.norm(dim=1) + normal.norm(dim=1)).clamp(min=0).mean()
+
+
+# Selection by feature magnitude and the constraints on scores (Sultani et al. 2018; Tian et al. 2021), which several
+# compared methods share.
+
+
+def largest_magnitudes(magnitudes: Tensor, mask: Tensor, k: int, dropped: float = 0.0) -> TopSegments:
+    """The k segments of largest magnitude of each video, some left out by chance in training.
+
+    Args:
+        magnitudes: float32 (B, T), norms of the segments' features, at least 0.
+        mask: bool (B, T).
+        k: segments kept; a video with fewer keeps all of its own.
+        dropped: probability with which a segment's magnitude counts as 0 (RTFM: 0.7 in training, 0 in testing); a row may then
+            keep segments that were dropped, if fewer than k are left.
+
+    Returns:
+        indices and weights of the kept segments; mean over them with :func:`mean_at` or ``gather``.
+
+    Example:
+        >>> largest_magnitudes(torch.tensor([[1.0, 3.0, 2.0]]), torch.ones(1, 3, dtype=torch.bool), k=2).indices
+        tensor([[1, 2]])
+    """
+    if dropped:
+        magnitudes = F.dropout(torch.ones_like(magnitudes), dropped) * magnitudes.detach()
+    return top_segments(magnitudes, mask, mask.sum(dim=1).clamp(max=k))
+
+
+def smoothness(scores: Tensor) -> Tensor:
+    """Sum of squared differences of neighbours along the last axis: (..., T) -> scalar, not weighted.
+
+    Example:
+        >>> smoothness(torch.tensor([0.0, 1.0, 0.5]))
+        tensor(1.2500)
+    """
+    return scores.diff(dim=-1).square().sum()

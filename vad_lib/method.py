@@ -8,11 +8,13 @@ Shapes: B videos, N crops, T segments or snippets, D features, C categories.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from vad_lib.config import Settings
 from vad_lib.errors import DataError
 
 
@@ -144,3 +146,38 @@ def _scatter(groups: list[tuple[Tensor, NamedTuple]], videos: int, segments: int
             whole = whole.index_copy(0, rows, value)
         fields.append(whole)
     return kind(*fields)
+
+
+def usual_sizes(feature_dim: int, width: int) -> dict[str, int]:
+    """Sizes of a method whose settings take both as they are."""
+    return {"feature_dim": feature_dim, "width": width}
+
+
+class MethodSpec(NamedTuple):
+    """What a method's file says about it; :mod:`vad_lib.registry` collects them.
+
+    Attributes:
+        name: identifier in commands, run folders and notebooks.
+        title: as tables print it.
+        paper: authors, venue and year.
+        idea: what it adds to multiple-instance learning, one sentence.
+        settings: class of its settings.
+        build: makes the method from its settings and, if ``needs_text``, the text features.
+        modules: modules whose source decides its numbers, its own included, for :func:`vad_lib.provenance.code_hash`.
+        needs_text: whether text features are used.
+        sizes: settings that follow from the features' width D and the profile's width W.
+        batches: training settings that the method cannot do without (``resampling``, ``crops``), whatever the recipe.
+        published: training settings of its authors' code, for ``recipe="published"``.
+    """
+
+    name: str
+    title: str
+    paper: str
+    idea: str
+    settings: type[Settings]
+    build: Callable[[Any, Any], Method]
+    modules: tuple[str, ...]
+    needs_text: bool = False
+    sizes: Callable[[int, int], dict[str, Any]] = usual_sizes
+    batches: Mapping[str, Any] = {}
+    published: Mapping[str, Any] = {}

@@ -37,7 +37,8 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.errors import DataError
-from vad_lib.method import Batch, LossTerm, Method
+from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.methods import msf_dmu
 from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
 from vad_lib.methods.ur_dmu import decay_groups
 
@@ -313,3 +314,15 @@ class Proposed(Method):
     def parameter_groups(self, weight_decay: float) -> list[dict]:
         scalars = ("modulation_scale", "gate_logit", *(f"log_variances.{name}" for name in self.lambdas))
         return decay_groups(self, weight_decay, (*UNDECAYED, *scalars))
+
+
+SPEC = MethodSpec(
+    name="proposed",
+    title="Proposed",
+    paper="Zhao, Zhang, Wang and Kong",
+    idea="a second score from the likeness of segments to sentences about the categories, and a learned gate between the two",
+    settings=ProposedSettings,
+    build=lambda settings, text: Proposed(settings, torch.tensor(text.values)),
+    modules=(*msf_dmu.SPEC.modules, "model"),
+    needs_text=True,
+)

@@ -1,54 +1,20 @@
-"""Names of the methods, and how each is built for a data set."""
+"""Names of the methods, and how each is built for a data set. A method's file describes it in its ``SPEC``."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import torch
-
-from vad_lib.config import Settings
+from vad_lib import model
 from vad_lib.errors import ConfigError
-from vad_lib.method import Method
-from vad_lib.methods.msf_dmu import MSFDMU, MSFDMUSettings
-from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
-from vad_lib.model import Proposed, ProposedSettings
+from vad_lib.method import Method, MethodSpec
+from vad_lib.methods import msf_dmu, ur_dmu
 from vad_lib.prompts import TextFeatures
-
-
-class MethodSpec(NamedTuple):
-    """One method.
-
-    Attributes:
-        name: identifier in commands, run folders and notebooks.
-        title: as tables print it.
-        settings: class of its settings.
-        build: makes the method from its settings and, if ``needs_text``, the text features.
-        needs_text: whether text features are used.
-        code_modules: modules whose source decides its numbers, for :func:`vad_lib.provenance.code_hash`.
-    """
-
-    name: str
-    title: str
-    settings: type[Settings]
-    build: Callable[[Any, TextFeatures | None], Method]
-    needs_text: bool
-    code_modules: tuple[str, ...]
-
-
-_BASE = ("method", "layers", "losses", "methods/ur_dmu")
 
 METHODS: dict[str, MethodSpec] = {
     spec.name: spec
     for spec in (
-        MethodSpec("ur-dmu", "UR-DMU", URDMUSettings, lambda settings, _: URDMU(settings), False, _BASE),
-        MethodSpec("msf-dmu", "MSF-DMU", MSFDMUSettings, lambda settings, _: MSFDMU(settings), False, (*_BASE, "methods/msf_dmu")),
-        MethodSpec(
-            "proposed",
-            "Proposed",
-            ProposedSettings,
-            lambda settings, text: Proposed(settings, torch.tensor(text.values)),
-            True,
-            (*_BASE, "methods/msf_dmu", "model"),
-        ),
+        ur_dmu.SPEC,
+        msf_dmu.SPEC,
+        model.SPEC,
     )
 }
 
@@ -80,7 +46,7 @@ def build_method(
         feature_dim: D, width of the snippet features.
         categories: of the data set, the normal one first.
         text: text features of the same categories in the same order; for methods that need them.
-        width: W, encoder width.
+        width: W, encoder width; each method says what follows from it.
         options: further settings of the method.
 
     Raises:
@@ -91,7 +57,7 @@ def build_method(
     spec, options = METHODS[name], options or {}
     if taken := {"feature_dim", "width"} & set(options):
         raise ConfigError(f"options of {name}: {', '.join(sorted(taken))} comes from the data set or the profile; leave it out.")
-    settings = spec.settings(feature_dim=feature_dim, width=width, **options)
+    settings = spec.settings(**(spec.sizes(feature_dim, width) | options))
     if spec.needs_text:
         if text is None:
             raise ConfigError(f"method {name} needs text features; make them with prompts.text_features.")

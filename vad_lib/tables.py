@@ -210,7 +210,8 @@ def _check_comparable(runs: list[Run]) -> None:
             _check_same(runs[0], run, name, runs[0].config[name], run.config[name])
         first, its = ({key: r.config.get("dataset_info", {}).get(key) for key in _PROTOCOL} for r in (runs[0], run))
         _check_same(runs[0], run, "dataset_info", first, its)
-        first, train = ({k: v for k, v in r.config["train"].items() if k not in _FREE_TRAIN_SETTINGS} for r in (runs[0], run))
+        free = {*_FREE_TRAIN_SETTINGS, *runs[0].config.get("declared", ()), *run.config.get("declared", ())}
+        first, train = ({k: v for k, v in r.config["train"].items() if k not in free} for r in (runs[0], run))
         _check_same(runs[0], run, "train", first, train)
         if run.config["text"]:
             first_with_text = first_with_text or run

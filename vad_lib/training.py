@@ -13,6 +13,7 @@ field choose and is therefore reported, never used.
 import dataclasses
 import io
 import json
+import math
 import signal
 import threading
 import time
@@ -53,6 +54,7 @@ from vad_lib.provenance import code_hash, provenance, seed_everything, versions
 
 RULES = ("last", "best_on_validation", "best_on_test")
 LOGISTIC_REGRESSION = "logistic-regression"
+_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}
 _CODE = ("annotations", "baselines", "datasets", "detection", "features", "method", "metrics", "scoring", "training")
 
 
@@ -66,6 +68,7 @@ class RunSettings(Settings):
         options: settings of the method that differ from its defaults.
         width: encoder width.
         profile: name of the profile it came from.
+        declared: names of the training settings that the method's file asks for, beside those of the profile.
         train: training settings; ``train.seed`` is the run's seed.
     """
 
@@ -75,15 +78,16 @@ class RunSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     width: int = 512
     profile: str = ""
+    declared: tuple[str, ...] = ()
     train: TrainSettings
 
 
 def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) -> str:
     """Hash of all that decides the numbers of a run: settings, inputs, code, package versions."""
-    modules = registry.METHODS[settings.method].code_modules if settings.method in registry.METHODS else ()
+    modules = registry.METHODS[settings.method].modules if settings.method in registry.METHODS else ()
     return content_hash(
         {
-            "settings": settings.model_dump(mode="json", exclude={"title", "profile"}),
+            "settings": settings.model_dump(mode="json", exclude={"title", "profile", "declared"}),
             "features": dataset.store.content_hash,
             "videos": file_sha256(dataset.folder / "videos.csv"),
             "protocol": [dataset.info.mask_rule, dataset.info.tail, dataset.counterpart],
@@ -231,8 +235,17 @@ class Trainer:
             _check_compiler(self.device)
             self.model.encode = torch.compile(self.model.encode)
         fit, self.validation = validation_split(dataset, train.validation_fraction, train.seed)
-        self.batches = BalancedBatches(dataset, fit, train.num_segments, train.batch_size, train.seed, train.device)
-        self.optimiser = torch.optim.Adam(self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
+        self.batches = BalancedBatches(
+            dataset,
+            fit,
+            train.num_segments,
+            train.batch_size,
+            train.seed,
+            train.device,
+            resampling=train.resampling,
+            crops=train.crops,
+        )
+        self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
         )
@@ -267,6 +280,9 @@ class Trainer:
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Forward, loss, backward, update; returns a row of the log."""
         self.model.train()
+        if self.train.schedule != "plateau":
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.train.lr * planned_share(self.train.schedule, self.step / self.train.steps)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
             output = self.model(batch.features, batch.mask)
         # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
@@ -299,7 +315,8 @@ class Trainer:
         scored = {name: value["score"] for name, value in self._snippet_scores(self.dataset.videos.split("test")).items()}
         headline = self.dataset.headline_metric
         test = test_metrics(self.dataset, scored)[headline]
-        self.scheduler.step(validation["auc"])
+        if self.train.schedule == "plateau":
+            self.scheduler.step(validation["auc"])
         # Few validation videos give few distinct AUCs: the smaller cross-entropy breaks ties.
         self._keep("best_on_validation", (validation["auc"], -validation["bce"]), validation)
         self._keep("best_on_test", (test,), {headline: test})
@@ -358,7 +375,7 @@ class Trainer:
         for rule, best in self.best.items():
             tensors |= {f"{rule}/{name}": tensor for name, tensor in best["state"].items()}
         for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items()}
+            tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items() if tensor is not None}
         tensors["random/cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random/device"] = torch.cuda.get_rng_state(self.device)
@@ -407,6 +424,24 @@ class Trainer:
         torch.set_rng_state(tensors["random/cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random/device"], self.device)
+
+
+def planned_share(schedule: str, progress: float) -> float:
+    """Share of the first learning rate at a point of training, for the schedules that depend on nothing else.
+
+    Args:
+        schedule: ``constant``, ``cosine`` or ``milestones``, see :class:`~vad_lib.config.TrainSettings`.
+        progress: steps done / all steps, in [0, 1).
+
+    Example: half way down the cosine, and past the first milestone.
+        >>> round(planned_share("cosine", 0.5), 3), round(planned_share("milestones", 0.5), 3)
+        (0.5, 0.1)
+    """
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "milestones":
+        return 0.1 ** sum(progress >= milestone for milestone in (0.4, 0.8))
+    return 1.0
 
 
 def _check_compiler(device: torch.device) -> None:
@@ -489,6 +524,7 @@ def _write_run(
         "title": settings.title,
         "seed": train.seed,
         "profile": settings.profile,
+        "declared": list(settings.declared),
         "train": train.model_dump(mode="json"),
         "options": settings.options,
         "width": settings.width,

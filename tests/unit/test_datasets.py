@@ -272,7 +272,7 @@ class BrokenStore:
         self.values = np.zeros((2, 1, 3, 4), dtype=np.float16)
         self.values[1, 0, 2, 3] = np.nan
 
-    def segments(self, num_segments):
+    def segments(self, num_segments, rule):
         return self.values
 
     def snippets(self, video):

@@ -183,8 +183,8 @@ def test_parameter_groups_hold_every_parameter_once(name):
 
 
 @EVERY_METHOD
-def test_code_modules_exist(name):
-    assert len(code_hash(*METHODS[name].code_modules)) == 64
+def test_modules_exist(name):
+    assert len(code_hash(*METHODS[name].modules)) == 64
 
 
 @pytest.mark.parametrize("row", ABLATIONS)

@@ -15,6 +15,8 @@ from pydantic import Field
 from torch import nn
 
 from vad_lib.layers import MultiScaleFusion, PositionAttentionLayer
+from vad_lib.method import MethodSpec
+from vad_lib.methods import ur_dmu
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings, decay_groups
 
 # weight decay would pull beta to 1/2, the decay temperature to 1 and the gates half shut
@@ -52,3 +54,15 @@ class MSFDMU(URDMU):
 
     def parameter_groups(self, weight_decay: float) -> list[dict]:
         return decay_groups(self, weight_decay, UNDECAYED)
+
+
+# its authors' training settings are not known; the paper's stand in the profile
+SPEC = MethodSpec(
+    name="msf-dmu",
+    title="MSF-DMU",
+    paper="Zhang, Zhao, Kong and Wang, 2026",
+    idea="several time scales before and inside the encoder of UR-DMU, mixed step by step",
+    settings=MSFDMUSettings,
+    build=lambda settings, _: MSFDMU(settings),
+    modules=(*ur_dmu.SPEC.modules, "methods/msf_dmu"),
+)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.layers import DualMemory, GlobalLocalLayer, TemporalConv
-from vad_lib.method import Batch, LossTerm, Method
+from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 
 # weights of the official code
 MEMORY_WEIGHT = 0.1
@@ -219,3 +219,15 @@ def decay_groups(module: nn.Module, weight_decay: float, undecayed: tuple[str, .
         if parameter.requires_grad:
             groups[name.endswith(undecayed)]["params"].append(parameter)
     return list(groups)
+
+
+SPEC = MethodSpec(
+    name="ur-dmu",
+    title="UR-DMU",
+    paper="Zhou, Yu and Yang, AAAI 2023",
+    idea="two memories of prototypes, one normal and one abnormal, and noise on what normal videos read from theirs",
+    settings=URDMUSettings,
+    build=lambda settings, _: URDMU(settings),
+    modules=("method", "layers", "losses", "methods/ur_dmu"),
+    published={"num_segments": 200, "batch_size": 64, "lr": 1e-4, "weight_decay": 5e-5, "steps": 3000, "schedule": "constant"},
+)
