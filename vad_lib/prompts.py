@@ -9,20 +9,17 @@ Shapes: C categories, P prompts, D_t width of the text feature (512 for CLIP ViT
 
 import hashlib
 import json
-import warnings
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
 
+from vad_lib.clip_weights import PUBLISHED, find_weights, read_tower
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import atomic_path, content_hash, file_sha256, read_array
 from vad_lib.paths import PROJECT_ROOT, prompt_file, sentence_features, text_feature_cache
@@ -30,10 +27,6 @@ from vad_lib.paths import PROJECT_ROOT, prompt_file, sentence_features, text_fea
 Source = Literal["clip", "sentence", "random", "file"]
 
 CLIP_DIMENSION = 512  # width of ViT-B/32's text feature, and of the random features that replace it
-CLIP_HUB = ("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors")
-# published by OpenAI as part of the archive's address
-OPENAI_ARCHIVE_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
-HUB_TIMEOUT_SECONDS = 5.0
 SENTENCE_SCRIPT = "scripts/make_sentence_features.py"
 
 
@@ -196,7 +189,8 @@ def text_features(
         values = _mean_over_templates(_shipped_sentence_features, filled)
         note = "text features: all-MiniLM-L6-v2 sentence features, not CLIP"
         return TextFeatures(categories, values, "sentence all-MiniLM-L6-v2", note, used_templates)
-    path = Path(weights) if weights is not None else _find_clip_weights()
+    otherwise = "or choose text features 'sentence', which are another encoder's and are declared so in every table"
+    path = Path(weights) if weights is not None else find_weights("clip-vit-b-32", otherwise)
     if not path.is_file():
         raise MissingFileError(f"{path}: expected a CLIP checkpoint, found no such file. Check the path given as weights.")
     digest = file_sha256(path)
@@ -206,7 +200,7 @@ def text_features(
         values = _mean_over_templates(lambda texts: encode_clip(path, texts), filled)
         with atomic_path(cached) as temporary:
             save_file({"values": values}, temporary)
-    if weights is None or digest == OPENAI_ARCHIVE_SHA256:
+    if weights is None or digest == PUBLISHED["clip-vit-b-32"].archive_sha256:
         return TextFeatures(categories, values, "clip ViT-B/32", "", used_templates)
     note = f"text features: CLIP weights of one's own, {path.name} (sha256 {digest[:12]})"
     return TextFeatures(categories, values, f"clip {path.name}", note, used_templates)
@@ -293,7 +287,7 @@ def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:
     from open_clip.tokenizer import SimpleTokenizer
     from open_clip.transformer import QuickGELU, TextTransformer
 
-    state = _text_tower_state(weights)
+    state = read_tower(weights, "text")
     try:
         context_length, width = state["positional_embedding"].shape
         tower = TextTransformer(
@@ -310,64 +304,6 @@ def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:
         raise DataError(f"{weights}: expected a CLIP checkpoint with its text tower, got something else ({error}).") from error
     tower.eval().requires_grad_(False)
     return tower(SimpleTokenizer(context_length=context_length)(list(prompts))).numpy()
-
-
-def _text_tower_state(path: Path) -> dict[str, Tensor]:
-    """Float32 tensors of the text tower; the image tower is left on disk where the format allows."""
-    other = ("visual.", "logit_scale", "logit_bias", "input_resolution", "context_length", "vocab_size")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as stored:
-                return {name: stored.get_tensor(name).float() for name in stored.keys() if not name.startswith(other)}  # noqa: SIM118
-        checkpoint = _load_archive(path) if _is_torchscript(path) else torch.load(path, map_location="cpu", weights_only=True)
-        state = checkpoint.get("state_dict", checkpoint)
-        state = {name.removeprefix("module."): value for name, value in state.items()}
-        return {name: value.float() for name, value in state.items() if not name.startswith(other)}
-    except DataError:
-        raise
-    except Exception as error:  # each format has its own errors, and the fix is the same
-        raise DataError(
-            f"{path}: expected CLIP weights as .safetensors or as a plain state dict, but they cannot be read safely "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}). Save them as .safetensors."
-        ) from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _load_archive(path: Path) -> dict[str, Tensor]:
-    """OpenAI publishes CLIP as TorchScript, which can carry code: only the very file they published is opened."""
-    if file_sha256(path) != OPENAI_ARCHIVE_SHA256:
-        raise DataError(
-            f"{path}: a TorchScript archive other than OpenAI's ViT-B-32.pt (sha256 {OPENAI_ARCHIVE_SHA256[:12]}...); it may "
-            "carry code and is not opened. Save its state dict as .safetensors."
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch announces the end of TorchScript
-        return torch.jit.load(path, map_location="cpu").state_dict()
-
-
-def _find_clip_weights() -> Path:
-    """Path of OpenAI's ViT-B/32: the hub's local cache, else a download into it."""
-    from huggingface_hub import get_session, hf_hub_download, hf_hub_url, try_to_load_from_cache
-
-    cached = try_to_load_from_cache(*CLIP_HUB)
-    if isinstance(cached, str):
-        return Path(cached)
-    try:
-        # the hub's client tries for half a minute before it gives up; one short question tells at once
-        get_session().head(hf_hub_url(*CLIP_HUB), timeout=HUB_TIMEOUT_SECONDS)
-        return Path(hf_hub_download(*CLIP_HUB))
-    except Exception as error:  # whatever the network did, the fix is the same
-        raise MissingFileError(
-            f"CLIP ViT-B/32 weights: not in the model hub's local cache, and the hub cannot be reached ({type(error).__name__}). "
-            f"On a machine with network, download {CLIP_HUB[1]} of {CLIP_HUB[0]} (605 MB) and give its path as "
-            "weights; or choose text features 'sentence', which are another encoder's and are declared so in every table."
-        ) from error
 
 
 def _read_cached(path: Path) -> np.ndarray | None:

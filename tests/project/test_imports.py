@@ -10,7 +10,7 @@ ORDER = (
     # ground
     *("errors", "files", "paths", "config", "provenance", "annotations", "official", "method"),
     # video -> snippets -> features -> bags
-    *("video", "i3d", "features", "feature_check"),
+    *("video", "clip_weights", "i3d", "features", "feature_check"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
     *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 from vad_lib import prompts
+from vad_lib.clip_weights import PUBLISHED
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import content_hash, file_sha256, write_array
 from vad_lib.paths import sentence_features
@@ -279,7 +280,8 @@ def test_a_torchscript_archive_is_opened_only_if_it_is_openai_s(tiny_clip, tmp_p
     torch.jit.script(_Archive({**state, "context_length": torch.tensor(32)})).save(path)
     with pytest.raises(DataError, match="may carry code and is not opened"):
         text_features("clip", CATEGORIES, weights=path, cache=tmp_path / "cache")
-    monkeypatch.setattr(prompts, "OPENAI_ARCHIVE_SHA256", file_sha256(path))
+    published = PUBLISHED["clip-vit-b-32"]._replace(archive_sha256=file_sha256(path))
+    monkeypatch.setitem(PUBLISHED, "clip-vit-b-32", published)
     features = text_features("clip", CATEGORIES, weights=path, cache=tmp_path / "cache")
     assert (features.source, features.note) == ("clip ViT-B/32", "")
     expected = expected_from(tiny_clip, load_prompts().templates, ["normal activity", "arson", "fighting"])
@@ -333,7 +335,7 @@ def test_without_weights_and_network_the_error_comes_quickly_and_says_the_fix(un
 
 
 def test_weights_in_the_hub_s_cache_are_used(unreachable_hub, tiny_clip, checkpoint, tmp_path):
-    repository, name = prompts.CLIP_HUB
+    repository, name = PUBLISHED["clip-vit-b-32"].hub
     folder = unreachable_hub / f"models--{repository.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("abc")
