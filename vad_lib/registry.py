@@ -6,7 +6,7 @@ from typing import Any
 from vad_lib import model
 from vad_lib.errors import ConfigError
 from vad_lib.method import Method, MethodSpec
-from vad_lib.methods import msf_dmu, ur_dmu
+from vad_lib.methods import msf_dmu, pel4vad, ur_dmu
 from vad_lib.prompts import TextFeatures
 
 METHODS: dict[str, MethodSpec] = {
@@ -14,6 +14,7 @@ METHODS: dict[str, MethodSpec] = {
     for spec in (
         ur_dmu.SPEC,
         msf_dmu.SPEC,
+        pel4vad.SPEC,
         model.SPEC,
     )
 }

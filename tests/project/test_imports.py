@@ -10,11 +10,11 @@ ORDER = (
     # ground
     *("errors", "files", "paths", "config", "provenance", "annotations", "official", "method"),
     # video -> snippets -> features -> bags
-    *("video", "clip_weights", "i3d", "features", "feature_check"),
+    *("video", "clip_weights", "i3d", "clip_image", "features", "feature_check"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
     *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
-    *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "model", "registry"),
+    *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training"),
     *("experiments", "tables", "figures", "diagrams", "own_video", "reproduce"),
