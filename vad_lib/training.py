@@ -251,8 +251,9 @@ class Trainer:
         )
         self.step = 0
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, dict[str, Any]] = {}  # rule -> {"step", "value", "state"}
-        self.seconds = 0.0
+        self.best: dict[str, dict[str, Any]] = {}  # rule -> {"step", "value", "measured", "state"}
+        self.scored: dict[int, dict[str, dict[str, np.ndarray]]] = {}  # step -> scores of the test videos, of steps still in use
+        self.seconds, self.test_seconds = 0.0, float("nan")
 
     def run(self, progress: bool) -> dict[str, Any]:
         self._resume()
@@ -312,14 +313,16 @@ class Trainer:
         """Score validation and test videos; keep the weights if a rule calls this step its best so far."""
         held_out = {name: value["score"] for name, value in self._snippet_scores(self.validation).items()}
         validation = validation_metrics(self.dataset, held_out, self.validation)
-        scored = {name: value["score"] for name, value in self._snippet_scores(self.dataset.videos.split("test")).items()}
+        scored = self._test_scores()
         headline = self.dataset.headline_metric
-        test = test_metrics(self.dataset, scored)[headline]
+        test = test_metrics(self.dataset, {name: value["score"] for name, value in scored.items()})[headline]
         if self.train.schedule == "plateau":
             self.scheduler.step(validation["auc"])
         # Few validation videos give few distinct AUCs: the smaller cross-entropy breaks ties.
         self._keep("best_on_validation", (validation["auc"], -validation["bce"]), validation)
         self._keep("best_on_test", (test,), {headline: test})
+        in_use = {self.step, *(best["step"] for best in self.best.values())}
+        self.scored = {step: scores for step, scores in (self.scored | {self.step: scored}).items() if step in in_use}
         row = {"validation/auc": validation["auc"], "validation/bce": validation["bce"], f"test/{headline}": test}
         return row | {f"monitor/{name}": value for name, value in self.model.monitored().items()}
 
@@ -332,7 +335,6 @@ class Trainer:
         last = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
         states = {"last": {"step": self.step, "state": last}} | self.best
         outcome: dict[str, Any] = {"log": self.rows, "rules": {}, "scores": {}, "seconds": self.seconds}
-        records = self.dataset.videos.split("test")
         for rule in RULES:
             step = states[rule]["step"]
             self.model.load_state_dict(states[rule]["state"])
@@ -340,9 +342,8 @@ class Trainer:
             if twin:  # two rules chose the same weights
                 outcome["scores"][rule], outcome["rules"][rule] = outcome["scores"][twin], outcome["rules"][twin]
             else:
-                started = time.perf_counter()
-                scores = outcome["scores"][rule] = self._snippet_scores(records)
-                outcome["test_seconds"] = time.perf_counter() - started
+                # a run that was resumed may lack the scores of a step before the checkpoint
+                scores = outcome["scores"][rule] = self.scored[step] if step in self.scored else self._test_scores()
                 measured = test_metrics(self.dataset, {name: value["score"] for name, value in scores.items()})
                 outcome["rules"][rule] = {"step": step, "metrics": measured}
                 maps = {name: value["alignment"] for name, value in scores.items() if "alignment" in value}
@@ -354,7 +355,14 @@ class Trainer:
         outcome["validation"] = self.best["best_on_validation"]["measured"]
         outcome["weights"] = states[self.train.selection]["state"]
         outcome["parameters"] = sum(parameter.numel() for parameter in self.model.parameters())
+        outcome["test_seconds"] = self.test_seconds
         return outcome
+
+    def _test_scores(self) -> dict[str, dict[str, np.ndarray]]:
+        started = time.perf_counter()
+        scores = self._snippet_scores(self.dataset.videos.split("test"))
+        self.test_seconds = time.perf_counter() - started
+        return scores
 
     def _protocol(self, scores: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
         """What choices of the protocol are worth for the selected weights: single crops, and rules for frame masks."""
