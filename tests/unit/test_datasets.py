@@ -216,6 +216,31 @@ def test_rows_are_the_segments_of_their_video(dataset):
         assert difference.min() < 5e-3  # one of the crops, stored in half precision
 
 
+def test_all_crops_of_a_video_may_be_one_sample(dataset):
+    batch = batches(dataset, crops="together").batch(1)
+    assert batch.features.shape == (12, 2, 5, 16)
+    for row, name in enumerate(batch.videos):
+        expected = segment_means(dataset.store.snippets(name), 5)
+        np.testing.assert_allclose(batch.features[row].numpy(), expected, atol=5e-3)
+    drawn = batches(dataset, batch_size=10, crops="together")  # 20 videos of a class: two steps are an epoch
+    assert len({*drawn.batch(0).videos, *drawn.batch(1).videos}) == 40
+
+
+@pytest.mark.parametrize("rule", ["means_or_pad", "picks_or_pad"])
+def test_short_videos_may_keep_their_snippets(dataset, rule):
+    batch = batches(dataset, num_segments=9, resampling=rule).batch(0)
+    lengths = [min(dataset.store.num_snippets(name), 9) for name in batch.videos]
+    assert batch.mask.sum(dim=1).tolist() == lengths and len(set(lengths)) > 1
+    for row, (name, length) in enumerate(zip(batch.videos, lengths)):
+        snippets = dataset.store.snippets(name)
+        features = batch.features[row, 0].numpy()
+        assert not features[length:].any() and features[:length].any(axis=1).all()
+        if snippets.shape[1] <= 9:
+            assert np.abs(snippets - features[:length]).max(axis=(1, 2)).min() == 0
+        elif rule == "picks_or_pad":
+            assert np.abs(snippets[:, [0, -1]] - features[[0, -1]]).max(axis=(1, 2)).min() == 0
+
+
 def test_a_batch_depends_on_seed_and_step_alone(dataset):
     first, again = batches(dataset), batches(dataset)
     later = [first.batch(step) for step in (5, 0, 5)]

@@ -11,7 +11,7 @@ import pytest
 
 from vad_lib import files, video
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
-from vad_lib.features import FeatureContract, FeatureStore, segment_means
+from vad_lib.features import FeatureContract, FeatureStore, resampled, segment_means
 
 CONTRACT = FeatureContract(dimension=8, crops=video.CROP_NAMES[5], dtype="float32", weights_sha256="abc", source="made up")
 
@@ -88,6 +88,17 @@ def test_content_hash_identifies_features(store, tmp_path):
         FeatureStore.write(tmp_path / "note", CONTRACT.replace(weights_note="random"), made_up().items()),
     ]
     assert len({store.content_hash, *(other.content_hash for other in others)}) == 4
+
+
+def test_three_rules_of_resampling(store):
+    snippets = np.arange(6.0)[:, None]
+    assert resampled(snippets, 3, "means").ravel().tolist() == [0.5, 2.5, 4.5]
+    assert resampled(snippets, 3, "means_or_pad").ravel().tolist() == [0.5, 2.5, 4.5]
+    assert resampled(snippets, 3, "picks_or_pad").ravel().tolist() == [0, 2, 5]
+    assert resampled(snippets, 8, "means").ravel().tolist() == [0, 0, 1, 2, 3, 3, 4, 5]
+    for rule in ("means_or_pad", "picks_or_pad"):
+        assert resampled(snippets, 8, rule).ravel().tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
+        assert (store.segments(4, rule) != store.segments(4)).any()
 
 
 def test_segments_are_made_once_and_go_with_their_store(store):

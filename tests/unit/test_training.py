@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -136,6 +137,41 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path, dataset, text, planted
     assert (target.with_name(".seed.partial") / "checkpoint.safetensors").is_file()
     training.train_run(settings(), dataset, None, target, progress=False)
     assert file_sha256(target / "weights.safetensors") == file_sha256(whole / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "schedule"), [("adamw", "cosine"), ("adagrad", "constant"), ("sgd", "milestones"), ("adam", "plateau")]
+)
+def test_every_optimiser_and_schedule_resumes(tmp_path, dataset, text, optimiser, schedule, monkeypatch):
+    train = TRAIN.replace(optimiser=optimiser, schedule=schedule)
+    whole, _ = run(tmp_path / "whole", dataset, text, train=train)
+    monkeypatch.setattr(training.Trainer, "_outcome", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", dataset, text, train=train)  # its last checkpoint is that of step 10
+    monkeypatch.undo()
+    cut, _ = run(tmp_path / "cut", dataset, text, train=train)
+    for name in ("weights.safetensors", "metrics.json", "log.csv"):
+        assert file_sha256(cut / name) == file_sha256(whole / name), name
+    rates = pd.read_csv(whole / "log.csv")["lr"] / train.lr
+    expected = {"constant": [1, 1], "cosine": [1, 0.017], "milestones": [1, 0.01], "plateau": [1, rates.iloc[-1]]}[schedule]
+    np.testing.assert_allclose(rates.iloc[[0, -1]], expected, atol=2e-3)
+    assert rates.is_monotonic_decreasing
+
+
+def test_a_step_is_scored_on_the_test_videos_once(tmp_path, dataset, text, monkeypatch):
+    calls, original = [], training.Trainer._test_scores
+
+    def counted(self):
+        calls.append(self.step)
+        return original(self)
+
+    monkeypatch.setattr(training.Trainer, "_test_scores", counted)
+    folder, _ = run(tmp_path, dataset, text)
+    assert calls == [4, 8, 12]
+    # and the scores that were kept are those of the weights that were kept
+    model, _ = training.load_model(folder)
+    again = training.scoring.snippet_scores(model, dataset, dataset.videos.split("test"))
+    assert np.array_equal(read_arrays(folder / "scores.npz")["score"], np.concatenate([s["score"] for s in again.values()]))
 
 
 def test_checkpoint_of_another_run_is_not_used(tmp_path, dataset, text, monkeypatch):
