@@ -39,7 +39,8 @@ def text(dataset):
 
 
 def run(tmp_path, dataset, text, method="ur-dmu", train=TRAIN, **options):
-    folder, text = tmp_path / "seed", text if method == "proposed" else None
+    needs_text = method in registry.METHODS and registry.METHODS[method].needs_text
+    folder, text = tmp_path / "seed", text if needs_text else None
     trained = training.train_run(settings(method, train=train, **options), dataset, text, folder, progress=False)
     return folder, trained
 
