@@ -6,12 +6,13 @@ settings (widths, loss weights) stand in that method's file and derive from :cla
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from vad_lib.errors import ConfigError
 from vad_lib.files import content_hash
 
 FRAMES_PER_SNIPPET = 16  # paper, section 3.1
+CLIP_PIXELS = 224  # of the square that CLIP's ViT-B takes; other sizes do not fit its position embedding
 
 
 class Settings(BaseModel):
@@ -39,16 +40,56 @@ class Settings(BaseModel):
 
 
 class FeatureSettings(Settings):
-    """Video to features (paper, section 3.1)."""
+    """Video to features (paper, section 3.1). CLIP's image features are those of VadCLIP and CLIP-TSA, see ``clip_image``."""
 
+    backbone: Literal["i3d", "clip-vit-b-16", "clip-vit-b-32"] = "i3d"
+    clip_frames: Literal["middle", "mean"] = Field(
+        "middle", description="CLIP only: feature of a snippet's middle frame, or mean of the features of its 16 frames"
+    )
     short_side: int = Field(256, ge=32, description="pixels of the shorter side after resizing, aspect kept")
     crop_size: int = Field(224, ge=32, description="pixels of a square crop")
     num_crops: Literal[1, 5, 10] = Field(10, description="1: centre; 5: and four corners; 10: and their mirror images")
-    batch_size: int = Field(4, ge=1, description="snippets per I3D forward")
+    batch_size: int = Field(4, ge=1, description="views, one crop of a snippet each, per forward")
     dtype: Literal["float16", "float32"] = "float16"
-    weights: Literal["kinetics400", "random"] | str = Field(
-        "kinetics400", description="kinetics400, random (said so in every table), or the path of a pytorch-i3d checkpoint"
+    weights: str = Field(
+        "",
+        description="kinetics400 (I3D) or openai (CLIP), chosen where it is empty; random (said so in every table); or the path of "
+        "a checkpoint, of pytorch-i3d or of CLIP",
     )
+
+    @field_validator("clip_frames")
+    @classmethod
+    def _only_of_clip(cls, value: str, info: ValidationInfo) -> str:
+        if value != "middle" and info.data.get("backbone") == "i3d":
+            raise ValueError("I3D sees all frames of a snippet; leave it out, or choose a CLIP backbone")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _of_this_backbone(cls, value: str, info: ValidationInfo) -> str:
+        backbone = info.data.get("backbone", "")
+        own, others = ("kinetics400", "openai") if backbone == "i3d" else ("openai", "kinetics400")
+        if value == others and backbone:
+            raise ValueError(f"these are another backbone's; {backbone} has {own!r}, 'random' or the path of a checkpoint")
+        return value or own
+
+    def for_backbone(self, backbone: str, clip_frames: str = "middle", weights: str = "") -> Self:
+        """These settings for a backbone; CLIP's crops have 224 pixels, with as much of the frame around them as here.
+
+        A forward sees as many frames as before, so of ``middle`` frames it takes 16 times as many views.
+
+        Example: the paper profile keeps its 256 and 224 pixels; I3D's smaller sizes grow in proportion.
+            >>> small = FeatureSettings(short_side=128, crop_size=112).for_backbone("clip-vit-b-16")
+            >>> small.short_side, small.crop_size, small.weights
+            (256, 224, 'openai')
+        """
+        if backbone == self.backbone:
+            return self.replace(clip_frames=clip_frames, weights=weights or self.weights)
+        changes = {"backbone": backbone, "clip_frames": clip_frames, "weights": weights}
+        if backbone != "i3d":
+            changes |= {"short_side": round(self.short_side * CLIP_PIXELS / self.crop_size), "crop_size": CLIP_PIXELS}
+            changes["batch_size"] = self.batch_size * (FRAMES_PER_SNIPPET if clip_frames == "middle" else 1)
+        return self.replace(**changes)
 
 
 class SyntheticSettings(Settings):

@@ -4,7 +4,7 @@ A data set is a folder, whether built in or a user's own:
 
 * ``dataset.json``: name, title, categories (the normal one first), headline metric, and where it is from;
 * ``videos.csv``: the videos (:mod:`vad_lib.annotations`);
-* ``store/``: the feature store (:mod:`vad_lib.features`);
+* ``store/``: the feature store (:mod:`vad_lib.features`), and folders in it for features of other backbones than I3D;
 * ``videos/`` or ``features/``: the user's own videos or feature files, from which the store is made.
 
 Each crop of a training video is a sample of its own, or all its crops are one sample. A batch is a pure
@@ -29,6 +29,7 @@ from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.features import FeatureStore
 from vad_lib.files import read_json
 from vad_lib.method import Batch
+from vad_lib.paths import feature_store
 
 _HOW_TO_MAKE = (
     "`make reproduce` and notebook 01_feature_prep make the built-in sets, `python -m vad_lib.adapters import` makes one of your "
@@ -101,13 +102,16 @@ class Dataset:
         return self.info.fps
 
 
-def load_dataset(folder: Path | str, *, features: bool = True, expect: dict[str, Any] | None = None) -> Dataset:
+def load_dataset(
+    folder: Path | str, *, features: bool = True, expect: dict[str, Any] | None = None, backbone: str = "i3d"
+) -> Dataset:
     """Read a data set and check that list and features belong together.
 
     Args:
         folder: the data set's folder.
         features: False to read the list of videos only.
         expect: fields of the feature contract that must have these values, e.g. ``{"dimension": 1024}``.
+        backbone: whose features to open, as in ``FeatureSettings``; imported ones lie where I3D's do.
 
     Returns:
         the data set. Features of videos that are not listed are left unused, with a warning.
@@ -124,9 +128,11 @@ def load_dataset(folder: Path | str, *, features: bool = True, expect: dict[str,
     videos = read_video_csv(folder / "videos.csv", info.categories, info.mask_rule)
     if not features:
         return Dataset(folder, info, videos, None)
-    if not (folder / "store").is_dir():
-        raise MissingFileError(f"data set {info.name}: expected a feature store in {folder / 'store'}, found none; {_HOW_TO_MAKE}.")
-    store = FeatureStore.open(folder / "store", expect=expect)
+    place = feature_store(folder, backbone)
+    if not place.is_dir():
+        how = _HOW_TO_MAKE if backbone == "i3d" else f"`python -m vad_lib.extraction --backbone {backbone}` makes it"
+        raise MissingFileError(f"data set {info.name}: expected a feature store in {place}, found none; {how}.")
+    store = FeatureStore.open(place, expect=expect)
     _check_features(info, videos, store)
     return Dataset(folder, info, videos, store)
 

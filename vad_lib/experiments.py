@@ -80,7 +80,7 @@ def prepare_dataset(
         jobs, backend, scheduler: who extracts, see :func:`extraction.extract_dataset`.
 
     Raises:
-        MissingFileError: not a built-in set and no folder of that name; or the I3D weights are missing.
+        MissingFileError: not a built-in set and no folder of that name; or the weights are missing.
         DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
         ExtractionError: workers died or do not answer; the same call goes on from there.
     """
@@ -94,7 +94,7 @@ def prepare_dataset(
     report = extraction.extract_dataset(
         layout.videos(name),
         names,
-        layout.features(name),
+        layout.features(name, profile.features.backbone),
         profile.features,
         device=device,
         progress=progress,
@@ -104,7 +104,7 @@ def prepare_dataset(
     )
     if report.failures:
         raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")
-    return load_dataset(folder)
+    return load_dataset(folder, backbone=profile.features.backbone)
 
 
 def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:

@@ -1,4 +1,4 @@
-"""Extraction: video files -> I3D features in a store, by one process, several, or a Dask cluster.
+"""Extraction: video files -> features of I3D or CLIP in a store, by one process, several, or a Dask cluster.
 
 Every finished video is a *part*, a file of its own, until the store is written. Parts are renamed into place when
 complete, and any worker may make any of them, twice if need be: they come out the same. A run that was stopped, or whose
@@ -7,6 +7,9 @@ workers died, therefore goes on with the videos that have no part.
     python -m vad_lib.extraction --dataset my-set --data DIR --profile paper
     python -m vad_lib.extraction --dataset my-set --data DIR --profile paper --jobs 8
     python -m vad_lib.extraction --dataset my-set --data DIR --profile paper --backend dask --scheduler tcp://host:8786
+    python -m vad_lib.extraction --dataset my-set --data DIR --profile paper --backbone clip-vit-b-16
+
+Features of I3D and of each CLIP model lie in stores of their own (:func:`vad_lib.paths.feature_store`).
 """
 
 import argparse
@@ -27,12 +30,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vad_lib.clip_image import PLACES, ClipImage, load_clip_image
+from vad_lib.clip_weights import PUBLISHED
 from vad_lib.config import FRAMES_PER_SNIPPET, PROFILES, FeatureSettings, get_profile
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError, command_line
 from vad_lib.features import FeatureContract, FeatureStore, finite_rows, growing_array
 from vad_lib.files import atomic_path, file_sha256, read_array
-from vad_lib.i3d import FEATURE_DIM, I3D, load_i3d
+from vad_lib.i3d import I3D, load_i3d
 from vad_lib.paths import Layout
 from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
 
@@ -63,6 +68,24 @@ class ExtractionReport:
         return "\n".join(lines + [f"  {video}: {message}" for video, message in self.failures.items()])
 
 
+def load_backbone(settings: FeatureSettings) -> I3D | ClipImage:
+    """The network that the settings name, with weights, on the CPU.
+
+    Raises:
+        MissingFileError, DataError: the weights are missing or damaged.
+        ConfigError: crops of another size than CLIP takes.
+    """
+    if settings.backbone == "i3d":
+        return load_i3d(settings.weights)
+    network = load_clip_image(settings.backbone, settings.clip_frames, settings.weights)
+    if settings.crop_size != network.pixels:
+        raise ConfigError(
+            f"crop_size {settings.crop_size}: {settings.backbone} takes squares of {network.pixels} pixels; set crop_size to that, "
+            f"and short_side to {network.pixels} (CLIP's own view) or more, as FeatureSettings.for_backbone does."
+        )
+    return network
+
+
 def extract_dataset(
     video_folder: Path | str,
     names: Sequence[str],
@@ -75,11 +98,11 @@ def extract_dataset(
     backend: Backend = "loky",
     scheduler: str = "",
 ) -> ExtractionReport:
-    """Extract I3D features of videos into a store, which then holds exactly the videos that succeeded.
+    """Extract features of videos into a store, which then holds exactly the videos that succeeded.
 
     A run that was stopped goes on with the next video. A video is extracted again only if its file, the settings or the
     weights have changed. Memory is bounded whatever the length of a video: in each process one snippet with its crops,
-    one batch for I3D, and the network, which is loaded once.
+    one batch for the network, and the network, which is loaded once.
 
     The numbers do not depend on who makes a video, if all processes give torch as many threads: a processor's sums may
     come out another way in the last digit with another number of threads.
@@ -88,7 +111,7 @@ def extract_dataset(
         video_folder: holds the videos, name and one of the known endings.
         names: videos, in the order of the store.
         store_folder: where the store is or will be.
-        settings: size, crops, batch, dtype and weights.
+        settings: backbone, size, crops, batch, dtype and weights.
         device: of torch, in every process.
         progress: True for a bar with the time left, on a terminal, and a summary at the end.
         jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
@@ -98,7 +121,8 @@ def extract_dataset(
         scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
 
     Raises:
-        ConfigError: a name is listed twice, the crop is larger than the frame, or jobs, backend and scheduler do not fit.
+        ConfigError: a name is listed twice, the crop is larger than the frame or no CLIP input, or jobs, backend and scheduler
+            do not fit.
         MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
             is listed in the report's failures and the others are done.
         ExtractionError: no scheduler or worker answers, a process of ``loky`` died, or a worker has other weights or
@@ -113,8 +137,10 @@ def extract_dataset(
             f"got jobs {jobs}, backend {backend!r}, scheduler {scheduler!r}."
         )
     check_crop(settings.short_side, settings.crop_size)
-    network = load_i3d(settings.weights)
+    network = load_backbone(settings)
     contract = FeatureContract(
+        backbone=network.backbone,
+        dimension=network.dimension,
         weights_sha256=network.weights_sha256,
         weights_note=network.weights_note,
         short_side=settings.short_side,
@@ -199,8 +225,8 @@ _LOADING = threading.Lock()  # a Dask worker may have several threads
 
 
 @functools.lru_cache(maxsize=1)
-def _network(weights: str, device: str) -> I3D:
-    return load_i3d(weights).to(device)
+def _network(settings: FeatureSettings, device: str) -> I3D | ClipImage:
+    return load_backbone(settings).to(device)
 
 
 def _work(
@@ -210,7 +236,7 @@ def _work(
     if part.is_file():  # finished by a worker that died before it could say so
         return name, None
     with _LOADING:
-        network = _network(settings.weights, device)
+        network = _network(settings, device)
     if network.weights_sha256 != weights_sha256:
         raise ExtractionError(
             f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "
@@ -267,7 +293,9 @@ def _workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Par
             ) from error
 
 
-def _try_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm | None = None) -> str | None:
+def _try_video(
+    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None = None
+) -> str | None:
     """Write a video's part; the message if the video cannot be read."""
     try:
         _extract_video(path, part, network, settings, device, bar)
@@ -278,21 +306,23 @@ def _try_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, 
     return None
 
 
-def _extract_video(path: Path, part: Path, network: I3D, settings: FeatureSettings, device: str, bar: tqdm | None) -> None:
+def _extract_video(
+    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None
+) -> None:
     """Write the features of one video as (T, N, D)."""
-    crops = settings.num_crops
+    crops, dimension = settings.num_crops, network.dimension
     waiting: list[np.ndarray] = []  # views that no forward has seen
     features: list[np.ndarray] = []  # of views, fewer than one snippet has
-    with atomic_path(part) as temporary, growing_array(temporary, (crops, FEATURE_DIM), settings.dtype) as append:
+    with atomic_path(part) as temporary, growing_array(temporary, (crops, dimension), settings.dtype) as append:
 
         def forward(views: list[np.ndarray]) -> None:
             features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
             complete = len(features) // crops * crops
             if complete:
-                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, FEATURE_DIM))
+                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, dimension))
                 del features[:complete]
 
-        for snippet in read_snippets(path, settings.short_side, settings.crop_size):
+        for snippet in read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places):
             waiting.extend(crop_views(snippet, settings.crop_size, crops))
             while len(waiting) >= settings.batch_size:
                 forward(waiting[: settings.batch_size])
@@ -357,19 +387,22 @@ def main(arguments: list[str] | None = None) -> int:
     add("--dataset", required=True, help="folder name of a data set with videos.csv and videos/")
     add("--data", default="", help="folder of data sets, one folder each (default: data/<profile> in the project)")
     add("--profile", default="quick", help=f"one of {', '.join(PROFILES)} (default: quick)")
+    add("--backbone", choices=("i3d", *PUBLISHED), default="i3d", help="the network (default: i3d)")
+    add("--clip-frames", choices=tuple(PLACES), default="middle", help="CLIP: a snippet's middle frame, or the mean of all 16")
+    add("--weights", default="", help="checkpoint, or 'random' (default: Kinetics-400 for I3D, OpenAI's for CLIP)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="of torch, in every process")
     add("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
     add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
     add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
     options = parser.parse_args(arguments)
-    profile = get_profile(options.profile)
+    settings = get_profile(options.profile).features.for_backbone(options.backbone, options.clip_frames, options.weights)
     layout = Layout.create(options.profile, data=options.data)
     records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
     report = extract_dataset(
         layout.videos(options.dataset),
         [record.name for record in records],
-        layout.features(options.dataset),
-        profile.features,
+        layout.features(options.dataset, options.backbone),
+        settings,
         options.device,
         jobs=options.jobs,
         backend=options.backend,

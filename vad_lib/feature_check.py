@@ -175,7 +175,7 @@ def _check_fit(own: np.ndarray, ours: np.ndarray, name: str) -> None:
     if own.shape[2] != ours.shape[2]:
         raise DataError(
             f"{name}: own features are {own.shape[2]:,} wide, ours {ours.shape[2]:,}; another backbone made them (I3D gives 1,024, "
-            "two streams or a ResNet 2,048), so they cannot be compared: train a model on them alone."
+            "two streams or a ResNet 2,048, CLIP's ViT-B 512), so they cannot be compared: train a model on them alone."
         )
     if own.shape[0] > len(ours) and own.shape[1] == len(ours):
         raise DataError(

@@ -31,9 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import DataError, MissingFileError, VadError
 from vad_lib.files import atomic_path, file_sha256
 from vad_lib.paths import i3d_weights
+from vad_lib.video import resize_frame
 
 FEATURE_DIM = 1024
 BATCH_NORM_EPS = 1e-3
@@ -153,9 +155,18 @@ class I3D(nn.Module):
     """The RGB network, for inference only.
 
     Attributes:
+        backbone: its name in feature contracts.
+        dimension: width of its features.
+        resize: how frames are brought to its size.
+        places: the frames of a snippet that it looks at.
         weights_sha256: hash of the loaded weights' names and values.
         weights_note: empty, or what a reader must know of the weights.
     """
+
+    backbone: ClassVar = "i3d-kinetics400"
+    dimension: ClassVar = FEATURE_DIM
+    resize = staticmethod(resize_frame)
+    places: ClassVar = range(FRAMES_PER_SNIPPET)
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
@@ -253,7 +264,7 @@ def load_i3d(weights: str | Path = "kinetics400") -> I3D:
     head = state.get("logits.conv3d.bias", torch.empty(0))
     network = I3D(num_classes=max(len(head), 1)).eval()
     network.load_folded(state, str(weights))
-    network.weights_sha256 = _state_sha256(state)
+    network.weights_sha256 = state_sha256(state)
     notes = {"kinetics400": "", "random": "random I3D weights"}
     network.weights_note = notes.get(str(weights), f"own I3D weights {Path(weights).name}")
     return network
@@ -286,7 +297,8 @@ def _random_state(seed: int) -> dict[str, Tensor]:
     return state
 
 
-def _state_sha256(state: dict[str, Tensor]) -> str:
+def state_sha256(state: dict[str, Tensor]) -> str:
+    """Hash of the names and values of a network's float tensors, whatever the file's format."""
     digest = hashlib.sha256()
     for name in sorted(state):
         if state[name].is_floating_point():

@@ -25,13 +25,15 @@ from matplotlib.colors import to_rgb
 
 from vad_lib import figures
 from vad_lib.annotations import VideoList, VideoRecord
+from vad_lib.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.datasets import Dataset, DatasetInfo
 from vad_lib.errors import ConfigError, DataError, command_line
-from vad_lib.extraction import extract_dataset
+from vad_lib.extraction import extract_dataset, load_backbone
 from vad_lib.features import FeatureContract, FeatureStore
 from vad_lib.files import atomic_path
-from vad_lib.i3d import FEATURE_DIM, load_i3d
+from vad_lib.i3d import FEATURE_DIM
+from vad_lib.paths import feature_store
 from vad_lib.scoring import frame_scores, snippet_scores
 from vad_lib.training import load_model
 from vad_lib.video import (
@@ -46,7 +48,7 @@ from vad_lib.video import (
     write_video,
 )
 
-BACKBONES = ("i3d-kinetics400", "as imported")  # the second is I3D only if the user says so by stating sizes
+I3D_BACKBONES = ("i3d-kinetics400", "as imported")  # the second is I3D only if the user says so by stating sizes
 PADDING_RULES = ("repeat last frame", "as imported")
 ASSUMED_FPS = 25.0  # where a header says nothing plausible
 STRIP_FRAMES, STRIP_HEIGHT = 8, 96
@@ -75,16 +77,17 @@ def feature_recipe(
         contract: of the features that a model was trained on.
         short_side: pixels, for imported features, whose contract does not know them.
         crop_size: pixels, likewise. Stating both also says that the features are I3D's with stride 16.
-        weights: of I3D, if not Kinetics-400: as in :func:`vad_lib.i3d.load_i3d`.
+        weights: of the backbone, if not Kinetics-400 for I3D and OpenAI's for CLIP: as in ``FeatureSettings``.
 
     Raises:
         DataError: pixels cannot be brought to such features here: another backbone, width, stride, padding or crops, or
             other weights.
         ConfigError: a size is not known and not stated, or stated otherwise than the contract has it.
     """
+    backbone, clip_frames = CLIP_BACKBONES.get(contract.backbone, ("i3d", "middle"))
     fixed = {
-        "backbone": (contract.backbone, BACKBONES),
-        "dimension": (contract.dimension, (FEATURE_DIM,)),
+        "backbone": (contract.backbone, (*I3D_BACKBONES, *CLIP_BACKBONES)),
+        "dimension": (contract.dimension, (FEATURE_DIM,) if backbone == "i3d" else (contract.dimension,)),
         "frames_per_snippet": (contract.frames_per_snippet, (FRAMES_PER_SNIPPET,)),
         "stride": (contract.stride, (FRAMES_PER_SNIPPET,)),
         "padding_rule": (contract.padding_rule, PADDING_RULES),
@@ -107,11 +110,19 @@ def feature_recipe(
         if known is not None and stated not in (None, known):
             raise ConfigError(f"{name}: the model was trained on features with {known}, {stated} was stated; leave it out.")
         sizes[name] = known or stated
-    settings = FeatureSettings(**sizes, num_crops=len(contract.crops), dtype=contract.dtype, weights=weights or "kinetics400")
-    found = load_i3d(settings.weights).weights_sha256
+    settings = FeatureSettings(
+        backbone=backbone,
+        clip_frames=clip_frames,
+        **sizes,
+        num_crops=len(contract.crops),
+        dtype=contract.dtype,
+        weights=weights,
+    )
+    found = load_backbone(settings).weights_sha256
     if contract.weights_sha256 not in ("", found):
+        kind = "I3D" if backbone == "i3d" else "CLIP"
         raise DataError(
-            f"the model was trained on features of other I3D weights ({contract.weights_note or contract.weights_sha256[:12]}) "
+            f"the model was trained on features of other {kind} weights ({contract.weights_note or contract.weights_sha256[:12]}) "
             f"than {settings.weights} ({found[:12]}); give their checkpoint with --weights."
         )
     return settings
@@ -139,7 +150,7 @@ def score_video(
         progress: True for a bar on a terminal.
 
     Raises:
-        MissingFileError: no video, no finished run, or no I3D weights.
+        MissingFileError: no video, no finished run, or no weights of the backbone.
         DataError: the video cannot be decoded, the run is damaged, or its features cannot be made here.
         ConfigError: as :func:`feature_recipe`; a method without kept weights; the video lies where a result would.
         OutputError: ``out`` cannot be written or the disk is full.
@@ -157,7 +168,7 @@ def score_video(
     fps = info.fps or ASSUMED_FPS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VideoWarning)  # said by probe
-        store = _extract(video, out / "store", recipe, device, progress)
+        store = _extract(video, feature_store(out, recipe.backbone), recipe, device, progress)
         dataset = _as_dataset(video.stem, info, store, tuple(config["categories"]), fps)
         arrays = snippet_scores(model.to(device), dataset, dataset.videos.records, device)[video.stem]
         frames = _frame_table(arrays, info.num_frames, fps, dataset.categories)
@@ -253,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--device", default="cpu", help="torch device (default: cpu)")
     add("--short-side", type=int, help="pixels; for models trained on imported features")
     add("--crop-size", type=int, help="pixels; for models trained on imported features")
-    add("--weights", default="", help="I3D checkpoint, for models trained on features of one's own weights")
+    add("--weights", default="", help="checkpoint of I3D or CLIP, for models trained on features of one's own weights")
     options = parser.parse_args(arguments)
     scored = score_video(**vars(options))
     highest = scored.frames.loc[scored.frames["score"].idxmax()]

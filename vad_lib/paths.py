@@ -15,6 +15,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("VAD_CACHE") or platformdirs.user_cache_dir("vad_lib"))
 
 
+def feature_store(dataset: Path, backbone: str = "i3d") -> Path:
+    """Folder of the features that a backbone, as in ``FeatureSettings``, makes of the data set in a folder."""
+    return dataset / "store" if backbone == "i3d" else dataset / "store" / backbone
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where one chain reads and writes.
@@ -52,9 +57,9 @@ class Layout:
     def videos(self, dataset: str) -> Path:
         return self.dataset(dataset) / "videos"
 
-    def features(self, dataset: str) -> Path:
-        """The feature store; ``features/`` beside it is where a user's own feature files lie."""
-        return self.dataset(dataset) / "store"
+    def features(self, dataset: str, backbone: str = "i3d") -> Path:
+        """The feature store, with those of other backbones in it; ``features/`` beside it holds a user's own feature files."""
+        return feature_store(self.dataset(dataset), backbone)
 
     # --- results ----------------------------------------------------------------------------------
     @property

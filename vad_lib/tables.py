@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from vad_lib import detection, metrics, scoring
+from vad_lib.clip_image import BACKBONES as CLIP_BACKBONES
+from vad_lib.clip_weights import PUBLISHED
 from vad_lib.config import TrainSettings
 from vad_lib.datasets import Dataset
 from vad_lib.errors import DataError, MissingFileError
@@ -755,21 +757,19 @@ def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
 def describe_features(contract: dict[str, Any]) -> str:
     """What features are, as far as their contract knows, in one phrase for captions."""
     crops, backbone = len(contract["crops"]), contract.get("backbone", "i3d-kinetics400")
-    ours = backbone == "i3d-kinetics400"
     size = f"{contract['crop_size']} pixels" if contract["crop_size"] else "unknown size"
     remarks = [contract["weights_note"]] if contract["weights_note"] else []
     if not contract.get("weights_sha256", "known"):
         remarks.append("weights unknown")
-    if not ours:
+    if backbone == "i3d-kinetics400":
+        kind = "I3D features"
+    elif backbone in CLIP_BACKBONES:
+        name, frames = CLIP_BACKBONES[backbone]
+        kind = f"CLIP {PUBLISHED[name].title} features ({'middle frame' if frames == 'middle' else 'mean of 16 frames'})"
+    else:
+        kind = "features as imported" if backbone == "as imported" else f"features of the backbone {backbone!r}"
         remarks.append(f"width {contract['dimension']}")
         remarks += [contract["source"]] if contract.get("source") else []
-    kind = (
-        "I3D features"
-        if ours
-        else f"features of the backbone {backbone!r}"
-        if backbone != "as imported"
-        else "features as imported"
-    )
     return f"{kind} of {crops} {'crop' if crops == 1 else 'crops'} of {size}" + (f" ({'; '.join(remarks)})" if remarks else "")
 
 

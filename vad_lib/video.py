@@ -10,7 +10,7 @@ Frames are numbered from 0 and are uint8 (height, width, 3), RGB.
 import glob
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
@@ -229,16 +230,32 @@ def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
 
 
-def read_snippets(path: Path | str, short_side: int, crop_size: int) -> Iterator[np.ndarray]:
+def resize_bicubic(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize uint8 (H, W, 3) by cubic convolution, widened when shrinking: Pillow's, which CLIP was trained with, to 2 of 255."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    pixels = torch.from_numpy(frame).permute(2, 0, 1)[None]
+    return F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def read_snippets(
+    path: Path | str,
+    short_side: int,
+    crop_size: int,
+    resize: Callable[[np.ndarray, int, int], np.ndarray] = resize_frame,
+    places: Sequence[int] = range(FRAMES_PER_SNIPPET),
+) -> Iterator[np.ndarray]:
     """Cut a video into snippets of 16 frames, stride 16; the last frame is repeated to fill the last one.
 
     Args:
         path: the video.
         short_side: pixels of the shorter side after resizing.
         crop_size: pixels of the crops to come, at most ``short_side``.
+        resize: :func:`resize_frame` or :func:`resize_bicubic`.
+        places: frames of each snippet to keep, from 0 up to 15, ascending; all by default.
 
     Yields:
-        uint8 (16, H, W, 3), RGB, ceil(frames / 16) of them.
+        uint8 (len(places), H, W, 3), RGB, ceil(frames / 16) of them.
 
     Raises:
         ConfigError: ``crop_size`` is larger than ``short_side``.
@@ -246,13 +263,17 @@ def read_snippets(path: Path | str, short_side: int, crop_size: int) -> Iterator
     """
     check_crop(short_side, crop_size)
     frames: list[np.ndarray] = []
+    place = 0
     for frame in read_frames(path):
-        frames.append(resize_frame(frame, *resized_size(*frame.shape[:2], short_side, crop_size)))
-        if len(frames) == FRAMES_PER_SNIPPET:
+        size = resized_size(*frame.shape[:2], short_side, crop_size)
+        if place in places:
+            frames.append(resize(frame, *size))
+        place += 1
+        if place == FRAMES_PER_SNIPPET:
             yield np.stack(frames)
-            frames = []
-    if frames:
-        yield np.stack(frames + [frames[-1]] * (FRAMES_PER_SNIPPET - len(frames)))
+            frames, place = [], 0
+    if place:
+        yield np.stack(frames + [resize(frame, *size)] * (len(places) - len(frames)))
 
 
 def crop_views(snippet: np.ndarray, crop_size: int, num_crops: int) -> np.ndarray:
@@ -284,7 +305,7 @@ def crop_views(snippet: np.ndarray, crop_size: int, num_crops: int) -> np.ndarra
 
 
 def network_input(views: np.ndarray, device: str | torch.device = "cpu") -> Tensor:
-    """Crops as I3D takes them.
+    """Crops as a backbone takes them.
 
     Args:
         views: uint8 (B, T, S, S, 3).

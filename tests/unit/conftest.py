@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from vad_lib.files import write_arrays, write_json, write_text
 from vad_lib.paths import Layout
@@ -154,3 +156,28 @@ class MadeUpResults:
 @pytest.fixture
 def made_up(tmp_path) -> MadeUpResults:
     return MadeUpResults(Layout.create("quick", out=tmp_path, data=tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory):
+    """A function: open_clip's own CLIP class, small, with random weights, and a file of these."""
+    made = {}
+
+    def make(patch: int, pixels: int = 64):
+        import open_clip
+
+        if (patch, pixels) not in made:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(patch)
+                model = open_clip.CLIP(
+                    embed_dim=16,
+                    vision_cfg={"image_size": pixels, "layers": 2, "width": 128, "patch_size": patch},
+                    text_cfg={"context_length": 8, "vocab_size": 50, "width": 64, "heads": 1, "layers": 1},
+                    quick_gelu=True,
+                )
+            path = tmp_path_factory.mktemp("clip") / f"tiny-{patch}.safetensors"
+            save_file(model.state_dict(), path)
+            made[patch, pixels] = model.eval().requires_grad_(False), path
+        return made[patch, pixels]
+
+    return make

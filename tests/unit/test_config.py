@@ -21,6 +21,10 @@ from vad_lib.errors import ConfigError
         (TrainSettings, {"lr": -1, "steps": 0}, "lr: .*; steps: "),
         (FeatureSettings, {"num_crops": 3}, "num_crops: .*1, 5 or 10, got 3"),
         (FeatureSettings, {"dtype": "int8"}, "dtype"),
+        (FeatureSettings, {"backbone": "clip"}, "backbone: .*'i3d', 'clip-vit-b-16' or 'clip-vit-b-32', got 'clip'"),
+        (FeatureSettings, {"clip_frames": "mean"}, "clip_frames: .*I3D sees all frames"),
+        (FeatureSettings, {"weights": "openai"}, "weights: .*another backbone's; i3d has 'kinetics400'"),
+        (FeatureSettings, {"backbone": "clip-vit-b-16", "weights": "kinetics400"}, "clip-vit-b-16 has 'openai', 'random' or"),
         (FeatureSettings, {"crop_size": 8}, "crop_size"),
         (SyntheticSettings, {"train_snippets": (3,)}, "train_snippets"),
         (SyntheticSettings, {"normal_ratio": 0}, "normal_ratio"),
@@ -39,6 +43,22 @@ def test_a_changed_copy_is_checked_and_the_original_stays():
         settings.replace(step=5)
     with pytest.raises(ConfigError, match="steps: "):
         settings.replace(steps=-5)
+
+
+def test_feature_settings_for_another_backbone():
+    paper = FeatureSettings(num_crops=5)
+    clip = paper.for_backbone("clip-vit-b-16")
+    assert (paper.weights, clip.weights) == ("kinetics400", "openai")
+    assert (clip.short_side, clip.crop_size, clip.num_crops, clip.batch_size) == (256, 224, 5, 64)  # 64 frames, as 4 snippets
+    assert paper.for_backbone("clip-vit-b-32", "mean", "own.pt") == paper.replace(
+        backbone="clip-vit-b-32", clip_frames="mean", weights="own.pt"
+    )
+    small = FeatureSettings(short_side=64, crop_size=64)
+    assert small.for_backbone("i3d") == small
+    assert small.for_backbone("i3d", weights="random") == small.replace(weights="random")
+    clip = small.for_backbone("clip-vit-b-32")
+    assert (clip.short_side, clip.crop_size) == (224, 224)
+    assert clip.for_backbone("clip-vit-b-32") == clip
 
 
 def test_settings_are_frozen():

@@ -13,7 +13,7 @@ from vad_lib.config import FeatureSettings
 from vad_lib.errors import ConfigError, MissingFileError, OutputError
 from vad_lib.extraction import extract_dataset, extraction_cost
 from vad_lib.features import FeatureStore
-from vad_lib.i3d import load_i3d
+from vad_lib.i3d import I3D, load_i3d
 
 SETTINGS = FeatureSettings(short_side=40, crop_size=32, num_crops=5, batch_size=3, weights="random", dtype="float32")
 
@@ -28,8 +28,10 @@ def loaded(network, monkeypatch):
     """The network, loaded once for all tests; counts the snippets that it sees."""
     seen = []
 
-    class Counting(torch.nn.Module):
-        weights_sha256, weights_note = network.weights_sha256, network.weights_note
+    class Counting(I3D):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            self.weights_sha256, self.weights_note = network.weights_sha256, network.weights_note
 
         def forward(self, snippets):
             seen.append(len(snippets))

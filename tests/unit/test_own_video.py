@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vad_lib import own_video, training
+from vad_lib.clip_image import load_clip_image
 from vad_lib.config import FeatureSettings, TrainSettings
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import ConfigError, DataError, MissingFileError
@@ -205,3 +206,25 @@ def test_what_cannot_be_made_from_pixels_here(contract, change):
 def test_other_weights(contract):
     with pytest.raises(DataError, match=r"other I3D weights \(own.pt\) than random"):
         own_video.feature_recipe(contract.replace(weights_sha256="0" * 64, weights_note="own.pt"), weights="random")
+
+
+def test_a_model_trained_on_clip_features(small_clip, planted_folder, video, tmp_path):
+    """Its contract names the model and the frames; the features are made again with the same weights only."""
+    weights = str(small_clip(32)[1])
+    network = load_clip_image("clip-vit-b-32", "mean", weights)
+    made = {"weights_sha256": network.weights_sha256, "weights_note": network.weights_note}
+    contract = FeatureContract(backbone="clip-vit-b-32-mean", dimension=16, short_side=64, crop_size=64, dtype="float32", **made)
+    recipe = own_video.feature_recipe(contract, weights=weights)
+    assert (recipe.backbone, recipe.clip_frames, recipe.short_side, recipe.dtype) == ("clip-vit-b-32", "mean", 64, "float32")
+    with pytest.raises(DataError, match=r"other CLIP weights \(own CLIP weights tiny-32.* than .*tiny-32"):
+        own_video.feature_recipe(contract.replace(weights_sha256="0" * 64), weights=weights)
+
+    data = shutil.copytree(planted_folder, tmp_path / planted_folder.name)
+    store = FeatureStore.open(data / "store")
+    FeatureStore.write(data / "store" / "clip-vit-b-32", contract, ((name, store.snippets(name)[:1]) for name in store.videos))
+    settings = training.RunSettings(variant="ur-dmu", method="ur-dmu", title="UR-DMU", width=16, train=TRAIN)
+    training.train_run(settings, load_dataset(data, backbone="clip-vit-b-32"), None, tmp_path / "run", progress=False)
+    scored = own_video.score_video(video, tmp_path / "run", tmp_path / "out", weights=weights, progress=False)
+    assert len(scored.frames) == FRAMES
+    found = FeatureStore.open(tmp_path / "out" / "store" / "clip-vit-b-32", expect=contract.model_dump(exclude={"source"}))
+    assert found.num_snippets("yard") == 3

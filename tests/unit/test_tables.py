@@ -134,6 +134,19 @@ def test_the_caption_says_what_our_numbers_were_made_with(made_up):
     assert "2 crops of 224 pixels (random weights)" in tables.table2(made_up.layout).made_with
 
 
+def test_features_of_each_backbone_in_words():
+    known = {"crop_size": 224, "crops": ["a"] * 10, "weights_note": "", "weights_sha256": "a", "dimension": 512, "source": "here"}
+    words = {
+        "i3d-kinetics400": "I3D features of 10 crops of 224 pixels",
+        "clip-vit-b-16-middle": "CLIP ViT-B/16 features (middle frame) of 10 crops of 224 pixels",
+        "clip-vit-b-32-mean": "CLIP ViT-B/32 features (mean of 16 frames) of 10 crops of 224 pixels",
+        "planted": "features of the backbone 'planted' of 10 crops of 224 pixels (width 512; here)",
+    }
+    assert {backbone: tables.describe_features(known | {"backbone": backbone}) for backbone in words} == words
+    random = known | {"backbone": "clip-vit-b-16-mean", "weights_note": "random CLIP weights"}
+    assert tables.describe_features(random).endswith("of 10 crops of 224 pixels (random CLIP weights)")
+
+
 def test_a_real_data_set_is_not_called_rendered(made_up):
     made_up.write("synth-crime", "proposed")
     made_up.layout.run("synth-crime", "proposed", 1).parents[1].rename(made_up.layout.run("ucf-crime", "proposed", 1).parents[1])

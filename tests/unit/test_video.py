@@ -168,6 +168,37 @@ def test_shrinking_averages_and_enlarging_interpolates():
     assert video.resize_frame(step, 2, 4)[0, :, 0].tolist() == [0, 25, 75, 100]
 
 
+def test_bicubic_by_hand():
+    """Cubic convolution with a = -1/2, as Pillow has it."""
+    step = np.zeros((1, 4, 3), dtype=np.uint8)
+    step[:, 2:] = 100
+    assert video.resize_bicubic(step, 1, 4) is step
+    # a quarter of a pixel beside the second of four pixels their weights are -9/128, 111/128, 29/128, -3/128
+    wide = video.resize_bicubic(step, 1, 8)
+    assert wide.shape == (1, 8, 3)
+    assert abs(int(wide[0, 3, 0]) - 100 * (29 - 3) / 128) <= 1 and abs(int(wide[0, 4, 0]) - 100 * (111 - 9) / 128) <= 1
+    # shrinking looks at all pixels: without that, a pixel of the result would be 0 or 200
+    stripes = np.zeros((8, 8, 3), dtype=np.uint8)
+    stripes[:, ::4] = 200
+    small = video.resize_bicubic(stripes, 2, 2)
+    assert (small > 30).all() and (small < 70).all()
+
+
+def test_some_frames_of_each_snippet_only(clip):
+    whole = [snippet[[0, 8, 15]] for snippet in video.read_snippets(clip, 48, 48)]
+    some = list(video.read_snippets(clip, 48, 48, places=(0, 8, 15)))
+    assert len(whole) == len(some) == 3  # of 37 frames: the last snippet has 5
+    assert all((one == other).all() for one, other in zip(whole, some))
+    calls = []
+
+    def counting(frame, height, width):
+        calls.append((height, width))
+        return video.resize_bicubic(frame, height, width)
+
+    assert numbers(np.concatenate(list(video.read_snippets(clip, 48, 48, counting, (8,))))) == [8, 24, 36]
+    assert calls == [(48, 64)] * 3  # no other frame was resized
+
+
 def test_crops_and_their_order():
     rows, columns = np.mgrid[:6, :8]
     snippet = np.stack([rows, columns, np.zeros_like(rows)], axis=-1).astype(np.uint8)[None].repeat(16, axis=0)
