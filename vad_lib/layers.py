@@ -81,10 +81,11 @@ class MultiScaleFusion(nn.Module):
     """
 
     DILATIONS = (1, 2, 4)
+    CONVOLUTION = TemporalConv
 
     def __init__(self, in_width: int, width: int) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(TemporalConv(in_width, width // 2, dilation) for dilation in self.DILATIONS)
+        self.scales = nn.ModuleList(self.CONVOLUTION(in_width, width // 2, dilation) for dilation in self.DILATIONS)
         merged = len(self.DILATIONS) * (width // 2)
         self.scale_logits = nn.Linear(merged, len(self.DILATIONS))
         nn.init.zeros_(self.scale_logits.weight)
@@ -141,7 +142,8 @@ def local_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
         tensor([1., 1., 1., 1.])
     """
     length = values.shape[2]
-    if length <= DENSE_LENGTH:
+    # a graph of any length has no place for blocks
+    if torch.compiler.is_exporting() or length <= DENSE_LENGTH:
         decay = _decay(length, length, 0, temperature)
         return (decay / decay.sum(dim=1 if normalise == "columns" else 2, keepdim=True)) @ values
     total = _band_product(values.new_ones(1, len(temperature), length, 1), temperature)
@@ -164,7 +166,12 @@ def positions(length: int, width: int, scaled_to: int | None, device: torch.devi
         float32 (T, d) in [-1, 1].
     """
     step = torch.arange(length, device=device, dtype=torch.float32) * (scaled_to / length if scaled_to else 1.0)
-    frequency = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    return position_codes(step, width)
+
+
+def position_codes(step: Tensor, width: int) -> Tensor:
+    """The codes of :func:`positions` for any positions: (T,) -> (T, width)."""
+    frequency = 10_000.0 ** (-torch.arange(0, width, 2, device=step.device) / width)
     phase = step[:, None] * frequency
     return torch.stack([phase.sin(), phase.cos()], dim=-1).flatten(1)
 

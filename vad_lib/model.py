@@ -8,7 +8,7 @@ reasons are in ``results/deviations.md``.
 symbol     here                        shape        meaning
 X_v        features                    (S, T, D)    snippet features
 F_c        features of the output      (S, T, D_c)  visual features with temporal context; D_c = 2W
-C_v        context                     (S, D_c)     video-level context, time mean of F_c
+C_v        context                     (S, D_c)     video-level context, time mean of F_c; causal: (S, T, D_c), mean so far
 T_c        text                        (C, D_t)     text features, mean over templates; fixed
 Delta_c    prompt_offset               (C, D_t)     learned offset of each category
 T~_c       learned_text(...)           (C, D_t)     unit vectors
@@ -36,6 +36,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vad_lib import losses
+from vad_lib.causal import RunningMean
 from vad_lib.errors import DataError
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 from vad_lib.methods import msf_dmu
@@ -100,6 +101,23 @@ def modulated_text(text: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> 
 def alignment_map(visual: Tensor, text: Tensor) -> Tensor:
     """A, cosines of segments and categories (equation 3): unit vectors (S, T, D_t), (S, C, D_t) -> (S, T, C)."""
     return visual @ text.transpose(1, 2)  # Eq. 3; both sides have unit norm
+
+
+def causal_alignment_map(visual: Tensor, text: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """A where every segment has a delta, and so a T^_c, of its own; these are never built.
+
+    Args:
+        visual: float32 (S, T, D_t), unit vectors.
+        text: float32 (C, D_t), T~_c, unit vectors.
+        delta: float32 (S, T, D_t).
+        scale: as in :func:`modulated_text`.
+
+    Returns:
+        float32 (S, T, C), cosines.
+    """
+    products = visual @ text.T + scale * (visual * delta).sum(dim=-1, keepdim=True)
+    squares = 1 + 2 * scale * (delta @ text.T) + (scale * delta).square().sum(dim=-1, keepdim=True)
+    return products * squares.clamp_min(1e-12).rsqrt()  # Eq. 3
 
 
 def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
@@ -205,6 +223,8 @@ class Proposed(Method):
         if settings.modulation != "off":
             self.modulate = nn.Linear(context_width, text_width)  # W_c, b_c
             self.modulate_norm = nn.LayerNorm(text_width)
+            if settings.context == "causal":
+                self.mean_so_far = RunningMean()
         if settings.modulation == "scaled":
             self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width)))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)), requires_grad=settings.learn_temperature)
@@ -235,14 +255,27 @@ class Proposed(Method):
         if self.settings.modulation == "off":
             return text.expand(len(features), -1, -1)
         context = features.mean(dim=1)  # C_v
-        delta = modulation_vector(context, self.modulate.weight, self.modulate.bias, self.modulate_norm)  # Eq. 2
-        return modulated_text(text, delta, self.modulation_scale if self.settings.modulation == "scaled" else 1.0)
+        return modulated_text(text, self._delta(context), self._scale)
+
+    def _delta(self, context: Tensor) -> Tensor:
+        return modulation_vector(context, self.modulate.weight, self.modulate.bias, self.modulate_norm)  # Eq. 2
+
+    @property
+    def _scale(self) -> Tensor | float:
+        return self.modulation_scale if self.settings.modulation == "scaled" else 1.0
+
+    def _align(self, visual: Tensor, features: Tensor) -> Tensor:
+        """A: V' (S, T, D_t) and F_c (S, T, 2W) -> (S, T, C)."""
+        if self.settings.context == "full" or self.settings.modulation == "off":
+            return alignment_map(visual, self.category_text(features))
+        text = learned_text(self.text, self.prompt_offset)
+        return causal_alignment_map(visual, text, self._delta(self.mean_so_far(features)), self._scale)
 
     def encode(self, features: Tensor) -> ProposedOutput:
         visual = self.visual.encode(features)
         context_features = self.visual.context_features(visual)
         projected = project_visual(context_features, self.project.weight, self.project.bias)  # Eq. 1
-        alignment = alignment_map(projected, self.category_text(context_features))  # Eq. 3
+        alignment = self._align(projected, context_features)  # Eq. 3
         visual_score = visual.logits.sigmoid()
         semantic = semantic_score(alignment, self.temperature, self.settings.semantic_score)  # Eq. 5
         fused = fuse(visual_score, semantic, gate_weight(self.gate_logit))  # Eq. 6, 7

@@ -14,7 +14,7 @@ ORDER = (
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
     *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
-    *("layers", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
+    *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training"),
     *("experiments", "tables", "figures", "diagrams", "own_video", "reproduce"),

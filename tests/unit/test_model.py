@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vad_lib import model
 from vad_lib.errors import ConfigError, DataError
@@ -49,6 +50,28 @@ def test_output_follows_the_equations():
     torch.testing.assert_close(output.fused, (output.visual + output.semantic) / 2)
     assert output.alignment.abs().max() <= 1 + 1e-6
     assert output.alignment.shape == (3, 2, 9, 4) and output.features.shape == (3, 2, 9, 64)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0])
+def test_causal_alignment_is_that_of_texts_of_their_own(scale):
+    visual, delta = F.normalize(torch.randn(2, 5, 6), dim=-1), 3 * torch.randn(2, 5, 6)
+    text = F.normalize(torch.randn(4, 6), dim=-1)
+    texts = model.modulated_text(text, delta.flatten(0, 1), scale).unflatten(0, (2, 5))  # (S, T, C, D_t)
+    expected = (visual[:, :, None] * texts).sum(dim=-1)
+    torch.testing.assert_close(model.causal_alignment_map(visual, text, delta, scale), expected)
+
+
+def test_causal_context_is_the_mean_so_far():
+    method = proposed(context="causal").eval()
+    with torch.no_grad():
+        method.modulation_scale.fill_(0.7)
+    output = method(torch.randn(2, 1, 9, 12))
+    f_c = output.features[:, 0]
+    visual = model.project_visual(f_c, method.project.weight, method.project.bias)
+    for t in range(9):
+        text = method.category_text(f_c[:, : t + 1])  # equation 2 on the video up to here
+        expected = model.alignment_map(visual[:, t : t + 1], text)[:, 0]
+        torch.testing.assert_close(output.alignment[:, 0, t], expected)
 
 
 def test_visual_branch_is_msf_dmu():

@@ -7,6 +7,8 @@ inside is a reconstruction on the ground of UR-DMU, chosen so that every part ca
 - DPAM, attention with position codes and a learnable distance decay, in place of UR-DMU's layer;
 - a channel gate where DPAM's two branches are merged;
 - memories, uncertainty, head and losses as in UR-DMU.
+
+With ``context="causal"`` (this project's variant, :mod:`vad_lib.causal`) no segment sees a later one.
 """
 
 from typing import Literal
@@ -14,6 +16,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
+from vad_lib.causal import CausalFusion, CausalPositionAttention
 from vad_lib.layers import MultiScaleFusion, PositionAttentionLayer
 from vad_lib.method import MethodSpec
 from vad_lib.methods import ur_dmu
@@ -27,6 +30,8 @@ class MSFDMUSettings(URDMUSettings):
     """Settings of MSF-DMU; the paper gives none beyond those of UR-DMU."""
 
     position: Literal["scaled", "raw"] = Field("scaled", description="position codes of j * 200 / T, or of j")
+    context: Literal["full", "causal"] = Field("full", description="segments see the whole video, or none that comes later")
+    lookback: int = Field(200, ge=1, description="segments that causal attention sees: the present one and those before it")
 
 
 class MSFDMU(URDMU):
@@ -39,10 +44,15 @@ class MSFDMU(URDMU):
     settings: MSFDMUSettings
 
     def _build_embedding(self) -> nn.Module:
-        return MultiScaleFusion(self.settings.feature_dim, self.settings.width)
+        fusion = CausalFusion if self.settings.context == "causal" else MultiScaleFusion
+        return fusion(self.settings.feature_dim, self.settings.width)
 
     def _build_layer(self) -> nn.Module:
-        return PositionAttentionLayer(self.settings.width, self.settings.heads, self.settings.dropout, self.settings.position)
+        settings = self.settings
+        sizes = (settings.width, settings.heads, settings.dropout, settings.position)
+        if settings.context == "causal":
+            return CausalPositionAttention(*sizes, settings.lookback)
+        return PositionAttentionLayer(*sizes)
 
     def monitored(self) -> dict[str, float]:
         """Mean over heads of each layer's position share beta and decay temperature (steps)."""
@@ -64,5 +74,5 @@ SPEC = MethodSpec(
     idea="several time scales before and inside the encoder of UR-DMU, mixed step by step",
     settings=MSFDMUSettings,
     build=lambda settings, _: MSFDMU(settings),
-    modules=(*ur_dmu.SPEC.modules, "methods/msf_dmu"),
+    modules=(*ur_dmu.SPEC.modules, "causal", "methods/msf_dmu"),
 )
