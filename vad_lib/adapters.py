@@ -51,6 +51,7 @@ from vad_lib.feature_files import (
 from vad_lib.features import ROWS_AT_ONCE, FeatureContract, FeatureStore
 from vad_lib.files import content_hash, file_sha256, read_json, write_json
 from vad_lib.i3d import FEATURE_DIM
+from vad_lib.locks import sole_writer, waiting
 from vad_lib.official import (
     ALIASES,
     NORMAL,
@@ -214,11 +215,19 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
     Raises:
         MissingFileError, DataError: as :func:`check_source`, and for every problem found; what ``out`` held stays as it was.
         OutputError: ``out`` cannot be written or the disk is full.
+        BusyError: another process imports into ``out``.
     """
     source = Path(source)
     out = source if out is None else Path(out)
+    if not _unchanged(out, _fingerprint(source, out, settings)):
+        with sole_writer(out):
+            return _import(source, out, settings, progress=progress)
+    return ImportResult(None, False, bool(_record(out)["store"]))
+
+
+def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool) -> ImportResult:
     fingerprint, described = _fingerprint(source, out, settings), _described(source)
-    if _unchanged(out, fingerprint):
+    if _unchanged(out, fingerprint):  # another process has done it meanwhile
         return ImportResult(None, False, bool(_record(out)["store"]))
     found = _find(source, settings, out)
     _refuse(found)
@@ -843,6 +852,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--source", required=True, type=Path, help="folder with lists and features or videos")
     add("--out", type=Path, help="folder of the data set (default: the source)")
     add("--headers", action="store_true", help="check names and shapes only, without reading all features")
+    add("--wait", action="store_true", help="import: wait while another process imports into the same folder")
     for name, field in ImportSettings.model_fields.items():
         option: dict[str, Any] = {"help": field.description, "default": None, "required": field.is_required()}
         choices = [str(choice) for part in (field.annotation, *get_args(field.annotation)) for choice in _choices(part)]
@@ -854,13 +864,14 @@ def main(arguments: list[str] | None = None) -> int:
             option |= {"type": lambda text: tuple(part.strip() for part in text.split(","))}
         add(f"--{name}", **option)
     options = vars(parser.parse_args(arguments))
-    command, source, out, headers = (options.pop(name) for name in ("command", "source", "out", "headers"))
+    command, source, out, headers, wait = (options.pop(name) for name in ("command", "source", "out", "headers", "wait"))
     settings = ImportSettings(**{name: value for name, value in options.items() if value is not None})
     if command == "check":
         found = check_source(source, settings, read=not headers)
         print(found)
         return 1 if found.problems else 0
-    result = import_dataset(source, out, settings)
+    with waiting(wait):
+        result = import_dataset(source, out, settings)
     print(f"{out or source}: " + ("written" if result.changed else "nothing has changed since the last import"))
     return 0
 

@@ -32,6 +32,10 @@ class OutputError(VadError, OSError):
     """A result cannot be written (read-only folder, full disk); nothing that existed was changed."""
 
 
+class BusyError(VadError):
+    """Another process is writing the same folder; the message names it. Nothing was changed."""
+
+
 class TrainingError(VadError):
     """Training cannot go on (NaN loss, too few videos); the message names step, term and videos."""
 

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -38,6 +38,7 @@ from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileE
 from vad_lib.features import FeatureContract, FeatureStore, finite_rows, growing_array
 from vad_lib.files import atomic_path, file_sha256, read_array
 from vad_lib.i3d import I3D, load_i3d
+from vad_lib.locks import sole_writer, waiting
 from vad_lib.paths import Layout
 from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
 
@@ -127,6 +128,7 @@ def extract_dataset(
             is listed in the report's failures and the others are done.
         ExtractionError: no scheduler or worker answers, a process of ``loky`` died, or a worker has other weights or
             another disk. What is finished is kept.
+        BusyError: another process extracts into this store.
         OutputError: the folder cannot be written or the disk is full.
     """
     if len(set(names)) != len(names):
@@ -150,8 +152,6 @@ def extract_dataset(
         source="extracted by vad_lib from the data set's videos",
     )
     store_folder = Path(store_folder).resolve()
-    old = _matching_store(store_folder, contract)
-    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
     paths: dict[str, Path] = {}
     sources: dict[str, str] = {}
     failures: dict[str, str] = {}
@@ -161,43 +161,49 @@ def extract_dataset(
             sources[name] = file_sha256(paths[name])
         except (VadError, OSError) as error:
             failures[name] = str(error)
-    parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
-    in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
-    missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
-    expected = {name: _expected_snippets(paths[name]) for name in missing}
+    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
+    # a folder in which there is nothing to do may be read-only
+    with nullcontext() if _is_finished(store_folder, contract, sources) else sole_writer(store_folder):
+        old = _matching_store(store_folder, contract)  # again: another process may have been at work until now
+        parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
+        in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
+        missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
+        expected = {name: _expected_snippets(paths[name]) for name in missing}
 
-    with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
-        if backend == "loky" and jobs == 1:
-            network = network.to(device)
-            for name in missing:
-                bar.set_postfix_str(name)
-                if message := _try_video(paths[name], parts[name], network, settings, device, bar):
-                    failures[name] = message
-        elif missing:
-            # the longest first, so that no process is left with one at the end
-            queue = sorted(missing, key=lambda name: -expected[name])
-            work = functools.partial(
-                _work, settings=settings, device=device, weights_sha256=contract.weights_sha256, counted=backend == "dask"
-            )
-            tasks = (joblib.delayed(work)(name, paths[name], parts[name]) for name in queue)
-            with _workers(jobs, backend, scheduler) as parallel:
-                for name, message in parallel(tasks):
-                    bar.update(expected[name])
-                    if message:
+        with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
+            if backend == "loky" and jobs == 1:
+                network = network.to(device)
+                for name in missing:
+                    bar.set_postfix_str(name)
+                    if message := _try_video(paths[name], parts[name], network, settings, device, bar):
                         failures[name] = message
-                    elif not parts[name].is_file():
-                        raise ExtractionError(
-                            f"video {name}: a worker has written {parts[name]}, but it is not there; let all workers see one "
-                            "folder under the same name, then run the command again."
-                        )
-    failures = {name: failures[name] for name in (*(n for n in names if n not in sources), *missing) if name in failures}
-    good = [name for name in names if name not in failures]
-    store = old
-    if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
-        items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
-        store = FeatureStore.write(store_folder, contract, items, sources)
-    for finished in store_folder.glob("parts-*"):
-        shutil.rmtree(finished, ignore_errors=True)
+            elif missing:
+                # the longest first, so that no process is left with one at the end
+                queue = sorted(missing, key=lambda name: -expected[name])
+                work = functools.partial(
+                    _work, settings=settings, device=device, weights_sha256=contract.weights_sha256, counted=backend == "dask"
+                )
+                tasks = (joblib.delayed(work)(name, paths[name], parts[name]) for name in queue)
+                with _workers(jobs, backend, scheduler) as parallel:
+                    for name, message in parallel(tasks):
+                        bar.update(expected[name])
+                        if message:
+                            failures[name] = message
+                        elif not parts[name].is_file():
+                            raise ExtractionError(
+                                f"video {name}: a worker has written {parts[name]}, but it is not there; let all workers see one "
+                                "folder under the same name, then run the command again."
+                            )
+        failures = {name: failures[name] for name in (*(n for n in names if n not in sources), *missing) if name in failures}
+        good = [name for name in names if name not in failures]
+        store = old
+        if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
+            items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
+            store = FeatureStore.write(store_folder, contract, items, sources)
+        if store:
+            store.remove_others()
+        for finished in store_folder.glob("parts-*"):
+            shutil.rmtree(finished, ignore_errors=True)
     done = tuple(name for name in missing if name not in failures)
     skipped = tuple(name for name in good if name not in done)
     report = ExtractionReport(store if good else None, done, skipped, failures)
@@ -212,6 +218,18 @@ def _matching_store(folder: Path, contract: FeatureContract) -> FeatureStore | N
         return FeatureStore.open(folder, expect=contract.model_dump())
     except (DataError, MissingFileError):
         return None
+
+
+def _is_finished(folder: Path, contract: FeatureContract, sources: dict[str, str]) -> bool:
+    """True if the store holds these very videos and a killed process left nothing else behind."""
+    store = _matching_store(folder, contract)
+    return (
+        store is not None
+        and {name: store.source_sha256(name) for name in store.videos} == sources
+        and store.videos == tuple(sources)
+        and not store.others()
+        and not any(folder.glob("parts-*"))
+    )
 
 
 def _expected_snippets(path: Path) -> int:
@@ -394,20 +412,22 @@ def main(arguments: list[str] | None = None) -> int:
     add("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
     add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
     add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
+    add("--wait", action="store_true", help="wait while another process extracts into the same store, instead of stopping")
     options = parser.parse_args(arguments)
     settings = get_profile(options.profile).features.for_backbone(options.backbone, options.clip_frames, options.weights)
     layout = Layout.create(options.profile, data=options.data)
     records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
-    report = extract_dataset(
-        layout.videos(options.dataset),
-        [record.name for record in records],
-        layout.features(options.dataset, options.backbone),
-        settings,
-        options.device,
-        jobs=options.jobs,
-        backend=options.backend,
-        scheduler=options.scheduler,
-    )
+    with waiting(options.wait):
+        report = extract_dataset(
+            layout.videos(options.dataset),
+            [record.name for record in records],
+            layout.features(options.dataset, options.backbone),
+            settings,
+            options.device,
+            jobs=options.jobs,
+            backend=options.backend,
+            scheduler=options.scheduler,
+        )
     return 1 if report.failures else 0
 
 

@@ -22,7 +22,17 @@ from pydantic import Field
 
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
-from vad_lib.files import atomic_path, content_hash, file_sha256, read_array, read_json, write_json, write_text
+from vad_lib.files import (
+    atomic_path,
+    content_hash,
+    file_sha256,
+    inside,
+    read_array,
+    read_csv,
+    read_json,
+    write_json,
+    write_text,
+)
 from vad_lib.i3d import FEATURE_DIM
 from vad_lib.video import CROP_NAMES
 
@@ -137,13 +147,22 @@ class FeatureStore:
         content_hash: identifies contract, index and features.
     """
 
-    def __init__(self, folder: Path, contract: FeatureContract, entries: dict[str, _Entry], rows: np.ndarray, digest: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        contract: FeatureContract,
+        entries: dict[str, _Entry],
+        rows: np.ndarray,
+        digest: str,
+        files: tuple[Path, ...],
+    ) -> None:
         self.folder = folder
         self.contract = contract
         self.videos = tuple(entries)
         self.content_hash = digest
         self._entries = entries
         self._rows = rows
+        self._files = files
 
     @classmethod
     def open(cls, folder: Path | str, expect: dict[str, Any] | None = None, *, verify: bool = False) -> "FeatureStore":
@@ -169,7 +188,7 @@ class FeatureStore:
             if sidecar["format"] != STORE_FORMAT:
                 raise DataError(f"{path}: expected store format {STORE_FORMAT}, got {sidecar['format']}; extract again.")
             contract = FeatureContract(**sidecar["contract"])
-            data, index = folder / sidecar["data"]["file"], folder / sidecar["index"]["file"]
+            data, index = (inside(folder / sidecar[part]["file"], folder) for part in ("data", "index"))
             hashes = {data: sidecar["data"]["sha256"], index: sidecar["index"]["sha256"]}
         except (KeyError, TypeError, ConfigError) as error:
             raise DataError(f"{path}: not the sidecar of a feature store ({error}); extract the features again.") from error
@@ -188,13 +207,13 @@ class FeatureStore:
             if (verify or file == index) and file_sha256(file) != digest:
                 raise DataError(f"{file}: its bytes are not those that were written; extract the features again.")
         rows = read_array(data, mmap=True)
-        entries = _read_index(index)
+        entries = _read_index(index, contract.crops)
         expected = (sum(entry.length for entry in entries.values()) * len(contract.crops), contract.dimension)
         if rows.shape != expected or rows.dtype != contract.dtype:
             raise DataError(
                 f"{data}: expected {contract.dtype} {expected} by contract and index, got {rows.dtype} {rows.shape}; extract again."
             )
-        return cls(folder, contract, entries, rows, _store_hash(contract, hashes[data], hashes[index]))
+        return cls(folder, contract, entries, rows, _store_hash(contract, hashes[data], hashes[index]), (data, index))
 
     @classmethod
     def write(
@@ -252,11 +271,19 @@ class FeatureStore:
         }
         write_json(folder / STORE_FILE, sidecar)
         store = cls.open(folder)
-        for stale in {*folder.glob("snippets-*.npy"), *folder.glob("index-*.csv")} - {data, index}:
-            stale.unlink()
-        for stale in set(folder.glob("segments-*.npy")) - set(folder.glob(f"segments-*-{store.content_hash[:12]}.npy")):
-            stale.unlink()
+        store.remove_others()
         return store
+
+    def others(self) -> set[Path]:
+        """Files of earlier stores in this folder, which a writer that was killed did not come to remove."""
+        own = {*self.folder.glob(f"segments-*-{self.content_hash[:12]}.npy"), *self._files}
+        patterns = ("snippets-*.npy", "index-*.csv", "segments-*.npy", "snippets.partial")
+        return {path for pattern in patterns for path in self.folder.glob(pattern)} - own
+
+    def remove_others(self) -> None:
+        """Remove :meth:`others`; for the one process that writes this folder."""
+        for path in self.others():
+            path.unlink(missing_ok=True)
 
     @property
     def num_crops(self) -> int:
@@ -380,10 +407,24 @@ def _index_text(entries: dict[str, _Entry], crops: tuple[str, ...]) -> str:
     return stream.getvalue()
 
 
-def _read_index(path: Path) -> dict[str, _Entry]:
+def _read_index(path: Path, crops: tuple[str, ...]) -> dict[str, _Entry]:
+    """Where the videos lie; as they were written, one after the other and crop after crop, or a DataError."""
     entries: dict[str, _Entry] = {}
-    with open(path, encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            # the rows of a video's further crops follow from its first
-            entries.setdefault(row["video"], _Entry(int(row["offset"]), int(row["length"]), row["source_sha256"]))
+    rows, position = 0, 0
+    for line, row in read_csv(path, INDEX_COLUMNS, "the index of a feature store"):
+        try:
+            video, found = row["video"], (row["crop"], int(row["offset"]), int(row["length"]))
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: cannot be understood ({error}); extract the features again.") from error
+        if position == 0 and video not in entries:
+            entries[video] = _Entry(rows, found[2], row["source_sha256"])
+        wanted = (crops[position], rows, next(reversed(entries.values())).length) if entries else ()
+        if found != wanted or found[2] < 1 or video != next(reversed(entries)):
+            raise DataError(
+                f"{path}, line {line}: expected the rows of {len(crops)} crops, video after video, got {row}; extract the features "
+                "again."
+            )
+        rows, position = rows + found[2], (position + 1) % len(crops)
+    if position:
+        raise DataError(f"{path}: ends before the last crop of a video; extract the features again.")
     return entries

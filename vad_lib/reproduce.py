@@ -23,6 +23,7 @@ from vad_lib import tables
 from vad_lib.config import PROFILES, get_profile
 from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError, command_line
 from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json, write_text
+from vad_lib.locks import sole_writer, waiting
 from vad_lib.paths import PROJECT_ROOT, Layout
 from vad_lib.provenance import versions
 
@@ -317,8 +318,18 @@ def _strip_machine(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(name, None)
 
 
-def reproduce(layout: Layout, executions: list[Execution], *, force: bool = False) -> list[str]:
-    """Run what is not done yet, in order; returns the names that were run."""
+def reproduce(layout: Layout, executions: list[Execution], *, force: bool = False, wait: bool = False) -> list[str]:
+    """Run what is not done yet, in order; returns the names that were run.
+
+    Raises:
+        BusyError: another process runs a chain of this profile into the same folder, and ``wait`` is False.
+        NotebookError: a notebook failed.
+    """
+    with waiting(wait), sole_writer(layout.results, layout.state / "lock"):
+        return _reproduce(layout, executions, force=force)
+
+
+def _reproduce(layout: Layout, executions: list[Execution], *, force: bool) -> list[str]:
     ran = []
     for number, execution in enumerate(executions, start=1):
         head = f"[{number}/{len(executions)}] {execution.name}"
@@ -352,6 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--data", default="", help="folder of data sets, one folder each (default: data/<profile> in the project)")
     add("--parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE", help="a notebook parameter")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
+    add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
     get_profile(options.profile)
@@ -367,7 +379,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{execution.name}: {execution.entry.title} ({state})")
         return 0
     started = time.perf_counter()
-    ran = reproduce(layout, executions, force=options.force)
+    ran = reproduce(layout, executions, force=options.force, wait=options.wait)
     if layout == Layout.create("quick") and not options.only and not options.dataset:
         tables.update_readme(layout.readme, layout)
         tables.update_section(layout.equations, "equations", tables.equation_map(layout))

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "vad_lib"
 ORDER = (
     # ground
-    *("errors", "files", "paths", "config", "provenance", "annotations", "official", "method"),
+    *("errors", "locks", "files", "paths", "config", "provenance", "annotations", "official", "method"),
     # video -> snippets -> features -> bags
     *("video", "clip_weights", "i3d", "clip_image", "features", "feature_check"),
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),

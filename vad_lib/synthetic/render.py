@@ -15,7 +15,8 @@ from tqdm import tqdm
 from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET, SyntheticSettings
 from vad_lib.errors import ConfigError, DataError, OutputError
-from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json
+from vad_lib.files import atomic_path, content_hash, file_sha256, plain_name, read_json, write_json
+from vad_lib.locks import sole_writer
 from vad_lib.synthetic import acts
 from vad_lib.synthetic.scenes import LIGHTS, Backdrop, grey, light_field
 from vad_lib.synthetic.things import Car
@@ -366,9 +367,15 @@ def render_dataset(
     Raises:
         ConfigError: unknown set or unusable settings.
         OutputError: the folder cannot be written or the disk is full; finished videos stay.
+        BusyError: another process renders into this folder.
     """
-    todo = jobs(dataset, settings)
-    spec, folder = DATASETS[dataset], Path(folder)
+    todo, folder = jobs(dataset, settings), Path(folder)
+    with sole_writer(folder):
+        return _render(dataset, folder, settings, todo, workers, progress)
+
+
+def _render(dataset: str, folder: Path, settings: SyntheticSettings, todo: list[Job], workers: int, progress: bool) -> VideoList:
+    spec = DATASETS[dataset]
     videos = VideoList(spec.categories, tuple(_plan(job)[0] for job in todo))
     ledger_path = folder / "render.json"
     ledger = _read_ledger(ledger_path)
@@ -410,10 +417,16 @@ def render_dataset(
 
 
 def _read_ledger(path: Path) -> dict[str, list[str]]:
+    """Key and hash by video; empty if there is no ledger yet, or one that cannot be right: every video is then rendered again."""
     try:
-        return read_json(path) if path.is_file() else {}
-    except DataError:
-        return {}  # damaged: every video is rendered again
+        ledger = read_json(path) if path.is_file() else {}
+        # videos that are no longer wanted are deleted by these names
+        fine = all(
+            plain_name(name) and len(entry) == 2 and all(isinstance(e, str) for e in entry) for name, entry in ledger.items()
+        )
+        return ledger if fine else {}
+    except (DataError, AttributeError, TypeError):
+        return {}
 
 
 def _run(todo: list[Job], paths: dict[str, Path], workers: int) -> Iterable[tuple[str, str]]:
