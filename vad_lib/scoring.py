@@ -110,6 +110,29 @@ def snippet_frames(num_snippets: int, num_frames: int, frames_per_snippet: int, 
     return np.diff(bounds)
 
 
+def interpolated(snippet_scores: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Frame scores on straight lines between the middles of the snippets, constant before the first and after the last.
+
+    Args:
+        snippet_scores: float (T,).
+        frames: how many frames each score stands for, at least 1, int (T,); see :func:`snippet_frames`.
+
+    Returns:
+        float64 (F,).
+
+    Raises:
+        DataError: lengths differ.
+
+    Example: two snippets of four frames; their middles are 1.5 and 5.5.
+        >>> interpolated(np.array([0.0, 1.0]), np.array([4, 4])).tolist()
+        [0.0, 0.0, 0.125, 0.375, 0.625, 0.875, 1.0, 1.0]
+    """
+    if len(snippet_scores) != len(frames):
+        raise DataError(f"interpolation: expected frames of each of {len(snippet_scores):,} scores, got {len(frames):,}.")
+    ends = np.cumsum(frames)
+    return np.interp(np.arange(ends[-1]), ends - (np.asarray(frames) + 1) / 2, snippet_scores)
+
+
 def smoothed(snippet_scores: np.ndarray, rule: Literal["sliding", "blocks"], window: int) -> np.ndarray:
     """Smooth a video's scores in time as PEL4VAD's test script does; zeros follow the video's end.
 

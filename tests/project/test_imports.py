@@ -17,7 +17,7 @@ ORDER = (
     *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training"),
-    *("experiments", "tables", "figures", "diagrams", "own_video", "reproduce"),
+    *("experiments", "statistics", "tables", "figures", "trust_figures", "diagrams", "own_video", "reproduce"),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

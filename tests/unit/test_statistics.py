@@ -1,0 +1,583 @@
+"""Statistics: exact resamples, intervals that hold what they promise, paired words, power, calibration and delays by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from vad_lib import metrics, scoring, tables
+from vad_lib import statistics as st
+from vad_lib.errors import ConfigError, DataError, MissingFileError
+from vad_lib.files import read_arrays, write_arrays
+
+REPORTED = Path(__file__).resolve().parents[2] / "results" / "reported.csv"
+FEW = st.Resampling(num_resamples=200)
+
+
+def made(seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.4, title: str = "Row") -> st.ScoredVideos:
+    """Random test scores with many ties; labels are the same for every seed, every third video is normal."""
+    shared, rng = np.random.default_rng(7), np.random.default_rng([seed, 1])
+    lengths = shared.integers(3, 9, videos)
+    video = np.repeat(np.arange(videos), lengths)
+    frames = shared.integers(1, 17, len(video))
+    abnormal = np.where(video % 3 == 0, 0, shared.integers(0, frames + 1))
+    labels = np.concatenate([np.repeat([1, 0], [a, f - a]) for a, f in zip(abnormal, frames)])
+    score = np.clip(rng.random(len(video)) * 0.6 + lift * abnormal / frames, 0, 1).round(decimals)
+    return st.ScoredVideos(
+        title=title,
+        seed=seed,
+        videos=tuple(f"v{i:02d}" for i in range(videos)),
+        abnormal_video=np.arange(videos) % 3 != 0,
+        video=video,
+        score=score,
+        abnormal=abnormal,
+        normal=frames - abnormal,
+        events=st._events(labels, np.bincount(video, frames).astype(int)),
+    )
+
+
+def one_video(score, abnormal, normal, events, videos=1, video=None) -> st.ScoredVideos:
+    """Pieces given by hand, all in one video unless ``video`` says otherwise."""
+    video = np.zeros(len(score), dtype=int) if video is None else np.array(video)
+    has_event = np.isin(np.arange(videos), [event[0] for event in events])
+    names = tuple(f"v{i}" for i in range(videos))
+    arrays = [np.array(part) for part in (score, abnormal, normal)]
+    return st.ScoredVideos("Row", 0, names, has_event, video, *arrays, np.array(events, dtype=int).reshape(-1, 3))
+
+
+def planted(values: np.ndarray) -> list[st.ScoredVideos]:
+    """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames."""
+    steps = 200
+    score = np.concatenate([(np.arange(steps) + 0.5) / steps, np.zeros(values.shape[1])])
+    video = np.concatenate([np.zeros(steps, dtype=int), np.arange(1, values.shape[1] + 1)])
+    events = [(v, 0, 16) for v in range(1, values.shape[1] + 1)]
+    of_normal = video == 0
+    runs = one_video(score, 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 1, video)
+    return [replace(runs, seed=s, score=np.concatenate([score[:steps], row])) for s, row in enumerate(values)]
+
+
+def expanded(scored: st.ScoredVideos, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores of every frame of the drawn videos."""
+    labels, scores = [], []
+    for place, times in enumerate(counts):
+        for _ in range(int(times)):
+            mine = scored.video == place
+            for score, abnormal, normal in zip(scored.score[mine], scored.abnormal[mine], scored.normal[mine]):
+                labels += [1] * int(abnormal) + [0] * int(normal)
+                scores += [score] * int(abnormal + normal)
+    return np.array(labels), np.array(scores)
+
+
+# --- exact values -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 12])
+@pytest.mark.parametrize(("metric", "definition"), [("auc", metrics.frame_roc_auc), ("ap", metrics.average_precision)])
+def test_resamples_equal_the_metric_on_their_frames(metric, definition, decimals, monkeypatch):
+    monkeypatch.setattr(st, "_CHUNK", 100)  # several chunks
+    for seed in range(5):
+        scored = made(seed, decimals=decimals)
+        counts, _ = st.draw_videos(scored, st.Resampling(num_resamples=20, seed=seed, stratified=False))
+        expected = [definition(*expanded(scored, row)) for row in counts]
+        np.testing.assert_allclose(st.resampled(scored, counts, metric), expected, rtol=0, atol=1e-12)
+        assert scored.value(metric) == pytest.approx(definition(*expanded(scored, np.ones(12))), abs=1e-12)
+
+
+def test_a_constant_score_and_a_perfect_one():
+    scored = made()
+    constant = scored.with_scores(lambda scores: np.full(len(scores), 0.5))
+    share = scored.abnormal.sum() / (scored.abnormal + scored.normal).sum()
+    assert constant.value("auc") == 0.5 and constant.value("ap") == pytest.approx(share)
+    perfect = one_video([0.9, 0.1], [16, 0], [0, 16], [(0, 0, 16)])
+    assert perfect.value("auc") == perfect.value("ap") == 1
+
+
+def test_metrics_that_are_not_defined():
+    scored = made()
+    with pytest.raises(ConfigError, match="expected auc or ap, got 'f1'"):
+        st.resampled(scored, np.ones((1, 12)), "f1")
+    normal_only = np.eye(12)[[0]]
+    with pytest.raises(DataError, match="AP of Row: not defined, it needs abnormal and normal frames"):
+        st.resampled(scored, normal_only, "ap")
+
+
+# --- run folders ------------------------------------------------------------------------------------------
+
+
+def with_rules(folder: Path) -> dict[str, np.ndarray]:
+    """Give a made-up run the scores of each selection rule."""
+    arrays = read_arrays(folder / "scores.npz")
+    rng = np.random.default_rng(int(folder.name[4:]))
+    for noise, rule in ((0.3, "last"), (0.2, "best_on_validation"), (0.05, "best_on_test")):
+        noisy = arrays["score"] + rng.normal(0, noise, len(arrays["score"]))
+        arrays[f"score_{rule}"] = np.clip(noisy, 0, 1).astype(np.float32)
+    write_arrays(folder / "scores.npz", arrays)
+    return arrays
+
+
+@pytest.mark.parametrize("rule", [None, "last", "best_on_validation", "best_on_test"])
+def test_a_run_is_read_in_pieces_with_the_value_of_its_frames(made_up, rule):
+    folder = made_up.write("synth-crime", "ur-dmu", seed=3)
+    arrays = with_rules(folder)
+    scored = st.load_scored(folder, rule)
+    score = arrays[f"score_{rule}" if rule else "score"]
+    parts = np.split(score, np.cumsum(arrays["num_snippets"])[:-1])
+    frames = np.concatenate([scoring.frame_scores(part, int(n)) for part, n in zip(parts, arrays["num_frames"])])
+    assert scored.value("auc") == pytest.approx(metrics.frame_roc_auc(arrays["labels"], frames), abs=1e-12)
+    assert scored.value("ap") == pytest.approx(metrics.average_precision(arrays["labels"], frames), abs=1e-12)
+    assert (scored.seed, scored.title) == (3, "UR-DMU") and scored.videos == tuple(arrays["videos"].tolist())
+    assert scored.abnormal_video.tolist() == [name.split("_")[0] != "Normal" for name in scored.videos]
+    assert len(scored.score) == arrays["num_snippets"].sum() and scored.score.dtype == np.float32
+
+
+def test_events_are_the_runs_of_abnormal_frames(made_up):
+    labels = np.array([1, 1, 0, 1, 1, 1, 0, 0, 1])
+    # three videos of 3, 3 and 3 frames: an event ends and begins at a video's border
+    assert st._events(labels, np.array([3, 3, 3])).tolist() == [[0, 0, 2], [1, 0, 3], [2, 2, 3]]
+    assert st._events(np.ones(4, dtype=int), np.array([2, 2])).tolist() == [[0, 0, 2], [1, 0, 2]]
+    folder = made_up.write("synth-crime", "ur-dmu")
+    arrays, scored = read_arrays(folder / "scores.npz"), st.load_scored(folder)
+    drawn = np.zeros_like(arrays["labels"])
+    first = np.cumsum(arrays["num_frames"]) - arrays["num_frames"]
+    for video, start, end in scored.events:
+        drawn[first[video] + start : first[video] + end] = 1
+    assert np.array_equal(drawn, arrays["labels"])
+
+
+def test_a_last_score_may_hold_to_the_end(made_up):
+    folder = made_up.write("synth-crime", "ur-dmu")
+    arrays = read_arrays(folder / "scores.npz")
+    last = np.cumsum(arrays["num_snippets"])[0] - 1
+    arrays["num_snippets"][0] -= 1
+    write_arrays(folder / "scores.npz", arrays | {"score": np.delete(arrays["score"], last)})
+    with pytest.raises(DataError, match="frames need"):
+        st.load_scored(folder)
+    made_up.change(folder, dataset_info={"tail": "extend"})
+    scored = st.load_scored(folder)
+    assert (scored.abnormal + scored.normal)[last - 1] == arrays["num_frames"][0] - 16 * (last - 1)
+
+
+def test_runs_that_cannot_be_read(made_up):
+    folder = made_up.write("synth-crime", "ur-dmu")
+    with pytest.raises(ConfigError, match="expected last, best_on_validation, best_on_test, got 'best'"):
+        st.load_scored(folder, "best")
+    with pytest.raises(DataError, match="array score_last is missing; run the training of this variant again"):
+        st.load_scored(folder, "last")
+    arrays = read_arrays(folder / "scores.npz")
+    write_arrays(folder / "scores.npz", arrays | {"score": arrays["score"][:-1]})
+    with pytest.raises(DataError, match=r"expected [\d,]+ scores and [\d,]+ labels, got"):
+        st.load_scored(folder)
+    with pytest.raises(MissingFileError):
+        st.load_scored(folder.parent / "seed99")
+
+
+# --- drawing ----------------------------------------------------------------------------------------------
+
+
+def test_strata_keep_their_sizes():
+    counts, redrawn = st.draw_videos(made(), FEW)
+    assert counts.shape == (200, 12) and redrawn == 0
+    assert (counts[:, ::3].sum(axis=1) == 4).all() and (counts.sum(axis=1) == 12).all()
+    assert np.array_equal(counts, st.draw_videos(made(5), FEW)[0])  # whatever the scores
+    assert not np.array_equal(counts, st.draw_videos(made(), FEW._replace(seed=1))[0])
+    together, _ = st.draw_videos(made(), FEW._replace(stratified=False))
+    assert (together.sum(axis=1) == 12).all() and together[:, ::3].sum(axis=1).std() > 0
+
+
+def test_resamples_of_one_class_are_drawn_again_and_counted():
+    scored = one_video([0.2, 0.8], [0, 16], [16, 0], [(1, 0, 16)], 2, [0, 1])
+    counts, redrawn = st.draw_videos(scored, st.Resampling(num_resamples=400, stratified=False))
+    assert counts.tolist() == [[1, 1]] * 400
+    assert 300 < redrawn < 520  # each draw fails with probability 1/2
+    found = st.interval_over_videos([scored], "auc", st.Resampling(num_resamples=400, stratified=False))
+    assert found.redrawn == redrawn and (found.low, found.high) == (1, 1)
+
+
+def test_a_test_set_of_one_class_cannot_be_drawn():
+    with pytest.raises(DataError, match="the 1 test videos do not give both; add videos of the other class"):
+        st.draw_videos(one_video([0.5], [0], [16], []), FEW)
+
+
+# --- intervals --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_bca_is_that_of_scipy(samples):
+    """The same resamples and the same jackknife, so the same ends to the last digits; one and two strata."""
+    rng = np.random.default_rng(3)
+    data = [rng.exponential(size=n) for n in (15, 22)[:samples]]
+
+    def statistic(*parts, axis=-1):
+        return sum(np.mean(part**2, axis=axis) for part in parts)
+
+    theirs = stats.bootstrap(tuple(data), statistic, n_resamples=999, method="BCa", rng=rng)
+    left_out = [
+        np.array([statistic(*data[:k], np.delete(part, i), *data[k + 1 :]) for i in range(len(part))])
+        for k, part in enumerate(data)
+    ]
+    ours = st.bca_quantiles(np.array([0.025, 0.975]), theirs.bootstrap_distribution, statistic(*data), left_out)
+    np.testing.assert_allclose(ours, theirs.confidence_interval, rtol=1e-9)
+    plain = np.quantile(theirs.bootstrap_distribution, [0.025, 0.975])
+    assert (ours > plain).all()  # a mean of squares is skewed to the right
+
+
+def test_bca_without_skew_and_bias_is_the_percentiles():
+    drawn = np.linspace(-1, 1, 2001)
+    levels = np.array([0.025, 0.5, 0.975])
+    np.testing.assert_allclose(st.bca_quantiles(levels, drawn, 0.0, [np.array([-1.0, 0.0, 1.0])]), [-0.95, 0, 0.95], atol=1e-12)
+    assert st.bca_quantiles(levels, drawn, 5.0, []).tolist() == pytest.approx([-0.95, 0, 0.95])  # all on one side
+
+
+def test_an_interval_over_videos_is_that_of_its_resamples():
+    runs = [made(seed) for seed in (1, 2)]
+    found = st.interval_over_videos(runs, "ap", FEW)
+    assert found.mean == pytest.approx(np.mean([run.value("ap") for run in runs]))
+    assert found.values == tuple(run.value("ap") for run in runs) and found.sd == pytest.approx(np.std(found.values, ddof=1))
+    assert (found.num_seeds, found.seeds, found.num_videos, found.num_resamples, found.level) == (2, (1, 2), 12, 200, 0.95)
+    assert found.kind == "test videos, 2 seeds fixed (BCa bootstrap, normal and abnormal apart)"
+    assert found.low < found.mean < found.high
+    drawn = np.mean([st.resampled(run, st.draw_videos(run, FEW)[0], "ap") for run in runs], axis=0)
+    assert drawn.min() < found.low < np.median(drawn) < found.high < drawn.max()
+    assert found == st.interval_over_videos(runs, "ap", FEW)
+    wider = st.interval_over_videos(runs, "ap", FEW._replace(level=0.99))
+    assert wider.low < found.low and found.high < wider.high
+    together = st.interval_over_videos(runs, "ap", st.Resampling(num_resamples=2000, stratified=False))
+    apart = st.interval_over_videos(runs, "ap", st.Resampling(num_resamples=2000))
+    assert together.kind.endswith("all together)") and together.high - together.low > apart.high - apart.low
+
+
+def test_an_interval_over_seeds_is_students():
+    runs = [made(seed) for seed in range(5)]
+    found = st.interval_over_seeds(runs, "auc")
+    values = [run.value("auc") for run in runs]
+    expected = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected) and found.num_resamples == 0
+    with pytest.raises(DataError, match="needs two seeds or more, got one; train further seeds"):
+        st.interval_over_seeds(runs[:1], "auc")
+
+
+def test_both_sources_have_the_single_ones_as_limits():
+    rng, how = np.random.default_rng(0), st.Resampling(num_resamples=1000)
+    of_videos = np.clip(0.5 + 0.1 * rng.normal(size=(1, 30)), 0, 1)
+    same_seeds = planted(np.repeat(of_videos, 3, axis=0))
+    both, videos = st.interval(same_seeds, "auc", how), st.interval_over_videos(same_seeds, "auc", how)
+    assert (both.low, both.high) == pytest.approx((videos.low, videos.high), abs=5e-4) and both.sd == 0
+    same_videos = planted(np.repeat(0.5 + 0.05 * rng.normal(size=(4, 1)), 30, axis=1))
+    both, seeds = st.interval(same_videos, "auc", how), st.interval_over_seeds(same_videos, "auc")
+    assert both.high - both.low == pytest.approx(seeds.high - seeds.low, rel=0.01)
+    assert both.kind == "seeds (Student's t) and test videos (BCa bootstrap, normal and abnormal apart)"
+    one = st.interval(same_videos[:1], "auc", how)
+    assert one.kind.startswith("test videos, 1 seed fixed") and one.sd is None
+
+
+def test_both_sources_agree_with_drawing_seeds_and_videos_if_there_are_many_seeds():
+    rng = np.random.default_rng(1)
+    values = 0.5 + 0.06 * rng.normal(size=(40, 1)) + 0.06 * rng.normal(size=(1, 40)) + 0.1 * rng.normal(size=(40, 40))
+    runs = planted(np.clip(values, 0, 1))
+    found = st.interval(runs, "auc", FEW._replace(num_resamples=1000))
+    counts, _ = st.draw_videos(runs[0], FEW._replace(num_resamples=1000))
+    on_videos = np.stack([st.resampled(run, counts, "auc") for run in runs])
+    drawn = [on_videos[rng.integers(0, 40, 40), column].mean() for column in range(1000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found.high - found.low == pytest.approx(high - low, rel=0.12)
+
+
+@pytest.mark.parametrize(("seeds", "videos", "together"), [(0.02, 0, 0), (0, 0.15, 0), (0, 0, 0.15), (0.02, 0.1, 0.1)], ids=str)
+def test_nine_of_ten_intervals_at_level_ninety_hold_the_true_mean(seeds, videos, together):
+    """Whichever source prevails, with three seeds."""
+    rng, hits, runs = np.random.default_rng(2), 0, 120
+    for _ in range(runs):
+        values = 0.5 + seeds * rng.normal(size=(3, 1)) + videos * rng.normal(size=(1, 30)) + together * rng.normal(size=(3, 30))
+        found = st.interval(planted(np.clip(values, 0, 1)), "auc", st.Resampling(level=0.9, num_resamples=200))
+        hits += found.low <= 0.5 <= found.high
+    assert 0.82 < hits / runs <= 0.98
+
+
+def test_rows_that_make_no_interval():
+    with pytest.raises(DataError, match="expected the runs of one row, got none"):
+        st.interval([], "auc")
+    with pytest.raises(DataError, match="expected every seed once, got 1, 1"):
+        st.interval_over_videos([made(1), made(1)], "auc")
+    fewer = made(2, videos=9)
+    with pytest.raises(DataError, match=r"Row \(seed 2\) was scored on other test videos than Row \(seed 1\): 3 videos"):
+        st.interval([made(1), fewer], "auc")
+    turned = replace(made(2), videos=made(2).videos[::-1])
+    with pytest.raises(DataError, match="their videos in another order"):
+        st.interval([made(1), turned], "auc")
+    relabelled = replace(made(2), normal=made(2).normal + 1)
+    with pytest.raises(DataError, match="other frame labels than"):
+        st.interval_over_seeds([made(1), relabelled], "auc")
+
+
+# --- comparisons ------------------------------------------------------------------------------------------
+
+
+def test_a_comparison_is_paired_by_seed_and_video():
+    first = [made(seed, title="Base") for seed in (1, 2, 3)]
+    second = [made(seed, lift=0.8, title="More") for seed in (3, 2, 4)]
+    found = st.compare(first, second, "auc", FEW)
+    assert (found.first, found.second, found.seeds) == ("Base", "More", (2, 3))
+    expected = [made(s, lift=0.8).value("auc") - made(s).value("auc") for s in (2, 3)]
+    assert found.values == pytest.approx(expected) and found.mean == pytest.approx(np.mean(expected))
+    back = st.compare(second, first, "auc", FEW)
+    assert back.mean == pytest.approx(-found.mean)
+    assert back.components.between_videos == pytest.approx(found.components.between_videos)
+
+
+def test_the_words():
+    rng = np.random.default_rng(4)
+    values = np.clip(0.5 + 0.1 * rng.normal(size=(1, 40)) + 0.01 * rng.normal(size=(3, 40)), 0.1, 0.8)
+    base, better = planted(values), planted(values + 0.05 + 0.01 * rng.normal(size=(3, 40)))
+    assert st.compare(base, better, "auc", FEW).word == "better"
+    assert st.compare(better, base, "auc", FEW).word == "worse"
+    same = st.compare(base, base, "auc", FEW)
+    assert same.word == "cannot tell" and (same.mean, same.low, same.high) == (0, 0, 0)
+    noisy = planted(np.clip(values + 0.01 + 0.2 * rng.normal(size=(3, 40)), 0, 1))
+    assert st.compare(base, noisy, "auc", FEW).word == "cannot tell"
+
+
+def test_pairing_takes_the_hard_videos_out():
+    rng = np.random.default_rng(5)
+    hard = 0.5 + 0.15 * rng.normal(size=(1, 40))
+    rows = [planted(np.clip(hard + 0.01 * rng.normal(size=(3, 40)), 0, 1)) for _ in range(2)]
+    paired, alone = st.compare(*rows, "auc", FEW), st.interval(rows[0], "auc", FEW)
+    assert paired.high - paired.low < 0.3 * (alone.high - alone.low)
+
+
+def test_one_common_seed_speaks_of_two_models():
+    found = st.compare([made(1), made(2)], [made(2, lift=0.9), made(3)], "ap", FEW)
+    assert found.kind.startswith("test videos, 1 seed fixed") and found.components is None and found.sd is None
+
+
+def test_rows_that_cannot_be_compared():
+    with pytest.raises(DataError, match="Base has seeds 1, 2 and Row 3: a paired comparison needs common ones; train both"):
+        st.compare([made(1, title="Base"), made(2, title="Base")], [made(3)], "auc")
+    with pytest.raises(DataError, match="scored on other test videos"):
+        st.compare([made(1)], [made(1, videos=9)], "auc")
+    with pytest.raises(DataError, match="got none"):
+        st.compare([made(1)], [], "auc")
+
+
+def test_components_find_what_was_planted():
+    rng, found = np.random.default_rng(6), []
+    for _ in range(40):
+        values = 0.5 + 0.02 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.08 * rng.normal(size=(4, 40))
+        base = planted(np.full((4, 40), 0.5))
+        found.append(st.compare(base, planted(np.clip(values, 0, 1)), "auc", FEW).components)
+    # per abnormal video; the set has one normal video beside the 40, and drawing gives (n - 1) / n of a variance
+    assert np.mean([c.between_seeds for c in found]) == pytest.approx(0.02**2, rel=0.35)
+    assert np.mean([c.between_videos for c in found]) == pytest.approx(0.1**2, rel=0.15)
+    assert np.mean([c.together for c in found]) == pytest.approx(0.08**2, rel=0.15)
+    assert {(c.num_seeds, c.num_videos) for c in found} == {(4, 41)}
+
+
+def test_the_gain_of_choosing_on_test(made_up):
+    folders = [made_up.write("synth-crime", "ur-dmu", seed=seed) for seed in (1, 2, 3)]
+    for folder in folders:
+        with_rules(folder)
+    gains = st.selection_gain(folders, "auc", FEW)
+    assert list(gains) == ["best_on_validation", "last"]
+    for rule, found in gains.items():
+        values = [st.load_scored(f, "best_on_test").value("auc") - st.load_scored(f, rule).value("auc") for f in folders]
+        assert found.values == pytest.approx(values) and (found.first, found.second) == (rule, "best_on_test")
+    assert gains["last"].mean > gains["best_on_validation"].mean > 0
+    runs = [tables.Run(folder, {}, {}) for folder in folders]
+    assert st.selection_gain(runs, "auc", FEW) == gains
+
+
+def test_postprocessing_is_measured_on_the_frames():
+    runs = [made(seed, decimals=6) for seed in (1, 2)]
+    found = st.postprocessing(runs, "ap", FEW).set_index("setting")
+    assert found["rule"].tolist() == ["none", *["sliding"] * 3, *["blocks"] * 3, "interpolated"]
+    assert found.loc["as scored", ["change", "low", "high", "word"]].tolist() == [0, 0, 0, "cannot tell"]
+    smooth = [run.with_scores(lambda scores: scoring.smoothed(scores, "sliding", 7)) for run in runs]
+    row = found.loc["sliding mean of 7 snippets"]
+    assert row["value"] == pytest.approx(np.mean([run.value("ap") for run in smooth]))
+    paired = st.compare(runs, smooth, "ap", FEW)
+    assert row[["change", "low", "high", "word"]].tolist() == [paired.mean, paired.low, paired.high, paired.word]
+    assert st.postprocessing(runs[0], "auc", FEW)["value"].iloc[0] == runs[0].value("auc")
+
+
+def test_interpolated_scores_keep_every_frame_and_its_label():
+    scored = one_video([0.2, 0.6, 0.5, 0.1], [0, 3, 0, 2], [4, 1, 2, 2], [(0, 5, 8), (1, 2, 4)], 2, [0, 0, 1, 1])
+    found = st.interpolated(scored)
+    assert found.score[:8] == pytest.approx([0.2, 0.2, 0.25, 0.35, 0.45, 0.55, 0.6, 0.6])
+    assert found.abnormal.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0] and (found.abnormal + found.normal == 1).all()
+    assert found.video.tolist() == [0] * 8 + [1] * 6
+    assert found.score[8] == 0.5 and found.score[-1] == 0.1  # nothing flows from one video to the next
+    labels, scores = expanded(found, np.ones(2))
+    assert found.value("auc") == pytest.approx(metrics.frame_roc_auc(labels, scores))
+    with pytest.raises(DataError, match="expected frames of each of 2 scores, got 3"):
+        scoring.interpolated(np.zeros(2), np.ones(3, dtype=int))
+
+
+# --- power ------------------------------------------------------------------------------------------------
+
+
+MIXED = st.Components(between_seeds=2e-5, between_videos=4e-3, together=6e-3, num_seeds=5, num_videos=290)
+
+
+def test_power_by_hand():
+    videos_only = st.Components(0.0, 4.0, 0.0, 5, 100)
+    assert st.half_width(videos_only, 5, 400) == pytest.approx(1.959964 * 2 / 20)
+    assert st.half_width(videos_only, 5, 400, level=0.9) == pytest.approx(1.644854 * 2 / 20)
+    assert st.detectable(videos_only, 5, 400) == pytest.approx((1.959964 + 0.841621) * 2 / 20, rel=1e-6)
+    together_only = st.Components(0.0, 0.0, 9.0, 5, 100)
+    assert st.half_width(together_only, 4, 25) == pytest.approx(stats.t.ppf(0.975, 3) * 3 / 10)
+    error = np.sqrt(2e-5 / 40 + 4e-3 / 290 + 6e-3 / 290 / 40)
+    assert st.half_width(MIXED, 40, 290) == pytest.approx(1.96 * error, rel=0.01)  # with many seeds t is the normal
+
+
+def test_the_half_width_is_that_of_the_comparison():
+    rng = np.random.default_rng(8)
+    values = 0.5 + 0.03 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 60)) + 0.05 * rng.normal(size=(4, 60))
+    found = st.compare(planted(np.full((4, 60), 0.5)), planted(np.clip(values, 0, 1)), "auc", st.Resampling(num_resamples=1000))
+    expected = st.half_width(found.components, 4, found.num_videos)
+    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
+
+
+def test_more_seeds_and_more_videos_never_hurt():
+    curves = st.power_curves(MIXED)
+    for over, part in curves.groupby("over"):
+        assert (part[["half_width", "detectable"]].diff().iloc[1:] < 0).all().all()
+        assert part[over].is_monotonic_increasing and (part["detectable"] > part["half_width"]).all()
+    assert set(curves[curves["over"] == "seeds"]["videos"]) == {290} and set(curves[curves["over"] == "videos"]["seeds"]) == {5}
+
+
+def test_numbers_needed_are_the_least_that_suffice():
+    seeds = st.seeds_needed(MIXED, 0.014)
+    assert st.detectable(MIXED, seeds, 290) <= 0.014 < st.detectable(MIXED, seeds - 1, 290)
+    videos = st.videos_needed(MIXED, 0.0085, seeds=10)
+    assert st.detectable(MIXED, 10, videos) <= 0.0085 < st.detectable(MIXED, 10, videos - 1)
+    assert st.seeds_needed(MIXED, 0.0011) is None  # 290 videos hide the step
+    assert st.videos_needed(MIXED, 0.0011) is None  # and five seeds too
+    assert st.seeds_needed(MIXED, 0.5) == 2
+    assert st.seeds_needed(MIXED, 0.0011, videos=10**6) > 50
+    table = st.needed_for_steps(MIXED, {"small": 0.0011, "large": 0.02})
+    assert table["seeds"].isna().tolist() == [True, False] and table["step"].tolist() == ["small", "large"]
+    assert table["detectable"].iloc[0] == pytest.approx(st.detectable(MIXED, 5, 290))
+
+
+def test_four_of_five_true_differences_of_the_detectable_size_are_seen():
+    rng, seen, runs = np.random.default_rng(9), 0, 120
+    components = st.Components(0.02**2, 0.1**2, 0.05**2, 5, 40)
+    step = st.detectable(components, 5, 40)
+    base = planted(np.full((5, 40), 0.4))
+    for _ in range(runs):
+        noise = 0.02 * rng.normal(size=(5, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.05 * rng.normal(size=(5, 40))
+        seen += st.compare(base, planted(np.clip(0.4 + step + noise, 0, 1)), "auc", FEW).word == "better"
+    assert 0.7 < seen / runs < 0.9
+
+
+def test_power_needs_a_spread():
+    with pytest.raises(ConfigError, match="expected two seeds or more and one video or more, got 1 and 290"):
+        st.half_width(MIXED, 1, 290)
+    with pytest.raises(ConfigError, match="got 5 and 0"):
+        st.detectable(MIXED, 5, 0)
+
+
+def test_the_steps_of_the_paper():
+    reported = tables.read_reported(REPORTED)
+    assert st.paper_steps(reported) == {"pcl": 0.0011, "pcl-dbagf": 0.0053, "proposed": 0.0048}
+    assert st.paper_steps(reported, "XD-Violence") == {"pcl": 0.0016, "pcl-dbagf": 0.0031, "proposed": 0.0041}
+    with pytest.raises(DataError, match="steps of the paper on Own: expected rows of table4, got 0"):
+        st.paper_steps(reported, "Own")
+
+
+# --- calibration and thresholds ---------------------------------------------------------------------------
+
+
+def test_calibration_by_hand():
+    # frames: 10 with score 0.1 (1 abnormal), 10 with 0.3 (2), 4 with 1.0 (4)
+    scored = one_video([0.1, 0.3, 1.0], [1, 2, 4], [9, 8, 0], [(0, 0, 7)])
+    found = st.calibration(scored, num_bins=2)
+    assert found.bins["frames"].tolist() == [20, 4] and found.bins["low"].tolist() == [0, 0.5]
+    assert found.bins["mean_score"].tolist() == pytest.approx([0.2, 1]) and found.bins["abnormal_share"].tolist() == [0.15, 1]
+    assert found.expected_error == pytest.approx(20 / 24 * 0.05)
+    assert found.brier == pytest.approx((1 * 0.81 + 9 * 0.01 + 2 * 0.49 + 8 * 0.09) / 24)
+    empty = st.calibration(scored, num_bins=10).bins
+    assert empty["frames"].sum() == 24 and empty["abnormal_share"].isna().sum() == 7
+    with pytest.raises(ConfigError, match="expected one bin or more, got 0"):
+        st.calibration(scored, 0)
+
+
+def test_thresholds_keep_the_rate():
+    scored = one_video([0.9, 0.8, 0.5, 0.2], [8, 0, 8, 0], [1, 4, 5, 90], [(0, 0, 8), (0, 20, 28)])
+    assert st.threshold_at(scored, 0.01) == 0.9
+    assert st.threshold_at(scored, 0.05) == 0.8
+    assert st.threshold_at(scored, 0.099) == 0.8
+    assert st.threshold_at(scored, 0.1) == 0.5
+    assert st.threshold_at(scored, 0.001) == np.inf
+    with pytest.raises(ConfigError, match=r"expected a fraction in \[0, 1\), got 5"):
+        st.threshold_at(scored, 5)
+    with pytest.raises(DataError, match="a false alarm rate needs normal frames, got none"):
+        st.threshold_at(one_video([0.5], [16], [0], [(0, 0, 16)]), 0.01)
+
+
+def test_delays_by_hand():
+    # video 0: event 8..40, alarms in 16..32; video 1: event 0..16 under an alarm, event 32..40 without one
+    score = [0.1, 0.9, 0.1, 0.9, 0.2, 0.1]
+    events = [(0, 8, 40), (1, 0, 16), (1, 32, 40)]
+    scored = one_video(score, [8, 16, 8, 16, 0, 8], [8, 0, 8, 0, 16, 8], events, 2, [0, 0, 0, 1, 1, 1])
+    found = st.detection_delays(scored, 0.9, fps=4)
+    assert found.events["delay_seconds"].tolist()[:2] == [2, 0] and np.isnan(found.events["delay_seconds"][2])
+    assert found.missed == 1 and found.threshold == 0.9 and found.events["video"].tolist() == ["v0", "v1", "v1"]
+    nothing = st.detection_delays(scored, np.inf, fps=4)
+    assert nothing.missed == 3 and nothing.events["delay_seconds"].isna().all()
+    assert st.detection_delays(scored, 0.1, fps=4).events["delay_seconds"].tolist() == [0, 0, 0]
+    with pytest.raises(ConfigError, match="expected frames per second above 0, got 0"):
+        st.detection_delays(scored, 0.5, 0)
+
+
+def test_an_alarm_before_the_event_or_in_the_next_video_does_not_count():
+    scored = one_video([0.9, 0.1, 0.9], [0, 16, 0], [16, 0, 16], [(0, 16, 32)], 2, [0, 0, 1])
+    assert st.detection_delays(scored, 0.5, fps=1).missed == 1
+
+
+def test_false_alarms_are_runs_that_touch_no_event():
+    # runs above 0.5: pieces 0-1 (normal), 3-4 (touches the event), 6 of the first video and 7 of the second (two runs)
+    score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.1, 0.9, 0.9, 0.1]
+    abnormal = [0, 0, 0, 0, 16, 0, 0, 0, 0]
+    normal = [16, 16, 16, 16, 0, 16, 16, 16, 16]
+    scored = one_video(score, abnormal, normal, [(0, 64, 80)], 2, [0] * 7 + [1] * 2)
+    hours = 8 * 16 / 2 / 3600
+    assert st.false_alarms_per_hour(scored, 0.5, fps=2) == pytest.approx(3 / hours)
+    assert st.false_alarms_per_hour(scored, 0.85, fps=2) == pytest.approx(3 / hours)
+    assert st.false_alarms_per_hour(scored, 0.0, fps=2) == pytest.approx(1 / hours)  # the second video is one alarm
+    assert st.false_alarms_per_hour(scored, np.inf, fps=2) == 0
+    with pytest.raises(ConfigError, match="got -1"):
+        st.false_alarms_per_hour(scored, 0.5, -1)
+    with pytest.raises(DataError, match="false alarms need normal frames, got none"):
+        st.false_alarms_per_hour(one_video([0.5], [16], [0], [(0, 0, 16)]), 0.5, 25)
+
+
+def test_operating_points_put_it_together():
+    scored = made(decimals=3)
+    found = st.operating_points(scored, fps=25.0, rates=(0.2, 0.0))
+    assert (found["reached_rate"] <= found["rate"]).all() and found["recall"].is_monotonic_decreasing
+    labels, scores = expanded(scored, np.ones(12))
+    row = found.iloc[0]
+    assert row["recall"] == pytest.approx(metrics.true_positive_rate(labels, scores, row["threshold"]))
+    assert row["reached_rate"] == pytest.approx(metrics.false_positive_rate(labels, scores, row["threshold"]))
+    assert row["events"] == len(scored.events) and row["missed"] == st.detection_delays(scored, row["threshold"], 25.0).missed
+    assert found["false_alarms_per_hour"].iloc[1] == 0
+
+
+# --- cells ------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_percent_with_their_interval():
+    one_seed = st.Interval("auc", 0.5, None, 0.25, 0.75, 0.95, "", (1,), (0.5,), 10)
+    assert st.interval_text(one_seed) == "50.00 [25.00, 75.00]"
+    worse = st.Comparison("ap", -0.02, 0.001, -0.03, -0.01, 0.95, "", (1, 2), (-0.02, -0.02), 10)
+    assert st.comparison_text(worse) == "-2.00 [-3.00, -1.00] worse"
+
+
+def test_numbers_do_not_change_from_call_to_call():
+    runs = [made(seed) for seed in (1, 2, 3)]
+    assert st.interval(runs, "ap", FEW) == st.interval(runs, "ap", FEW)
+    assert st.interval(runs, "ap", FEW) != st.interval(runs, "ap", FEW._replace(seed=1))
+    pd.testing.assert_frame_equal(st.postprocessing(runs, "auc", FEW), st.postprocessing(runs, "auc", FEW))
