@@ -60,9 +60,9 @@ class TemporalConv(nn.Conv1d):
 
     def combine(self, taps: Tensor) -> Tensor:
         """Sum the taps' products (S, T, 3W), each shifted to its place: (S, T, W)."""
-        step = min(self.dilation[0], taps.shape[1])
+        step, length = self.dilation[0], taps.shape[1]
         before, here, after = taps.chunk(3, dim=-1)
-        shifted = F.pad(before[:, :-step], (0, 0, step, 0)) + F.pad(after[:, step:], (0, 0, 0, step))
+        shifted = F.pad(before, (0, 0, step, 0))[:, :length] + F.pad(after, (0, 0, 0, step))[:, step:]
         return here + self.bias + shifted
 
     def forward(self, x: Tensor) -> Tensor:

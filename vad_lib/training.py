@@ -17,7 +17,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,8 +82,8 @@ class RunSettings(Settings):
     train: TrainSettings
 
 
-def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) -> str:
-    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions."""
+def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None, origin: Mapping[str, Any] | None = None) -> str:
+    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions, and ``origin``."""
     modules = registry.METHODS[settings.method].modules if settings.method in registry.METHODS else ()
     return content_hash(
         {
@@ -95,6 +95,7 @@ def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None) 
             "code": code_hash(*_CODE, *modules),
             "versions": {name: versions()[name] for name in ("python", "torch", "numpy", "scikit-learn")},
             "threads": torch.get_num_threads(),
+            "origin": dict(origin or {}),
         }
     )
 
@@ -108,7 +109,15 @@ def is_complete(folder: Path, key: str) -> bool:
 
 
 def train_run(
-    settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, *, progress: bool = True, force: bool = False
+    settings: RunSettings,
+    dataset: Dataset,
+    text: TextFeatures | None,
+    folder: Path,
+    *,
+    progress: bool = True,
+    force: bool = False,
+    build: Callable[..., Method] = registry.build_method,
+    origin: Mapping[str, Any] | None = None,
 ) -> bool:
     """Train and evaluate one variant with one seed and write its run folder.
 
@@ -122,6 +131,8 @@ def train_run(
         folder: the run folder.
         progress: show a progress bar on a terminal.
         force: train even if the run is there.
+        build: makes the method to train; its weights must fit the one that ``settings`` name.
+        origin: what decides the numbers beside the settings if ``build`` is given; kept in ``config.json``.
 
     Returns:
         True if it trained, False if the finished run was already there.
@@ -132,15 +143,15 @@ def train_run(
     """
     if settings.method not in (*registry.METHODS, LOGISTIC_REGRESSION):
         raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, LOGISTIC_REGRESSION))}.")
-    key = run_key(settings, dataset, text)
+    key = run_key(settings, dataset, text, origin)
     if not force and is_complete(folder, key):
         return False
     partial = partial_folder(folder)
     if settings.method == LOGISTIC_REGRESSION:
         outcome = _fit_logistic_regression(settings, dataset)
     else:
-        outcome = Trainer(settings, dataset, text, partial, key).run(progress)
-    _write_run(partial, settings, dataset, text, key, outcome)
+        outcome = Trainer(settings, dataset, text, partial, key, build).run(progress)
+    _write_run(partial, settings, dataset, text, key, outcome, origin)
     (partial / "checkpoint.safetensors").unlink(missing_ok=True)
     replace_folder(partial, folder)
     return True
@@ -217,13 +228,21 @@ def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[s
 class Trainer:
     """State of one run; everything that a checkpoint has to hold is an attribute here."""
 
-    def __init__(self, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, folder: Path, key: str) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        dataset: Dataset,
+        text: TextFeatures | None,
+        folder: Path,
+        key: str,
+        build: Callable[..., Method] = registry.build_method,
+    ) -> None:
         train = settings.train
         dataset = permute_labels(dataset, train.seed) if train.permute_labels else dataset
         self.settings, self.train, self.dataset, self.folder, self.key = settings, train, dataset, folder, key
         seed_everything(train.seed)
         self.device = torch.device(train.device)
-        self.model: Method = registry.build_method(
+        self.model: Method = build(
             settings.method,
             feature_dim=dataset.store.dimension,
             categories=dataset.categories,
@@ -519,7 +538,13 @@ def _fit_logistic_regression(settings: RunSettings, dataset: Dataset) -> dict[st
 
 
 def _write_run(
-    folder: Path, settings: RunSettings, dataset: Dataset, text: TextFeatures | None, key: str, outcome: dict[str, Any]
+    folder: Path,
+    settings: RunSettings,
+    dataset: Dataset,
+    text: TextFeatures | None,
+    key: str,
+    outcome: dict[str, Any],
+    origin: Mapping[str, Any] | None,
 ) -> None:
     train = settings.train
     config = {
@@ -541,6 +566,7 @@ def _write_run(
         "categories": list(dataset.categories),
         "headline_metric": dataset.headline_metric,
         "parameters": outcome["parameters"],
+        "origin": dict(origin or {}),
         "key": key,
     }
     write_json(folder / "config.json", config)

@@ -16,7 +16,7 @@ ORDER = (
     # bags -> model -> losses
     *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
     # scores -> metrics -> tables and figures
-    *("metrics", "scoring", "detection", "baselines", "training"),
+    *("metrics", "scoring", "detection", "baselines", "training", "deploy"),
     *("experiments", "statistics", "tables", "figures", "trust_figures", "diagrams", "own_video", "reproduce"),
 )
 PATHS = {
