@@ -14,10 +14,13 @@ ORDER = (
     *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
     *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
-    *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.pel4vad", "model", "registry"),
+    *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.fusion_gan"),
+    *("methods.mgfn", "methods.pel4vad", "methods.vadclip"),
+    *("methods.scenes", "methods.sultani_mil", "methods.bn_svp"),
+    *("model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training", "deploy"),
-    *("experiments", "statistics", "tables", "figures", "trust_figures", "diagrams", "own_video", "reproduce"),
+    *("experiments", "statistics", "tables", "figures", "comparison", "trust_figures", "diagrams", "own_video", "reproduce"),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
