@@ -14,6 +14,7 @@ from vad_lib.config import Profile, Settings
 from vad_lib.datasets import Dataset, load_dataset
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.files import read_json
+from vad_lib.methods import fusion_gan
 from vad_lib.paths import Layout
 from vad_lib.prompts import TextFeatures
 
@@ -22,7 +23,7 @@ class Variant(Settings):
     """One row of a table.
 
     Attributes:
-        method: key of the registry, or ``logistic-regression``.
+        method: key of the registry, or of :data:`vad_lib.training.BASELINES`.
         title: the row's name.
         options: the method's settings that differ from its defaults.
         permute_labels: True for the control whose training labels are shuffled.
@@ -34,25 +35,30 @@ class Variant(Settings):
     permute_labels: bool = False
 
 
+# Remarks that belong to a method's name wherever it is printed.
+_TITLES = {"ur-dmu": "UR-DMU (the paper's DMU)", "msf-dmu": "MSF-DMU (reconstruction)"}
+
 VARIANTS: dict[str, Variant] = {
     "logistic-regression": Variant(method=training.LOGISTIC_REGRESSION, title="Logistic regression on snippets"),
-    "ur-dmu": Variant(method="ur-dmu", title="UR-DMU (the paper's DMU)"),
-    "msf-dmu": Variant(method="msf-dmu", title="MSF-DMU (reconstruction)"),
+    **{name: Variant(method=name, title=_TITLES.get(name, spec.title)) for name, spec in registry.METHODS.items()},
+    "fusion-gan": Variant(method=fusion_gan.NAME, title=fusion_gan.TITLE),
     "pcl": Variant(method="proposed", title="+ PCL", options=registry.ABLATIONS["pcl"]),
     "pcl-dbagf": Variant(method="proposed", title="+ PCL + DBAGF", options=registry.ABLATIONS["pcl-dbagf"]),
     "fine": Variant(method="proposed", title="+ fine", options=registry.ABLATIONS["fine"]),
     "fine-align": Variant(method="proposed", title="+ fine + align", options=registry.ABLATIONS["fine-align"]),
-    "proposed": Variant(method="proposed", title="Proposed"),
     "proposed-permuted": Variant(method="proposed", title="Proposed, training labels permuted", permute_labels=True),
 }
 
+# The rows that Tables 2 and 3 compare: every registered method, and the one that takes pixels.
+COMPARED: tuple[str, ...] = (*(name for name in registry.METHODS if name != "proposed"), "fusion-gan", "proposed")
+
 # Which runs fill which table, in the order of the rows.
 TABLE_ROWS: dict[str, tuple[str, ...]] = {
-    "table2": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
-    "table3": ("msf-dmu", "ur-dmu", "proposed", "logistic-regression", "proposed-permuted"),
+    "table2": (*COMPARED, "logistic-regression", "proposed-permuted"),
+    "table3": (*COMPARED, "logistic-regression", "proposed-permuted"),
     "table4": ("msf-dmu", "pcl", "pcl-dbagf", "proposed"),
     "table5": ("pcl-dbagf", "fine", "fine-align", "proposed"),
-    "table6": ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted"),
+    "table6": ("vadclip", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted"),
 }
 
 
@@ -115,8 +121,15 @@ def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:
     return prompts.text_features(profile.text_features, dataset.categories, file=path)
 
 
-def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu") -> training.RunSettings:
+def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu", *, counterpart: str = "") -> training.RunSettings:
     """Settings of one run.
+
+    Args:
+        variant: key of :data:`VARIANTS`.
+        profile: widths, steps and recipe.
+        seed: of the run.
+        device: of torch.
+        counterpart: public data set that the data stand for, for the methods that treat UCF-Crime and XD-Violence differently.
 
     Raises:
         ConfigError: unknown variant; the message lists the known ones.
@@ -125,13 +138,14 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu")
         raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
     row = VARIANTS[variant]
     spec = registry.METHODS.get(row.method)
+    preset = spec.presets.get(counterpart, {}) if spec else training.BASELINES[row.method].options.get(profile.name, {})
     declared = dict(spec.batches) | (dict(spec.published) if profile.recipe == "published" else {}) if spec else {}
     train = profile.train.replace(**declared, seed=seed, device=device, permute_labels=row.permute_labels)
     return training.RunSettings(
         variant=variant,
         method=row.method,
         title=row.title,
-        options=row.options,
+        options={**preset, **row.options},
         width=profile.width,
         profile=profile.name,
         declared=tuple(declared),
@@ -149,7 +163,7 @@ def run_variants(
     device: str = "cpu",
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train every variant with every seed, skipping runs that are there.
+    """Train every variant with every seed, skipping runs that are there and rows that the data set cannot have.
 
     Returns:
         one row per run: variant, seed, trained (False if it was there), and :func:`summarise`'s columns.
@@ -158,13 +172,30 @@ def run_variants(
     text = dataset_text(profile, dataset)
     rows = []
     for variant in dict.fromkeys(variants):
+        if reason := not_runnable(variant, dataset):
+            print(f"{VARIANTS[variant].title}: not run, {reason}")
+            continue
         for seed in seeds:
-            settings = run_settings(variant, profile, seed, device)
+            settings = run_settings(variant, profile, seed, device, counterpart=dataset.counterpart)
             spec = registry.METHODS.get(settings.method)
             folder = layout.run(dataset.name, variant, seed)
             trained = training.train_run(settings, dataset, text if spec and spec.needs_text else None, folder, progress=progress)
             rows.append({"variant": variant, "seed": seed, "trained": trained, **summarise(layout, dataset.name, variant, seed)})
     return pd.DataFrame(rows)
+
+
+def not_runnable(variant: str, dataset: Dataset) -> str:
+    """Why a row cannot be had on a data set; empty if it can.
+
+    Raises:
+        ConfigError: unknown variant.
+    """
+    if variant not in VARIANTS:
+        raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
+    baseline = training.BASELINES.get(VARIANTS[variant].method)
+    if baseline and baseline.pixels and not (dataset.folder / "videos").is_dir():
+        return f"it takes pixels and {dataset.title} came as features"
+    return ""
 
 
 def summarise(layout: Layout, dataset: str, variant: str, seed: int) -> dict[str, Any]:

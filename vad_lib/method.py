@@ -9,7 +9,7 @@ Shapes: B videos, N crops, T segments or snippets, D features, C categories.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -166,6 +166,11 @@ class MethodSpec(NamedTuple):
         modules: modules whose source decides its numbers, its own included, for :func:`vad_lib.provenance.code_hash`.
         needs_text: whether text features are used.
         sizes: settings that follow from the features' width D and the profile's width W.
+        question: which of the three questions it answers anew: which segments stand for a video (``selection``), what is
+            normal and what a segment sees (``context``), or what words add (``language``).
+        builds_on: names of the methods whose ideas it changes, the first one first.
+        without_clip: settings that change where the text features are not CLIP's.
+        presets: settings that differ from the defaults on a public data set, by its name; for the sets that stand for it too.
         batches: training settings that the method cannot do without (``resampling``, ``crops``), whatever the recipe.
         published: training settings of its authors' code, for ``recipe="published"``.
     """
@@ -179,5 +184,9 @@ class MethodSpec(NamedTuple):
     modules: tuple[str, ...]
     needs_text: bool = False
     sizes: Callable[[int, int], dict[str, Any]] = usual_sizes
+    question: Literal["selection", "context", "language"] = "selection"
+    builds_on: tuple[str, ...] = ()
+    without_clip: Mapping[str, Any] = {}
+    presets: Mapping[str, Mapping[str, Any]] = {}
     batches: Mapping[str, Any] = {}
     published: Mapping[str, Any] = {}

@@ -358,4 +358,6 @@ SPEC = MethodSpec(
     build=lambda settings, text: Proposed(settings, torch.tensor(text.values)),
     modules=(*msf_dmu.SPEC.modules, "model"),
     needs_text=True,
+    question="language",
+    builds_on=("msf-dmu", "vadclip"),
 )

@@ -408,6 +408,7 @@ def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | 
         row[f"{here} FAR %: normal videos"] = _cell(done, "far_normal_videos", rule)
         row[f"{here} FAR %: all normal frames"] = _cell(done, "far_all_normal_frames", rule)
         row[f"{here} {second_title}"] = _cell(done, second, rule)
+        row["parameters"] = f"{done[0].config['parameters']:,}" if done else NOT_RUN
         row |= {"seeds": str(len(done)), "status": "run" if done else NOT_RUN}
         rows.append(row)
         notes.append("; ".join(f"{r.origin}, {r.metric}: {r.note}" for r in mine.itertuples() if r.note))
@@ -422,6 +423,38 @@ def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | 
         tuple(method in of_paper for method in methods),
         tuple(notes),
         _made_with([(subject, counterpart, runs)]),
+    )
+
+
+def cost_table(layout: Layout, dataset: Dataset | str) -> Table:
+    """What each method costs on a data set: parameters, seconds of training, milliseconds of testing per minute of video.
+
+    Seconds differ from run to run and machine to machine, so they stand in a table of their own and not in Tables 2 and 3,
+    which a second run gives byte for byte.
+    """
+    variants = tuple(dict.fromkeys((*TABLE_ROWS["table2"], *TABLE_ROWS["table3"])))
+    runs = load_runs(layout, _name(dataset), variants)
+    subject, rows = Subject.of(dataset, runs), []
+    for variant in variants:
+        done = runs.get(variant, [])
+        timings = [read_json(run.folder / "timing.json") for run in done if (run.folder / "timing.json").is_file()]
+        row = {"method": VARIANTS[variant].title, "parameters": f"{done[0].config['parameters']:,}" if done else NOT_RUN}
+        for key, head in (
+            ("train_seconds", "training, s"),
+            ("seconds_per_step", "of which a step, ms"),
+            ("test_milliseconds_per_video_minute", "testing, ms per minute of video"),
+        ):
+            measured = [timing[key] * (1000 if "step" in key else 1) for timing in timings if timing[key] is not None]
+            row[head] = (f"{np.median(measured):.1f}" if measured else "-") if done else NOT_RUN
+        rows.append(row)
+    return Table(
+        f"cost-{_name(dataset)}",
+        f"What the methods cost on {subject.long_title}",
+        pd.DataFrame(rows),
+        (True,) * len(rows),
+        ("",) * len(rows),
+        "Median over seeds, as measured while the runs were made; other work on the machine counts. Testing takes features as "
+        "given: I3D, which comes first for all but the pixel method, is not in it. " + _made_with([(subject, subject.counterpart, runs)]),
     )
 
 
@@ -645,7 +678,8 @@ def _smoothed_metrics(run: Run, kind: Literal["sliding", "blocks"], window: int)
 def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]:
     """Make and write every table that applies to some data sets.
 
-    Table 1; for each data set table 2, table 3 or ``methods-NAME``; tables 4 to 6 and the protocol table over all of them.
+    Table 1; for each data set table 2, table 3 or ``methods-NAME``; tables 4 to 6 and the protocol table over all of them;
+    and what the methods cost on each.
     The first data set that is UCF-Crime or stands for it fills table 2, itself before a stand-in; XD-Violence likewise.
 
     Args:
@@ -675,6 +709,7 @@ def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]
         comparisons[table.name] = table
     over_all = (table4, table5, table6, protocol_table)
     made = [table1(layout, ordered), *comparisons.values(), *(make(layout, ordered) for make in over_all)]
+    made += [cost_table(layout, dataset) for dataset in ordered]
     for table in made:
         write_table(layout, table)
     return made

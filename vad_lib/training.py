@@ -39,16 +39,20 @@ from vad_lib.datasets import BalancedBatches, Dataset, permute_labels, validatio
 from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError, VadError
 from vad_lib.files import (
     atomic_path,
+    clear_folder,
     content_hash,
     file_sha256,
     partial_folder,
     read_json,
+    remove_replaced,
     replace_folder,
     write_arrays,
     write_json,
     write_text,
 )
+from vad_lib.locks import sole_writer
 from vad_lib.method import Batch, Method, total_loss
+from vad_lib.methods import fusion_gan
 from vad_lib.prompts import TextFeatures
 from vad_lib.provenance import code_hash, provenance, seed_everything, versions
 
@@ -63,7 +67,7 @@ class RunSettings(Settings):
 
     Attributes:
         variant: name of the row, and of the run folder.
-        method: key of :data:`vad_lib.registry.METHODS`, or ``logistic-regression``.
+        method: key of :data:`vad_lib.registry.METHODS` or of :data:`BASELINES`.
         title: the row's name in tables.
         options: settings of the method that differ from its defaults.
         width: encoder width.
@@ -84,7 +88,7 @@ class RunSettings(Settings):
 
 def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None, origin: Mapping[str, Any] | None = None) -> str:
     """Hash of all that decides the numbers of a run: settings, inputs, code, package versions, and ``origin``."""
-    modules = registry.METHODS[settings.method].modules if settings.method in registry.METHODS else ()
+    modules = (registry.METHODS.get(settings.method) or BASELINES[settings.method]).modules
     return content_hash(
         {
             "settings": settings.model_dump(mode="json", exclude={"title", "profile", "declared"}),
@@ -140,20 +144,27 @@ def train_run(
     Raises:
         TrainingError: a loss became NaN or infinite; step, term and the batch's videos are named.
         ConfigError: unknown method or option; text features missing.
+        BusyError: another process trains this very run.
     """
-    if settings.method not in (*registry.METHODS, LOGISTIC_REGRESSION):
-        raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, LOGISTIC_REGRESSION))}.")
+    if settings.method not in (*registry.METHODS, *BASELINES):
+        raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, *BASELINES))}.")
     key = run_key(settings, dataset, text, origin)
     if not force and is_complete(folder, key):
+        remove_replaced(folder)
         return False
     partial = partial_folder(folder)
-    if settings.method == LOGISTIC_REGRESSION:
-        outcome = _fit_logistic_regression(settings, dataset)
-    else:
-        outcome = Trainer(settings, dataset, text, partial, key, build).run(progress)
-    _write_run(partial, settings, dataset, text, key, outcome, origin)
-    (partial / "checkpoint.safetensors").unlink(missing_ok=True)
-    replace_folder(partial, folder)
+    with sole_writer(folder, folder.with_name(f".{folder.name}.lock")):
+        if not force and is_complete(folder, key):  # by the process that this one waited for
+            return False
+        if force or not is_complete(partial, key):  # complete if a run was killed on its last steps
+            clear_folder(partial, keep="checkpoint.safetensors")
+            if settings.method in BASELINES:
+                outcome = BASELINES[settings.method].fit(settings, dataset, progress)
+            else:
+                outcome = Trainer(settings, dataset, text, partial, key, build).run(progress)
+            _write_run(partial, settings, dataset, text, key, outcome, origin)
+        (partial / "checkpoint.safetensors").unlink(missing_ok=True)
+        replace_folder(partial, folder)
     return True
 
 
@@ -514,13 +525,48 @@ def _deferred_interrupt() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
-def _fit_logistic_regression(settings: RunSettings, dataset: Dataset) -> dict[str, Any]:
-    """The yardstick: no steps, so all three selection rules are one."""
+def _fit_logistic_regression(settings: RunSettings, dataset: Dataset, progress: bool) -> dict[str, Any]:
     fit, held_out = validation_split(dataset, settings.train.validation_fraction, settings.train.seed)
-    test = dataset.videos.split("test")
     started = time.perf_counter()
-    scores = snippet_logistic_regression(dataset, fit, (*held_out, *test), settings.train.seed)
-    seconds = time.perf_counter() - started
+    scores = snippet_logistic_regression(dataset, fit, (*held_out, *dataset.videos.split("test")), settings.train.seed)
+    return _whole_outcome(
+        dataset,
+        scores,
+        held_out,
+        parameters=dataset.store.dimension + 1,
+        seconds=time.perf_counter() - started,
+        test_seconds=float("nan"),
+    )
+
+
+def _fit_fusion_gan(settings: RunSettings, dataset: Dataset, progress: bool) -> dict[str, Any]:
+    train = settings.train
+    fit, held_out = validation_split(dataset, train.validation_fraction, train.seed)
+    started = time.perf_counter()
+    fitted = fusion_gan.fit_fusion_gan(
+        dataset, fit, fusion_gan.FusionGANSettings(**settings.options), train.seed, train.device, progress
+    )
+    seconds, started = time.perf_counter() - started, time.perf_counter()
+    scores = fusion_gan.score_videos(fitted.generator, dataset, dataset.videos.split("test"), train.device, progress)
+    test_seconds = time.perf_counter() - started
+    scores |= fusion_gan.score_videos(fitted.generator, dataset, held_out, train.device, progress)
+    return _whole_outcome(
+        dataset,
+        scores,
+        held_out,
+        parameters=fusion_gan.parameter_count(fitted.generator),
+        seconds=seconds,
+        test_seconds=test_seconds,
+        log=fitted.log,
+        weights=fusion_gan.weights(fitted.generator),
+    )
+
+
+def _whole_outcome(
+    dataset: Dataset, scores: dict[str, np.ndarray], held_out: tuple[VideoRecord, ...], **others: Any
+) -> dict[str, Any]:
+    """Outcome of a row that has no steps to choose among: its three selection rules are one."""
+    test = dataset.videos.split("test")
     measured = test_metrics(dataset, {record.name: scores[record.name] for record in test})
     return {
         "log": [],
@@ -528,10 +574,35 @@ def _fit_logistic_regression(settings: RunSettings, dataset: Dataset) -> dict[st
         "scores": {rule: {record.name: {"score": scores[record.name]} for record in test} for rule in RULES},
         "validation": validation_metrics(dataset, scores, held_out),
         "weights": {"none": torch.zeros(0)},
-        "parameters": dataset.store.dimension + 1,
-        "seconds": seconds,
-        "test_seconds": float("nan"),
+        **others,
     }
+
+
+class Baseline(NamedTuple):
+    """A row of the tables that is no :class:`~vad_lib.method.Method`: it has no bags, or no segments.
+
+    Attributes:
+        fit: (settings, data set, progress) -> the outcome that :func:`_write_run` takes.
+        modules: modules whose source decides its numbers, beyond those of every run.
+        options: its settings in a profile, by the profile's name.
+        pixels: True if it needs the videos themselves.
+    """
+
+    fit: Callable[[RunSettings, Dataset, bool], dict[str, Any]]
+    modules: tuple[str, ...] = ()
+    options: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+    pixels: bool = False
+
+
+BASELINES: dict[str, Baseline] = {
+    LOGISTIC_REGRESSION: Baseline(_fit_logistic_regression),
+    fusion_gan.NAME: Baseline(
+        _fit_fusion_gan,
+        fusion_gan.MODULES,
+        {profile: settings.model_dump(mode="json") for profile, settings in fusion_gan.PRESETS.items()},
+        pixels=True,
+    ),
+}
 
 
 # --- the run folder -------------------------------------------------------------------------------------
@@ -618,7 +689,7 @@ def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
     Raises:
         MissingFileError: there is no run folder, or one of its files is missing.
         DataError: a file is damaged, or settings and weights do not belong to each other.
-        ConfigError: the method has no weights that are kept (logistic regression).
+        ConfigError: the run's row is no method on bags (:data:`BASELINES`).
     """
     folder = Path(folder)
     for name in ("config.json", "weights.safetensors"):
@@ -630,8 +701,8 @@ def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
     config = read_json(folder / "config.json")
     try:
         name, categories = config["method"], tuple(config["categories"])
-        if name == LOGISTIC_REGRESSION:
-            raise ConfigError(f"{folder}: {name} keeps no weights; give a run of {', '.join(registry.METHODS)}.")
+        if name in BASELINES:
+            raise ConfigError(f"{folder}: {name} is no method on bags of features; give a run of {', '.join(registry.METHODS)}.")
         weights = load_file(folder / "weights.safetensors")
         text = None
         if registry.METHODS[name].needs_text:

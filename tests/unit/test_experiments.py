@@ -13,7 +13,38 @@ def test_every_row_of_a_table_is_a_variant():
     rows = {row for rows in experiments.TABLE_ROWS.values() for row in rows}
     assert rows == set(experiments.VARIANTS)
     for variant in experiments.VARIANTS.values():
-        assert variant.method in (*registry.METHODS, training.LOGISTIC_REGRESSION)
+        assert variant.method in (*registry.METHODS, *training.BASELINES)
+
+
+def test_every_registered_method_is_compared():
+    """A new method needs its file and its line in the registry, and nothing here."""
+    assert set(registry.METHODS) | {"fusion-gan"} == set(experiments.COMPARED)
+    assert experiments.COMPARED[-1] == "proposed"
+    for spec in registry.METHODS.values():
+        assert set(spec.builds_on) <= set(experiments.VARIANTS), spec.name
+
+
+def test_settings_of_a_run_follow_the_method_s_file(monkeypatch):
+    spec = registry.METHODS["ur-dmu"]._replace(
+        batches={"crops": "together"}, published={"lr": 0.5, "num_segments": 7}, presets={"XD-Violence": {"heads": 2}}
+    )
+    monkeypatch.setitem(registry.METHODS, "ur-dmu", spec)
+    profile = get_profile("smoke")
+    common = experiments.run_settings("ur-dmu", profile, 3)
+    assert (common.train.crops, common.train.lr, common.options) == ("together", profile.train.lr, {})
+    assert common.declared == ("crops",)
+    published = experiments.run_settings("ur-dmu", profile.replace(recipe="published"), 3, counterpart="XD-Violence")
+    assert (published.train.lr, published.train.num_segments, published.options) == (0.5, 7, {"heads": 2})
+    assert published.declared == ("crops", "lr", "num_segments")
+    assert experiments.run_settings("msf-dmu", profile, 3).train.crops == "apart"
+
+
+def test_a_row_that_needs_pixels_is_left_out_where_there_are_none(tmp_path, planted_folder, capsys):
+    layout, dataset = Layout.create("smoke", tmp_path / "out", planted_folder.parent), load_dataset(planted_folder)
+    profile = get_profile("smoke").replace(text_features="random")
+    made = experiments.run_variants(["fusion-gan", "logistic-regression"], dataset, layout, profile, progress=False)
+    assert made["variant"].tolist() == ["logistic-regression"]
+    assert "our stand-in): not run, it takes pixels and Planted bags came as features" in capsys.readouterr().out
 
 
 def test_the_ladder_of_table_4_adds_one_thing_at_a_time():
@@ -40,7 +71,7 @@ def test_shared_rows_are_the_same_runs():
 
 
 def test_unknown_variant():
-    with pytest.raises(ConfigError, match="unknown variant 'pcll'; known: logistic-regression"):
+    with pytest.raises(ConfigError, match="unknown variant 'pcll'; known: logistic-regression, "):
         experiments.run_settings("pcll", get_profile("smoke"), 1)
 
 

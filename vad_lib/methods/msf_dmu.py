@@ -75,4 +75,6 @@ SPEC = MethodSpec(
     settings=MSFDMUSettings,
     build=lambda settings, _: MSFDMU(settings),
     modules=(*ur_dmu.SPEC.modules, "causal", "methods/msf_dmu"),
+    question="context",
+    builds_on=("ur-dmu",),
 )

@@ -229,5 +229,7 @@ SPEC = MethodSpec(
     settings=URDMUSettings,
     build=lambda settings, _: URDMU(settings),
     modules=("method", "layers", "losses", "methods/ur_dmu"),
+    question="context",
+    builds_on=("rtfm",),
     published={"num_segments": 200, "batch_size": 64, "lr": 1e-4, "weight_decay": 5e-5, "steps": 3000, "schedule": "constant"},
 )
