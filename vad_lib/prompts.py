@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+from torch import Tensor
 
 from vad_lib.clip_weights import PUBLISHED, find_weights, read_tower
 from vad_lib.errors import ConfigError, DataError, MissingFileError
@@ -48,6 +50,8 @@ class TextFeatures:
             ``sentence all-MiniLM-L6-v2``, ``random`` or ``file``.
         note: what a table must say beside numbers made with them; empty for the paper's own encoder.
         templates: the templates averaged; empty where none was used (random, file).
+        weights: the checkpoint that encoded them, for methods that learn tokens inside the same encoder; None where it
+            was another source, or where they come from a finished run.
     """
 
     categories: tuple[str, ...]
@@ -55,6 +59,7 @@ class TextFeatures:
     source: str
     note: str
     templates: tuple[str, ...]
+    weights: Path | None = None
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
@@ -191,8 +196,7 @@ def text_features(
         return TextFeatures(categories, values, "sentence all-MiniLM-L6-v2", note, used_templates)
     otherwise = "or choose text features 'sentence', which are another encoder's and are declared so in every table"
     path = Path(weights) if weights is not None else find_weights("clip-vit-b-32", otherwise)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: expected a CLIP checkpoint, found no such file. Check the path given as weights.")
+    _check_file(path)
     digest = file_sha256(path)
     cached = Path(cache or text_feature_cache()) / f"{content_hash(['clip text tower', digest, filled])}.safetensors"
     values = _read_cached(cached)
@@ -201,9 +205,9 @@ def text_features(
         with atomic_path(cached) as temporary:
             save_file({"values": values}, temporary)
     if weights is None or digest == PUBLISHED["clip-vit-b-32"].archive_sha256:
-        return TextFeatures(categories, values, "clip ViT-B/32", "", used_templates)
+        return TextFeatures(categories, values, "clip ViT-B/32", "", used_templates, path)
     note = f"text features: CLIP weights of one's own, {path.name} (sha256 {digest[:12]})"
-    return TextFeatures(categories, values, f"clip {path.name}", note, used_templates)
+    return TextFeatures(categories, values, f"clip {path.name}", note, used_templates, path)
 
 
 def mean_pairwise_cosine(values: np.ndarray) -> float:
@@ -269,41 +273,150 @@ def _shipped_sentence_features(prompts: list[str]) -> np.ndarray:
 
 
 # --- CLIP ------------------------------------------------------------------------------------------
-def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:
-    """Text features of prompts by the text tower of a CLIP checkpoint, frozen, on the CPU.
+class FrozenTextTower:
+    """The text tower of a CLIP checkpoint, for texts and for token embeddings that a method learns.
+
+    Gradients pass through it, none stay: it is no ``nn.Module`` on purpose, so that a method which holds one neither
+    trains nor saves its weights.
 
     Args:
-        weights: the checkpoint, in OpenAI's or open_clip's layout of names. The sizes are read from its
-            tensors; the activation is OpenAI's QuickGELU.
+        weights: the checkpoint, in OpenAI's or open_clip's layout of names. The sizes are read from its tensors; the
+            activation is OpenAI's QuickGELU.
+
+    Attributes:
+        context_length: most tokens of a text, 77 in OpenAI's models.
+        token_width: E, width of a token's embedding.
+        width: D_t, width of a text's feature.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: not a CLIP checkpoint, or one that only an unsafe loader could read.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        # open_clip takes seconds to import, and no other source of features needs it
+        from open_clip.tokenizer import SimpleTokenizer
+        from open_clip.transformer import QuickGELU, TextTransformer
+
+        _check_file(weights)
+        # the tower may be needed in the middle of a run: its start values must not move that run's random numbers, and
+        # tensors made under inference mode could not be used in training
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+            state = read_tower(weights, "text")
+            try:
+                self.context_length, self.token_width = state["positional_embedding"].shape
+                self.width = state["text_projection"].shape[1]
+                self._tower = TextTransformer(
+                    context_length=self.context_length,
+                    vocab_size=len(state["token_embedding.weight"]),
+                    width=self.token_width,
+                    heads=self.token_width // 64,  # all CLIP text towers have heads of 64
+                    layers=sum(name.endswith(".ln_1.weight") for name in state),
+                    output_dim=self.width,
+                    act_layer=QuickGELU,
+                )
+                self._tower.load_state_dict(state)
+            except Exception as error:  # a network built of wrong sizes fails in many ways, and the fix is the same
+                raise DataError(
+                    f"{weights}: expected a CLIP checkpoint with its text tower, got something else ({error})."
+                ) from error
+            self._tower.eval().requires_grad_(False)
+        self._tokenizer = SimpleTokenizer(context_length=self.context_length)
+        self.start, self.end = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
+
+    def to(self, device: torch.device | str) -> "FrozenTextTower":
+        """Move the weights; returns itself."""
+        self._tower.to(device)
+        return self
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Features of P texts, float32 (P, D_t), not normalised."""
+        return self._tower(self._tokenizer(list(texts)).to(self._tower.positional_embedding.device))
+
+    def token_numbers(self, text: str) -> list[int]:
+        """Vocabulary numbers of a text, without those of start and end."""
+        return self._tokenizer.encode(text)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Embeddings of vocabulary numbers: int64 (...) -> float32 (..., E)."""
+        return self._tower.token_embedding(tokens.to(self._tower.positional_embedding.device))
+
+    def encode_embedded(self, embeddings: Tensor, ends: Tensor) -> Tensor:
+        """Features of texts given as token embeddings, which may be learned.
+
+        Args:
+            embeddings: float32 (P, L, E), the start token first, L at most ``context_length``.
+            ends: int64 (P,), place of each text's end token. What stands after it has no influence.
+
+        Returns:
+            float32 (P, D_t), not normalised.
+        """
+        tower, length = self._tower, embeddings.shape[1]
+        x = tower.transformer(embeddings + tower.positional_embedding[:length], attn_mask=tower.attn_mask[:length, :length])
+        at_end = x[torch.arange(len(x), device=x.device), ends]
+        return tower.ln_final(at_end) @ tower.text_projection
+
+
+class LearnedPrompts:
+    """Categories as texts of which a part is learned: start token, learned tokens, words, learned tokens, end token (VadCLIP).
+
+    The words are the category's phrase in ``prompts.yml``. The learned tokens are rows of one table, by their place in the
+    text and shared by all categories. The encoder looks back only, so nothing is put behind an end token.
+
+    Args:
+        tower: the frozen encoder.
+        categories: C identifiers.
+        context_tokens: learned tokens on either side of the words.
+
+    Raises:
+        DataError: a category has no phrase.
+        ConfigError: a text is too long for the encoder.
+    """
+
+    def __init__(self, tower: FrozenTextTower, categories: Sequence[str], context_tokens: int) -> None:
+        around: list[int | None] = [None] * context_tokens
+        texts = [
+            [tower.start, *around, *tower.token_numbers(phrase), *around, tower.end]
+            for (phrase,) in build_prompts(categories, ["{}"])
+        ]
+        longest = max(map(len, texts))
+        if longest > tower.context_length:
+            raise ConfigError(
+                f"a prompt has {longest} tokens, {2 * context_tokens} of them learned, but the text encoder takes "
+                f"{tower.context_length}; lower context_tokens or shorten the phrases in prompts.yml."
+            )
+        self.tower = tower
+        # tensors made under inference mode could not be used in training
+        with torch.inference_mode(False):
+            self.ends = torch.tensor([len(text) - 1 for text in texts])
+            self.learned = torch.tensor([[token is None for token in text] + [False] * (longest - len(text)) for text in texts])
+            self.words = tower.embed(torch.tensor([[token or 0 for token in text] + [0] * (longest - len(text)) for text in texts]))
+
+    def __call__(self, table: Tensor) -> Tensor:
+        """Features of the categories: learned tokens (L, E), L at least the longest text, to float32 (C, D_t)."""
+        if self.words.device != table.device:
+            self.tower.to(table.device)
+            self.ends, self.learned, self.words = (part.to(table.device) for part in (self.ends, self.learned, self.words))
+        embeddings = torch.where(self.learned[..., None], table[: self.learned.shape[1]], self.words)
+        return self.tower.encode_embedded(embeddings, self.ends).float()
+
+
+def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:
+    """Text features of prompts by the text tower of a CLIP checkpoint, frozen, on the CPU; errors as there.
+
+    Args:
+        weights: see :class:`FrozenTextTower`.
         prompts: P strings.
 
     Returns:
         float32 (P, D_t), not normalised.
-
-    Raises:
-        DataError: not a CLIP checkpoint, or one that only an unsafe loader could read.
     """
-    # open_clip takes seconds to import, and no other source of features needs it
-    from open_clip.tokenizer import SimpleTokenizer
-    from open_clip.transformer import QuickGELU, TextTransformer
+    return FrozenTextTower(weights).encode(prompts).numpy()
 
-    state = read_tower(weights, "text")
-    try:
-        context_length, width = state["positional_embedding"].shape
-        tower = TextTransformer(
-            context_length=context_length,
-            vocab_size=len(state["token_embedding.weight"]),
-            width=width,
-            heads=width // 64,  # all CLIP text towers have heads of 64
-            layers=sum(name.endswith(".ln_1.weight") for name in state),
-            output_dim=state["text_projection"].shape[1],
-            act_layer=QuickGELU,
-        )
-        tower.load_state_dict(state)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise DataError(f"{weights}: expected a CLIP checkpoint with its text tower, got something else ({error}).") from error
-    tower.eval().requires_grad_(False)
-    return tower(SimpleTokenizer(context_length=context_length)(list(prompts))).numpy()
+
+def _check_file(weights: Path) -> None:
+    if not weights.is_file():
+        raise MissingFileError(f"{weights}: expected a CLIP checkpoint, found no such file. Check the path given as weights.")
 
 
 def _read_cached(path: Path) -> np.ndarray | None:

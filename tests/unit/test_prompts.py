@@ -1,6 +1,7 @@
 """Templates, phrases and the four sources of text features."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from vad_lib.clip_weights import PUBLISHED
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import content_hash, file_sha256, write_array
 from vad_lib.paths import sentence_features
-from vad_lib.prompts import build_prompts, load_prompts, mean_pairwise_cosine, text_features
+from vad_lib.prompts import FrozenTextTower, LearnedPrompts, build_prompts, load_prompts, mean_pairwise_cosine, text_features
 
 CATEGORIES = ("Normal", "Arson", "Fighting")
 SYNTH_CRIME = ("Normal", "Arson", "Explosion", "Fighting", "RoadAccidents", "Shoplifting", "Stealing", "Vandalism")
@@ -227,6 +228,31 @@ def test_clip_features_equal_open_clip_s_own_encoder(tiny_clip, checkpoint, tmp_
     np.testing.assert_allclose(features.values, expected, atol=1e-6)
     assert features.source == "clip tiny.safetensors" and "tiny.safetensors" in features.note
     assert features.templates == templates
+
+
+def test_clip_features_name_their_checkpoint_without_being_other_features_for_it(checkpoint, tmp_path):
+    features = text_features("clip", CATEGORIES, weights=str(checkpoint), cache=tmp_path)
+    assert features.weights == checkpoint and text_features("random", CATEGORIES).weights is None
+    assert features.content_hash == replace(features, weights=None).content_hash
+
+
+def test_a_frozen_tower_takes_texts_as_embeddings_and_lets_gradients_through(tiny_clip, checkpoint):
+    tower, words = FrozenTextTower(checkpoint), "a road accident"
+    assert (tower.context_length, tower.token_width, tower.width) == (32, 128, 24)
+    tokens = torch.tensor([[tower.start, *tower.token_numbers(words), tower.end]])
+    embedded = tower.embed(tokens).requires_grad_(True)
+    feature = tower.encode_embedded(embedded, torch.tensor([tokens.shape[1] - 1]))
+    torch.testing.assert_close(feature, tower.encode([words]))
+    feature.sum().backward()
+    assert embedded.grad.abs().sum(dim=-1).min() > 0
+    # nothing behind the end token counts
+    longer = torch.cat([embedded.detach(), torch.randn(1, 5, 128)], dim=1)
+    torch.testing.assert_close(tower.encode_embedded(longer, torch.tensor([tokens.shape[1] - 1])), feature)
+
+
+def test_learned_prompts_refuse_texts_that_are_too_long(checkpoint):
+    with pytest.raises(ConfigError, match="a prompt has 34 tokens, 30 of them learned, but the text encoder takes 32"):
+        LearnedPrompts(FrozenTextTower(checkpoint), CATEGORIES, context_tokens=15)
 
 
 def test_clip_features_come_from_the_cache_the_second_time(checkpoint, tmp_path, monkeypatch):

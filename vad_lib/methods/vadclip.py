@@ -1,0 +1,441 @@
+"""VadCLIP: frozen CLIP features, two branches (Wu, Zhou, Pang, Zhou, Yan, Wang and Zhang, AAAI 2024; arXiv 2308.11681).
+
+A temporal adapter (attention in windows, then two graphs) refines frozen CLIP features of the frames. One branch scores
+every segment; the other compares it with texts of the categories, whose words stand among learned tokens inside CLIP's
+frozen text encoder and which see a summary of the video. By the authors' public code; depth, windows and score differ
+between the two data sets and are UCF-Crime's here (:data:`XD_VIOLENCE` holds the other ones).
+
+symbol   here                 shape
+X        visual               (R, L, W), after the adapter
+S, D     graph, distance      (R, L', L') and (L, L), adjacencies; L' is min(T, L)
+a        logits               (R, L)
+t_c      text                 (C, W), category 0 normal
+V        prompt               (R, 1, W), unit vectors, the summary
+T_c      of_chunk             (R, C, W)
+M        alignment / tau      (R, L, C), cosines / 0.07
+
+S sequences (videos x crops), T segments, D feature width, W width of the model, C categories, D_t text width;
+R = S ceil(T / L) chunks of L = 256 positions.
+
+How it differs from the others: words are learned, inside a frozen text encoder; and a video is seen in pieces. A sequence
+is cut into chunks of 256 segments that know nothing of each other. The last one is filled up with zeros, which get
+positions and take part in attention, distance graph and summary, as in the public code: a result depends on the chunk's
+fixed length, never on other videos. (There, videos of a multiple of 256 end with a chunk of zeros alone. It changes
+nothing.)
+
+In the paper W = D = D_t = 512 (CLIP ViT-B/16). For another D or D_t a learned linear map comes first; the paper has none.
+Text features that are not CLIP's have no encoder to learn tokens in: ``prompts="offset"`` adds a learned offset to each
+category's feature instead, as the proposed model does. The words are the phrases of ``prompts.yml``; the authors' code
+takes the categories' names.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from vad_lib import losses
+from vad_lib.config import Settings
+from vad_lib.errors import ConfigError, DataError, MissingFileError
+from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.prompts import FrozenTextTower, LearnedPrompts, TextFeatures
+
+SLOPE = 1.702  # of CLIP's GELU, z sigmoid(1.702 z), which is silu(1.702 z) / 1.702
+START_DEVIATION = 0.01  # of position and token tables, official code
+
+
+class VadCLIPSettings(Settings):
+    """Settings of VadCLIP; the defaults are the official code's for UCF-Crime."""
+
+    feature_dim: int = Field(512, ge=1, description="D, width of the snippet features")
+    width: int = Field(512, ge=2, description="W, even")
+    layers: int = Field(2, ge=1, description="of attention in windows")
+    window: int = Field(8, ge=1, description="segments that attend to each other")
+    chunk: int = Field(256, ge=1, description="L, a multiple of the window; a shorter one costs less on short videos")
+    similarity_threshold: float = Field(0.7, ge=-1, le=1, description="cosines up to it count as 0 in the similarity graph")
+    distance_scale: float = Field(math.e, gt=0, description="segments; 1 in the paper")
+    distance_graph: Literal["plain", "softmax"] = Field("plain", description="softmax: rows sum to 1, as in the paper")
+    summary: Literal["logits", "scores"] = Field("logits", description="weights of the segments in V; scores in the paper")
+    prompts: Literal["tokens", "offset"] = Field("tokens", description="what is learned of the texts, see above")
+    context_tokens: int = Field(10, ge=0, description="learned tokens on either side of a category's words")
+    context_length: int = Field(77, ge=4, description="rows of the token table, as many as CLIP's text encoder has positions")
+    token_width: int = Field(512, ge=1, description="width of a token in CLIP's text encoder")
+    score: Literal["classifier", "alignment"] = Field(
+        "classifier", description="the first branch's, or 1 - the normal category's probability in the second"
+    )
+    temperature: float = Field(0.07, gt=0, description="tau, fixed")
+    contrast_weight: float = Field(0.1, ge=0, description="lambda; 0 leaves the term out")
+    topk_divisor: int = Field(16, ge=2, description="the k = T // 16 + 1 best segments stand for a video")
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "VadCLIPSettings":
+        if self.width % 2 or self.chunk % self.window:
+            raise ValueError(f"width must be even and chunk a multiple of the window ({self.window})")
+        return self
+
+
+# options for XD-Violence, as in the official code
+XD_VIOLENCE: dict[str, Any] = {"layers": 1, "window": 64, "score": "alignment", "contrast_weight": 1e-4}
+
+
+class VadCLIPOutput(NamedTuple):
+    """Output of VadCLIP; after ``forward`` every S is (B, N).
+
+    Attributes:
+        logits: float32 (S, T), a, unbounded.
+        alignment: float32 (S, T, C), cosines.
+        text: float32 (S, C, W), t_c, the same for every sequence.
+    """
+
+    logits: Tensor
+    alignment: Tensor
+    text: Tensor
+
+    WITHOUT_TIME = ("text",)
+
+
+class FeedForward(nn.Module):
+    """W -> 4W, CLIP's GELU, -> W; the residual is the caller's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # scaling the weights is cheaper than scaling what they make
+        hidden = F.silu(F.linear(x, SLOPE * self.up.weight, SLOPE * self.up.bias))
+        return F.linear(hidden, self.down.weight / SLOPE, self.down.bias)
+
+
+class WindowLayer(nn.Module):
+    """Pre-norm transformer layer with one head; windows are samples of their own, so no mask is needed."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 3 * width)  # q, k, v
+        self.merge = nn.Linear(width, width)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+        # as torch's own attention starts
+        nn.init.xavier_uniform_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+        nn.init.zeros_(self.merge.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(windows, w, W), same out."""
+        query, key, value = self.project(self.attention_norm(x)).chunk(3, dim=-1)
+        x = x + self.merge(F.scaled_dot_product_attention(query, key, value))
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class GraphLayer(nn.Module):
+    """phi(A x W + r(x)); r is a convolution with kernel 5, or nothing where the width stays."""
+
+    def __init__(self, in_width: int, out_width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_width, out_width)))
+        self.residual = nn.Conv1d(in_width, out_width, 5, padding=2) if in_width != out_width else None
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """(R, L, in), adjacency (R, L', L') or (L', L') -> (R, L, out); positions behind L' have no neighbours."""
+        rows = adjacency.shape[-1]
+        collected = F.pad(adjacency @ (x[:, :rows] @ self.weight), (0, 0, 0, x.shape[1] - rows))
+        residual = x if self.residual is None else self.residual(x.mT).mT
+        return F.silu(SLOPE * (collected + residual)) / SLOPE
+
+
+def similarity_graph(x: Tensor, real: Tensor, threshold: float = 0.7) -> Tensor:
+    """S: softmax over the cosines of real positions; cosines up to the threshold become 0 first and keep the weight exp(0).
+
+    Args:
+        x: float32 (R, L, W).
+        real: bool (R, L); rows and columns of other positions are 0.
+        threshold: a cosine.
+
+    Returns:
+        float32 (R, L, L).
+    """
+    unit = F.normalize(x, dim=-1)
+    cosine = F.threshold(unit @ unit.mT, threshold, 0.0)
+    return cosine.masked_fill(~real[:, None], -math.inf).softmax(dim=-1) * real[:, :, None]
+
+
+def distance_graph(length: int, scale: float, kind: str = "plain") -> Tensor:
+    """D: exp(-|i - j| / scale), float32 (length, length); ``softmax`` divides each row by its sum.
+
+    Example:
+        >>> distance_graph(3, 1.0)[0]
+        tensor([1.0000, 0.3679, 0.1353])
+    """
+    position = torch.arange(length)
+    graph = torch.exp(-(position[:, None] - position).abs() / scale)
+    return graph / graph.sum(dim=1, keepdim=True) if kind == "softmax" else graph
+
+
+class VadCLIP(Method):
+    """VadCLIP.
+
+    With ``prompts="tokens"`` CLIP's text encoder is loaded when it is first needed, and neither trained nor saved. What it
+    makes of the learned tokens is kept among the weights whenever the method is set to evaluation or its weights are
+    taken: a trained method scores videos without it.
+
+    Args:
+        settings: frozen settings.
+        text: float32 (C, D_t), text features, category 0 normal; kept with the weights, never trained.
+        categories: C identifiers, for ``prompts="tokens"``.
+        weights: checkpoint of the CLIP model that made the text features, for ``prompts="tokens"``.
+
+    Raises:
+        DataError: ``text`` is no finite matrix of two categories or more.
+    """
+
+    def __init__(
+        self, settings: VadCLIPSettings, text: Tensor, categories: Sequence[str] = (), weights: Path | None = None
+    ) -> None:
+        super().__init__()
+        if text.dim() != 2 or len(text) < 2 or not bool(text.isfinite().all()):
+            raise DataError(
+                f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
+                f"{tuple(text.shape)}; make them with prompts.text_features."
+            )
+        self.settings, self.categories, self.weights = settings, tuple(categories), weights
+        width, half = settings.width, settings.width // 2
+        self.register_buffer("text", text.clone().float())
+        self.project = _fitting(settings.feature_dim, width)
+        self.project_text = _fitting(text.shape[1], width)
+        self.positions = nn.Parameter(torch.randn(settings.chunk, width) * START_DEVIATION)
+        self.layers = nn.ModuleList(WindowLayer(width) for _ in range(settings.layers))
+        self.similar = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
+        self.near = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
+        self.merge = nn.Linear(width, width)
+        self.score_forward = FeedForward(width)
+        self.classifier = nn.Linear(width, 1)
+        self.text_forward = FeedForward(width)
+        # nothing uses it in the official code either; it keeps the number of parameters that code's
+        self.unused = nn.Parameter(torch.zeros(1), requires_grad=False)
+        graph = distance_graph(settings.chunk, settings.distance_scale, settings.distance_graph)
+        self.register_buffer("distance", graph, persistent=False)
+        if settings.prompts == "tokens":
+            self.tokens = nn.Parameter(torch.randn(settings.context_length, settings.token_width) * START_DEVIATION)
+            self.register_buffer("encoded_text", torch.zeros_like(self.text))  # zero until first encoded
+        else:
+            self.offset = nn.Parameter(torch.zeros_like(self.text))
+        self._encoder: LearnedPrompts | None = None
+        self._text: Tensor | None = None  # t_c during a forward pass
+
+    @property
+    def feature_dim(self) -> int:
+        return self.settings.feature_dim
+
+    @property
+    def temperature(self) -> Tensor:
+        """tau, a scalar that is not learned."""
+        return self.text.new_tensor(self.settings.temperature)
+
+    # Texts
+
+    def category_text(self) -> Tensor:
+        """t_c, float32 (C, W): through the text encoder in training, as last encoded in evaluation."""
+        if self.settings.prompts == "offset":
+            return self.project_text(self.text + self.offset)
+        if self.training:
+            return self.project_text(self._encode_tokens())
+        if not bool(self.encoded_text.any()):
+            self._keep_text()
+        return self.project_text(self.encoded_text)
+
+    def _encode_tokens(self) -> Tensor:
+        """The learned tokens and the categories' words through the text encoder, float32 (C, D_t).
+
+        Raises:
+            MissingFileError: no checkpoint of the text encoder.
+            ConfigError: an encoder of other sizes than the method was built for.
+        """
+        if self._encoder is None:
+            if self.weights is None:
+                raise MissingFileError(
+                    "VadCLIP with prompts='tokens' needs the CLIP checkpoint of its text features to train or to encode its "
+                    "first texts, and these text features name none; make them with prompts.text_features('clip', ...)."
+                )
+            tower = FrozenTextTower(self.weights)
+            built = (*self.tokens.shape, self.text.shape[1])
+            if built != (tower.context_length, tower.token_width, tower.width):
+                raise ConfigError(
+                    f"{self.weights}: expected context_length, token_width and width of the text features {built}, got "
+                    f"{(tower.context_length, tower.token_width, tower.width)}; change these options, or give the checkpoint "
+                    "that made the text features."
+                )
+            self._encoder = LearnedPrompts(tower, self.categories, self.settings.context_tokens)
+        return self._encoder(self.tokens)
+
+    @torch.no_grad()
+    def _keep_text(self) -> None:
+        self.encoded_text.copy_(self._encode_tokens())
+
+    def train(self, mode: bool = True) -> "VadCLIP":
+        """Switch to training or evaluation; evaluation sees the tokens as they are now."""
+        super().train(mode)
+        if not mode and self._encoder is not None:
+            self._keep_text()
+        return self
+
+    def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Tensor]:
+        """As of every module; the encoded texts among the weights are those of the tokens as they are now."""
+        if self._encoder is not None:
+            self._keep_text()
+        return super().state_dict(*arguments, **named)
+
+    # Segments
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> VadCLIPOutput:
+        """As of every method; the texts are encoded once, however many lengths the videos have."""
+        self._text = self.category_text()
+        try:
+            return super().forward(features, mask)
+        finally:
+            self._text = None
+
+    def encode(self, features: Tensor) -> VadCLIPOutput:
+        sequences, length, _ = features.shape
+        text = self.category_text() if self._text is None else self._text
+        logits, alignment = self.branches(self.graphs(self.windows(features), length), text)
+        return VadCLIPOutput(
+            logits.view(sequences, -1)[:, :length],
+            alignment.view(sequences, -1, len(text))[:, :length],
+            text.expand(sequences, -1, -1),
+        )
+
+    def windows(self, features: Tensor) -> Tensor:
+        """Positions and attention in windows: (S, T, D) -> (R, L, W).
+
+        Windows behind the last segment hold positions only: they are the same for all sequences and computed once.
+        """
+        settings, (sequences, length, _) = self.settings, features.shape
+        positions = self.positions.repeat(math.ceil(length / settings.chunk), 1)
+        used = math.ceil(length / settings.window)  # windows of a sequence
+        filled = used * settings.window
+        x = F.pad(self.project(features), (0, 0, 0, filled - length)) + positions[:filled]
+        x = torch.cat([part.reshape(-1, settings.window, settings.width) for part in (x, positions[filled:])])
+        for layer in self.layers:
+            x = layer(x)
+        own, empty = x[: sequences * used], x[sequences * used :]
+        empty = empty.reshape(1, -1, settings.width).expand(sequences, -1, -1)
+        return torch.cat([own.reshape(sequences, filled, -1), empty], dim=1).view(-1, settings.chunk, settings.width)
+
+    def graphs(self, x: Tensor, length: int) -> Tensor:
+        """X from both graphs, of sequences of ``length`` segments: (R, L, W), same out."""
+        chunk, chunks = self.settings.chunk, math.ceil(length / self.settings.chunk)
+        rows = min(length, chunk)  # behind them the similarity graph is empty in every chunk
+        real = torch.arange(chunks * chunk, device=x.device).view(chunks, chunk)[:, :rows] < length
+        graph = similarity_graph(x[:, :rows], real.repeat(len(x) // chunks, 1), self.settings.similarity_threshold)
+        similar = near = x
+        for similar_layer, near_layer in zip(self.similar, self.near):
+            similar, near = similar_layer(similar, graph), near_layer(near, self.distance)
+        return self.merge(torch.cat([similar, near], dim=-1))
+
+    def branches(self, visual: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and cosines: X (R, L, W) and t_c (C, W) -> a (R, L) and (R, L, C)."""
+        logits = self.classifier(visual + self.score_forward(visual)).squeeze(-1)
+        weights = logits if self.settings.summary == "logits" else logits.sigmoid()
+        prompt = F.normalize(weights[:, None] @ visual, dim=-1)
+        of_chunk = text + prompt
+        of_chunk = of_chunk + self.text_forward(of_chunk)
+        # the length of X is divided out afterwards, where it is C wide instead of W
+        lengths = torch.linalg.vector_norm(visual, dim=-1, keepdim=True).clamp(min=1e-12)
+        return logits, visual @ F.normalize(of_chunk, dim=-1).mT / lengths
+
+    # Losses and scores
+
+    def loss(self, output: VadCLIPOutput, batch: Batch) -> dict[str, LossTerm]:
+        """L_bce, L_nce and L_cts. Every crop is a sample of its own; several categories share a video evenly.
+
+        Raises:
+            DataError: the batch has another number of categories than the text features.
+        """
+        if batch.category_targets.shape[1] != len(self.text):
+            raise DataError(
+                f"category_targets: this model has text features of {len(self.text)} categories, the batch has "
+                f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
+            )
+        divisor, crops = self.settings.topk_divisor, output.logits.shape[1]
+        labels, mask = batch.video_labels.repeat_interleave(crops), batch.mask.repeat_interleave(crops, 0)
+        targets = batch.category_targets.repeat_interleave(crops, 0)
+        videos, categories = targets.shape
+        # each category has k segments of its own
+        by_category = output.alignment.flatten(0, 1).mT.reshape(videos * categories, -1)
+        best = losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)
+        terms = {
+            "main": LossTerm(losses.main_loss(output.logits.flatten(0, 1).sigmoid(), labels, mask, divisor)),
+            "align": LossTerm(losses.classification_loss(best, targets, self.settings.temperature)),
+        }
+        if self.settings.contrast_weight > 0:
+            terms["contrast"] = LossTerm(contrast_loss(output.text[0, 0]), self.settings.contrast_weight)
+        return terms
+
+    def scores(self, output: VadCLIPOutput) -> dict[str, Tensor]:
+        if self.settings.score == "classifier":
+            score = output.logits.sigmoid()
+        else:
+            score = (output.alignment / self.settings.temperature).softmax(dim=-1)[..., 1:].sum(dim=-1).clamp(max=1)
+        return {"score": score.mean(dim=1), "alignment": output.alignment.clamp(-1, 1).mean(dim=1)}
+
+
+def contrast_loss(text: Tensor) -> Tensor:
+    """L_cts, mean absolute cosine of the normal text and the others: (C, W) -> scalar in [0, 1].
+
+    Example:
+        >>> contrast_loss(torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]]))
+        tensor(0.5000)
+    """
+    return F.cosine_similarity(text[:1], text[1:], dim=-1).abs().mean()
+
+
+def _fitting(found: int, wanted: int) -> nn.Module:
+    return nn.Identity() if found == wanted else nn.Linear(found, wanted)
+
+
+def build(settings: VadCLIPSettings, text: TextFeatures) -> VadCLIP:
+    """VadCLIP for the categories of some text features.
+
+    Raises:
+        ConfigError: ``prompts="tokens"`` with text features that are not CLIP's.
+    """
+    if settings.prompts == "tokens" and not text.source.startswith("clip"):
+        raise ConfigError(
+            f"vadclip: prompts='tokens' learns tokens inside CLIP's text encoder, but the text features come from {text.source!r}; "
+            "use text features 'clip', or the option prompts='offset'."
+        )
+    return VadCLIP(settings, torch.tensor(text.values), text.categories, text.weights)
+
+
+# The authors go on from the best checkpoint on the test set after each of 10 epochs (125 steps); training here never sees it.
+SPEC = MethodSpec(
+    name="vadclip",
+    title="VadCLIP",
+    paper="Wu et al., AAAI 2024",
+    idea="a second branch names each segment's category by texts with learned tokens, trained beside the score",
+    settings=VadCLIPSettings,
+    build=build,
+    modules=("method", "losses", "prompts", "clip_weights", "methods/vadclip"),
+    needs_text=True,
+    question="language",
+    without_clip={"prompts": "offset"},
+    presets={"XD-Violence": XD_VIOLENCE},
+    batches={"resampling": "means_or_pad"},
+    published={
+        "num_segments": 256,
+        "batch_size": 64,
+        "lr": 2e-5,
+        "weight_decay": 0.01,
+        "steps": 1250,
+        "optimiser": "adamw",
+        "schedule": "milestones",
+    },
+)
