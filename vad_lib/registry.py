@@ -6,7 +6,7 @@ from typing import Any
 from vad_lib import model
 from vad_lib.errors import ConfigError
 from vad_lib.method import Method, MethodSpec
-from vad_lib.methods import msf_dmu, pel4vad, ur_dmu
+from vad_lib.methods import msf_dmu, pel4vad, ur_dmu, vadclip
 from vad_lib.prompts import TextFeatures
 
 METHODS: dict[str, MethodSpec] = {
@@ -15,6 +15,7 @@ METHODS: dict[str, MethodSpec] = {
         ur_dmu.SPEC,
         msf_dmu.SPEC,
         pel4vad.SPEC,
+        vadclip.SPEC,
         model.SPEC,
     )
 }
@@ -58,7 +59,8 @@ def build_method(
     spec, options = METHODS[name], options or {}
     if taken := {"feature_dim", "width"} & set(options):
         raise ConfigError(f"options of {name}: {', '.join(sorted(taken))} comes from the data set or the profile; leave it out.")
-    settings = spec.settings(**(spec.sizes(feature_dim, width) | options))
+    of_text = {} if text and text.source.startswith("clip") else spec.without_clip
+    settings = spec.settings(**{**spec.sizes(feature_dim, width), **of_text, **options})
     if spec.needs_text:
         if text is None:
             raise ConfigError(f"method {name} needs text features; make them with prompts.text_features.")

@@ -238,7 +238,7 @@ class PEL4VAD(Method):
         means = (weights / (weights.sum(dim=-1, keepdim=True) + SMALLEST_SUM)) @ context  # (R, 2, D_t): f, f'
         if self.settings.labels == "first":
             targets = F.one_hot((targets > 0).float().argmax(dim=1), targets.shape[1]).to(targets)
-        normal = torch.zeros_like(targets).index_fill(1, targets.new_zeros(1, dtype=torch.long), 1.0)
+        normal = F.one_hot(torch.zeros_like(labels, dtype=torch.long), targets.shape[1]).to(targets)
         abnormal = labels == 1
         return torch.cat([means[:, 0], means[abnormal, 1]]), torch.cat([targets, normal[abnormal]])
 
@@ -332,6 +332,8 @@ SPEC = MethodSpec(
         "attention_width": max(1, width // 4),
         "hidden": max(1, round(300 * width / 512)),
     },
+    question="language",
+    presets={"XD-Violence": XD_VIOLENCE},
     batches={"resampling": "picks_or_pad"},
     published={
         "num_segments": 200,
