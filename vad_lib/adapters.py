@@ -18,7 +18,6 @@ and does nothing if neither the files nor the settings have changed since. T sni
 """
 
 import argparse
-import csv
 import dataclasses
 import os
 import sys
@@ -31,7 +30,7 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from vad_lib.annotations import MaskRule, Split, VideoList, VideoRecord, check_records, read_video_csv, write_video_csv
+from vad_lib.annotations import MOST_FRAMES, MaskRule, Split, VideoList, VideoRecord, check_records, read_video_csv, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.datasets import DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, VadError, command_line
@@ -49,7 +48,7 @@ from vad_lib.feature_files import (
     with_shape,
 )
 from vad_lib.features import ROWS_AT_ONCE, FeatureContract, FeatureStore
-from vad_lib.files import content_hash, file_sha256, read_json, write_json
+from vad_lib.files import content_hash, file_sha256, inside, read_csv, read_json, write_json
 from vad_lib.i3d import FEATURE_DIM
 from vad_lib.locks import sole_writer, waiting
 from vad_lib.official import (
@@ -482,7 +481,9 @@ def _list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
         for file in files:
             name = wanted.get(file.lower())
             path = folder / file
-            if name in found and found[name].read_bytes() != path.read_bytes():
+            if name:
+                inside(path, source)
+            if name in found and file_sha256(found[name]) != file_sha256(path):
                 raise DataError(f"{source}: {found[name]} and {path} differ; two releases are mixed. Keep one of the lists.")
             if name:
                 found.setdefault(name, path)
@@ -498,7 +499,7 @@ def _xd_split_lists(source: Path) -> dict[str, list[Path]]:
             if ending not in ("list", "txt") or any(other in stem for other in ("audio", "flow", "annotation", "anomaly")):
                 continue
             if "test" in stem or "train" in stem or stem == "rgb":
-                found["test" if "test" in stem else "train"].append(folder / file)
+                found["test" if "test" in stem else "train"].append(inside(folder / file, source))
     return found
 
 
@@ -516,18 +517,19 @@ def _own_lists(source: Path, settings: ImportSettings) -> _Lists:
         raise DataError(f"{described}: expected named values, got a {type(content).__name__}; see any built-in data set's.")
     if content.get("name", settings.dataset) != settings.dataset:
         raise DataError(f"{described}: its name is {content['name']!r}, asked for is {settings.dataset!r}; change one of them.")
-    categories = settings.categories or tuple(content.get("categories", ())) or _csv_categories(path)
+    stated = content.get("categories", [])
+    if not isinstance(stated, list) or not all(isinstance(category, str) for category in stated):
+        raise DataError(f"{described}: categories: expected a list of names, the normal one first, got {stated!r}; correct it.")
+    categories = settings.categories or tuple(stated) or _csv_categories(path)
     rule = settings.rule or content.get("mask_rule", "frames")
+    if rule not in get_args(MaskRule):
+        raise DataError(f"{described}: mask_rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}; correct it.")
     return _Lists(read_video_csv(path, categories, rule), [path], content | {"note": _own_note(source, content)}, set())
 
 
 def _csv_categories(path: Path) -> tuple[str, ...]:
     """Categories of a list, the normal one first and the others by name."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            cells = [row.get("category") or "" for row in csv.DictReader(stream)]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text ({error}).") from error
+    cells = [row["category"] for _, row in read_csv(path, ("category",), "the list of videos")]
     found = {part.strip() for cell in cells for part in cell.split(";") if part.strip()}
     if found and NORMAL not in found:
         raise DataError(
@@ -551,21 +553,13 @@ def _frame_counts(
 
 def _read_frame_counts(path: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            for line, row in enumerate(csv.DictReader(stream), start=2):
-                try:
-                    key, frames = video_key(row["video"].strip()), int(row["n_frames"])
-                except (KeyError, TypeError, ValueError, AttributeError):
-                    raise DataError(f"{path}, line {line}: expected columns video and n_frames with a number, got {row}.") from None
-                if frames < 1 or counts.setdefault(key, frames) != frames:
-                    raise DataError(
-                        f"{path}, line {line}: {frames} frames of {row['video']} cannot be, or contradict another line."
-                    )
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: expected a CSV with the columns video and n_frames, found no such file.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text ({error}).") from error
+    for line, row in read_csv(path, ("video", "n_frames"), "a CSV with the columns video and n_frames"):
+        try:
+            key, frames = video_key(row["video"].strip()), int(row["n_frames"])
+        except ValueError:
+            raise DataError(f"{path}, line {line}: expected columns video and n_frames with a number, got {row}.") from None
+        if not 1 <= frames <= MOST_FRAMES or counts.setdefault(key, frames) != frames:
+            raise DataError(f"{path}, line {line}: {frames:,} frames of {row['video']} cannot be, or contradict another line.")
     if not counts:
         raise DataError(f"{path}: expected columns video and n_frames and a line per video, got none.")
     return counts
@@ -647,8 +641,9 @@ def _cause(found: int, expected: int, resampled: bool) -> str:
 
 
 def _test_frames(records: Iterable[VideoRecord]) -> tuple[int, int]:
-    masks = [record.frame_labels() for record in records if record.split == "test"]
-    return sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)
+    masks = (record.frame_labels() for record in records if record.split == "test")  # one at a time: they may be long
+    counts = [(len(mask), int(mask.sum())) for mask in masks]
+    return sum(frames for frames, _ in counts), sum(abnormal for _, abnormal in counts)
 
 
 def _wrong_totals(known: OfficialSet, videos: VideoList, rule: MaskRule, lengths: dict[str, int]) -> list[str]:
@@ -752,12 +747,23 @@ def _contract(found: Findings) -> FeatureContract:
     )
 
 
+class _Record(Settings):
+    """Content of ``import.json``."""
+
+    source: str
+    settings: dict[str, Any]
+    fingerprint: str
+    described: str
+    own_note: str
+    store: str
+    written: dict[Literal["dataset.json", "videos.csv"], str]
+
+
 def _record(folder: Path) -> dict[str, Any]:
     """What the last import wrote down; empty if there was none, or it cannot be used."""
     try:
-        record = read_json(folder / RECORD_FILE)
-        return record if record.keys() >= {"source", "settings", "fingerprint", "described", "own_note", "store", "written"} else {}
-    except (VadError, AttributeError):
+        return _Record(**read_json(folder / RECORD_FILE)).model_dump()
+    except (VadError, TypeError):
         return {}
 
 

@@ -22,11 +22,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.errors import DataError, MissingFileError
-from vad_lib.files import write_text
+from vad_lib.errors import DataError
+from vad_lib.files import plain_name, read_csv, write_text
 
 Split = Literal["train", "test"]
 MaskRule = Literal["frames", "A", "B", "C"]
+MOST_FRAMES = 10**8  # of a video, 38 days at 30 frames a second; a mask takes a byte for each
 COLUMNS = ("video", "split", "category", "n_frames", "intervals", "class_intervals")
 
 
@@ -146,12 +147,14 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
         if record.name in seen:
             raise DataError(f"{name} is listed twice; names must be unique. Remove one line.")
         seen.add(record.name)
-        if not record.name or "/" in record.name or "\\" in record.name:
+        if not plain_name(record.name):
             raise DataError(f"{where}: video name {record.name!r} must be a file name without folder and ending. Correct it.")
         if record.split not in ("train", "test"):
             raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
-        if record.num_frames < 1:
-            raise DataError(f"{name}: expected at least 1 frame, got {record.num_frames}. Remove the video or make it again.")
+        if not 1 <= record.num_frames <= MOST_FRAMES:
+            raise DataError(
+                f"{name}: expected 1 to {MOST_FRAMES:,} frames, got {record.num_frames:,}. Remove the video or make it again."
+            )
         unknown = [
             category
             for category in (*record.categories, *(event[0] for event in record.class_intervals))
@@ -174,7 +177,7 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
             raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
         for start, end in spans:
             # rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
-            if not 0 <= start < end or (start >= record.num_frames and record.mask_rule == "frames"):
+            if not 0 <= start < end <= 2 * MOST_FRAMES or (start >= record.num_frames and record.mask_rule == "frames"):
                 raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
 
 
@@ -191,18 +194,8 @@ def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: Mas
         DataError: a column is missing or a row cannot be understood; the message names file and line.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: expected the list of videos, found no such file.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text ({error}).") from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS[:5] if column not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, got {reader.fieldnames}.")
     records = []
-    for line, row in enumerate(reader, start=2):
+    for line, row in read_csv(path, COLUMNS[:5], "the list of videos"):
         try:
             records.append(
                 VideoRecord(
@@ -210,13 +203,13 @@ def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: Mas
                     split=row["split"].strip(),
                     categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
                     num_frames=int(row["n_frames"]),
-                    intervals=tuple(_interval(part) for part in (row["intervals"] or "").split(";") if part.strip()),
-                    class_intervals=tuple(_event(part) for part in (row.get("class_intervals") or "").split(";") if part.strip()),
+                    intervals=tuple(_interval(part) for part in row["intervals"].split(";") if part.strip()),
+                    class_intervals=tuple(_event(part) for part in row.get("class_intervals", "").split(";") if part.strip()),
                     mask_rule=mask_rule,
                 )
             )
-        except (ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{path}, line {line}: cannot be understood ({error}); got {dict(row)}.") from error
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: cannot be understood ({error}); got {row}.") from error
     check_records(categories, tuple(records), str(path))
     return VideoList(categories, tuple(records))
 

@@ -4,6 +4,7 @@ An unknown name or a value outside its range is a :class:`~vad_lib.errors.Config
 settings (widths, loss weights) stand in that method's file and derive from :class:`Settings` too.
 """
 
+from reprlib import Repr
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -20,12 +21,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}, got {item['input']!r}" for item in error.errors()
+                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}, got {_shortly(item['input'])}"
+                for item in error.errors()
             )
             known = ", ".join(type(self).model_fields)
             raise ConfigError(f"{type(self).__name__}: {problems}. Known settings: {known}.") from None
@@ -37,6 +39,13 @@ class Settings(BaseModel):
     def digest(self) -> str:
         """Hash of all values."""
         return content_hash(self.model_dump(mode="json"))
+
+
+def _shortly(value: Any) -> str:
+    """What came, for messages, even if it is huge or contains itself."""
+    shortened = Repr()
+    shortened.maxlevel, shortened.maxstring, shortened.maxother = 4, 200, 200
+    return shortened.repr(value)
 
 
 class FeatureSettings(Settings):

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from vad_lib.annotations import VideoRecord
 from vad_lib.datasets import Dataset
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.video import read_frames
 
 THUMBNAIL = (8, 6)  # width and height, pixels
 RESAMPLES = 2000
@@ -76,12 +77,7 @@ def _video_file(dataset: Dataset, record: VideoRecord) -> Path:
 
 def _first_frame(path: Path) -> np.ndarray:
     """float32 (150,): mean and standard deviation of each channel, and a thumbnail."""
-    reader = cv2.VideoCapture(str(path))
-    done, frame = reader.read()
-    reader.release()
-    if not done:
-        raise DataError(f"{path}: expected a video, but its first frame cannot be decoded. Render or copy it again.")
-    image = frame.astype(np.float32)
+    image = np.ascontiguousarray(next(read_frames(path))[..., ::-1], dtype=np.float32)  # blue first
     thumbnail = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)
     return np.concatenate([image.mean(axis=(0, 1)), image.std(axis=(0, 1)), thumbnail.ravel()])
 

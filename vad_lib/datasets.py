@@ -20,14 +20,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from vad_lib.annotations import MaskRule, VideoList, VideoRecord, read_video_csv
 from vad_lib.config import Settings
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.features import FeatureStore
-from vad_lib.files import read_json
+from vad_lib.files import plain_name, read_json
 from vad_lib.method import Batch
 from vad_lib.paths import feature_store
 
@@ -55,6 +55,13 @@ class DatasetInfo(Settings):
         "before the video does, and the last score then holds to the video's end",
     )
     note: str = Field("", description="what a reader of every table must know, e.g. that test videos are missing")
+
+    @field_validator("name")
+    @classmethod
+    def _of_a_folder(cls, value: str) -> str:
+        if not plain_name(value):  # results are written to a folder of this name
+            raise ValueError("expected the name of a folder, without folders before it")
+        return value
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.files import read_array
+from vad_lib.files import inside, leads_out, read_array
 from vad_lib.official import crop_suffix, video_key, video_stem
 from vad_lib.video import CROP_NAMES
 
 FeatureLayout = Literal["crop-files", "t-n-d", "n-t-d", "single"]
 DEEPEST = 6  # folders below the source that are searched
+MOST_CROPS = 100  # the usual features have 10
 SAMPLED_SNIPPETS = 64  # of each video, to compare its crops
 
 
@@ -36,24 +37,45 @@ class FeatureFile:
 
 # --- finding files ----------------------------------------------------------------------------------
 def files_below(folder: Path, suffixes: Sequence[str], skip: Iterable[Path] = ()) -> list[FeatureFile]:
-    """Files with one of the endings, at any depth, in the order of their paths."""
+    """Files with one of the endings, at any depth, in the order of their paths.
+
+    Raises:
+        DataError: a folder or such a file is a link that leads out of the folder; see :func:`vad_lib.files.inside`.
+    """
     skip = {path.resolve() for path in skip}
     found = []
-    for parent, names in walk(folder, DEEPEST, skip):
+    for parent, names in walk(folder, DEEPEST, skip, strict=True):
         for name in names:
             if name.lower().endswith(tuple(suffixes)):
-                stem, crop = crop_suffix(video_stem(name))
-                found.append(FeatureFile(parent / name, video_key(stem), video_stem(name), crop))
+                path, (stem, crop) = parent / name, crop_suffix(video_stem(name))
+                if path.is_symlink():
+                    inside(path, folder)
+                found.append(FeatureFile(path, video_key(stem), video_stem(name), crop))
     return found
 
 
-def walk(folder: Path, depth: int, skip: Iterable[Path] = ()) -> Iterator[tuple[Path, list[str]]]:
-    """Folders and the names of their files, sorted; links are followed, hidden folders are not entered."""
+def walk(folder: Path, depth: int, skip: Iterable[Path] = (), *, strict: bool = False) -> Iterator[tuple[Path, list[str]]]:
+    """Folders and the names of their files, sorted. Hidden folders, pipes, devices and dangling links are left out.
+
+    Links are followed inside the folder, no folder is entered twice. A folder that lies elsewhere is an error if
+    ``strict``, else it is left out.
+    """
+    seen = set(skip) | {folder.resolve()}
     for parent, folders, names in os.walk(folder, followlinks=True):
         path = Path(parent)
-        deep = len(path.relative_to(folder).parts) >= depth
-        folders[:] = [] if deep else sorted(n for n in folders if not n.startswith(".") and (path / n).resolve() not in skip)
-        yield path, sorted(name for name in names if not name.startswith("."))
+        entered = []
+        for name in sorted(folders) if len(path.relative_to(folder).parts) < depth else ():
+            real = (path / name).resolve()
+            if name.startswith(".") or real in seen:
+                continue
+            if strict:
+                inside(path / name, folder)
+            elif leads_out(path / name, folder):
+                continue
+            seen.add(real)
+            entered.append(name)
+        folders[:] = entered
+        yield path, sorted(name for name in names if not name.startswith(".") and (path / name).is_file())
 
 
 # --- layout, width, crops ---------------------------------------------------------------------------
@@ -156,6 +178,8 @@ def check_crops(
         if len(counts) > 1:
             problems.append(f"files have {sizes_text(counts)} crops; two releases are mixed, or --layout is wrong.")
         count = max(counts)
+    if count > MOST_CROPS:
+        raise DataError(f"{next(iter(grouped.values()))[0].path}: {count:,} crops cannot be, or --layout is wrong.")
     problems += [
         f"video {key}: its features have no snippets; extract them again." for key, group in grouped.items() if 0 in group[0].shape
     ]

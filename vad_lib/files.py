@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -299,7 +300,7 @@ def plain_name(name: Any) -> bool:
         isinstance(name, str)
         and name.strip() not in ("", ".", "..")
         and not set(name) & {"/", "\\"}
-        and name.isprintable()
+        and not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", name)
         and not PureWindowsPath(name).drive
     )
 

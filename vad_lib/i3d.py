@@ -262,8 +262,11 @@ def load_i3d(weights: str | Path = "kinetics400") -> I3D:
     """
     state = read_state(weights)
     head = state.get("logits.conv3d.bias", torch.empty(0))
-    network = I3D(num_classes=max(len(head), 1)).eval()
-    network.load_folded(state, str(weights))
+    try:
+        network = I3D(num_classes=max(len(head), 1)).eval()
+        network.load_folded(state, str(weights))
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"{weights}: its tensors are no weights of I3D ({error}); get the checkpoint again.") from error
     network.weights_sha256 = state_sha256(state)
     notes = {"kinetics400": "", "random": "random I3D weights"}
     network.weights_note = notes.get(str(weights), f"own I3D weights {Path(weights).name}")
@@ -342,7 +345,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
             state = safetensors.torch.load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # each format has its own errors, and the fix is the same
         raise DataError(
             f"{path}: expected a .safetensors file or a torch.save file of plain tensors, but it cannot be read ({error}). "
             "It may be truncated, or hold Python objects, which are never loaded: save its state_dict again."

@@ -20,7 +20,8 @@ from typing import Literal
 
 from vad_lib.annotations import MaskRule, Split, VideoList, VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.errors import DataError, MissingFileError
+from vad_lib.errors import DataError
+from vad_lib.files import read_text
 
 NORMAL = "Normal"
 UCF_CATEGORIES = (
@@ -143,14 +144,14 @@ def video_stem(name: str) -> str:
 
 
 def crop_suffix(stem: str) -> tuple[str, int | None]:
-    """Divide ``NAME__3`` into name and crop; the crop is None if there is no such suffix.
+    """Divide ``NAME__3`` into name and crop; the crop is None if there is no such suffix. Longer numbers are dates or counts.
 
     Example:
-        >>> crop_suffix("Abuse028_x264__3")
-        ('Abuse028_x264', 3)
+        >>> crop_suffix("Abuse028_x264__3"), crop_suffix("yard__20240229")
+        (('Abuse028_x264', 3), ('yard__20240229', None))
     """
-    head, separator, tail = stem.rpartition("__")
-    return (head, int(tail)) if separator and head and tail.isdecimal() and tail.isascii() else (stem, None)
+    head, _, tail = stem.rpartition("__")
+    return (head, int(tail)) if head and re.fullmatch("[0-9]{1,2}", tail) else (stem, None)
 
 
 def video_key(name: str) -> str:
@@ -310,12 +311,7 @@ def read_names(path: Path | str) -> tuple[str, ...]:
 # --- text files -----------------------------------------------------------------------------------
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Place (file and line number) and content of the lines that are not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: expected an official list, found no such file.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text ({error}); download it again.") from error
+    text = read_text(path, "an official list", "Download it again.")
     lines = [(f"{path}, line {number}", line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
         raise DataError(f"{path}: expected a list of videos, got an empty file; download it again.")
@@ -327,7 +323,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _intervals(numbers: Sequence[str], place: str, line: str) -> tuple[tuple[int, int], ...]:
     """Pairs of numbers; -1 -1 is no interval."""
-    if len(numbers) % 2 or not all(re.fullmatch("-1|[0-9]+", number) for number in numbers):
+    if len(numbers) % 2 or not all(re.fullmatch("-1|[0-9]{1,9}", number) for number in numbers):
         raise DataError(f"{place}: expected pairs of frame numbers, got {line!r}; correct the line.")
     values = [int(number) for number in numbers]
     spans = [(start, end) for start, end in zip(values[::2], values[1::2]) if (start, end) != (-1, -1)]

@@ -15,14 +15,23 @@ from typing import Any
 
 import nbformat
 import papermill
-import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from pydantic import Field
 
 from vad_lib import tables
-from vad_lib.config import PROFILES, get_profile
+from vad_lib.config import PROFILES, Settings, get_profile
 from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError, command_line
-from vad_lib.files import atomic_path, content_hash, file_sha256, read_json, write_json, write_text
+from vad_lib.files import (
+    atomic_path,
+    content_hash,
+    file_sha256,
+    parse_yaml,
+    read_json,
+    read_yaml,
+    write_json,
+    write_text,
+)
 from vad_lib.locks import sole_writer, waiting
 from vad_lib.paths import PROJECT_ROOT, Layout
 from vad_lib.provenance import versions
@@ -34,18 +43,21 @@ class NotebookError(VadError):
     """A notebook failed; the message names notebook, cell and cause, and where the partial copy lies."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class _Datasets(Settings):
+    datasets: tuple[str, ...]
+
+
+class Entry(Settings):
     """One notebook of the manifest; fields as described at the top of ``manifest.yml``."""
 
-    notebook: str
+    notebook: str = Field(pattern=r"^\w[\w.-]*$")
     title: str
     each_dataset: bool
     items: dict[str, str]
     needs: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    minutes: dict[str, float]
+    minutes: dict[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -80,15 +92,18 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         DataError: a field is missing or unknown, an item has two owners, or ``needs`` points forward.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path, "the manifest of the notebooks")
+    try:
+        datasets, notebooks = _Datasets(datasets=content["datasets"]).datasets, dict(content["notebooks"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise DataError(f"{path}: expected a list 'datasets' and a mapping 'notebooks' ({error}); correct it.") from error
     entries: dict[str, Entry] = {}
     owners: dict[str, str] = {}
-    for notebook, fields in content["notebooks"].items():
+    for notebook, fields in notebooks.items():
         try:
-            lists = {name: tuple(fields[name]) for name in ("needs", "inputs", "outputs")}
-            entry = Entry(notebook=notebook, **{**fields, **lists})
-        except (TypeError, KeyError) as error:
-            raise DataError(f"{path}: {notebook}: {error}; expected the fields {', '.join(Entry.__dataclass_fields__)}.") from error
+            entry = Entry(notebook=notebook, **fields)
+        except (TypeError, ConfigError) as error:
+            raise DataError(f"{path}: {notebook}: {error}") from error
         for item in entry.items:
             if item in owners:
                 raise DataError(f"{path}: {item} is owned by {owners[item]} and by {notebook}; it needs one owner.")
@@ -97,7 +112,7 @@ def read_manifest(path: Path) -> Manifest:
         if late:
             raise DataError(f"{path}: {notebook} needs {', '.join(late)}, which must stand before it.")
         entries[notebook] = entry
-    return Manifest(tuple(content["datasets"]), entries)
+    return Manifest(datasets, entries)
 
 
 def plan(
@@ -348,7 +363,10 @@ def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
-    return name, yaml.safe_load(value)
+    try:
+        return name, parse_yaml(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE with a value in YAML, got {text!r} ({error})") from None
 
 
 @command_line("run the same command again to go on from here")

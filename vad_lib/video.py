@@ -8,6 +8,7 @@ Frames are numbered from 0 and are uint8 (height, width, 3), RGB.
 """
 
 import glob
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
-from vad_lib.files import atomic_path
+from vad_lib.files import atomic_path, inside, plain_name
 
 _FIVE_CROPS = ("centre", "top_left", "top_right", "bottom_left", "bottom_right")
 CROP_NAMES: dict[int, tuple[str, ...]] = {
@@ -32,6 +33,12 @@ CROP_NAMES: dict[int, tuple[str, ...]] = {
 }
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 PLAUSIBLE_FPS = (1.0, 240.0)
+MOST_PIXELS = 2**26  # of a frame, 16 times 4K
+# The decoder also takes pictures, and texts that are lists of what to play: it would then read what they name, anywhere.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc,m4v,mjpeg"
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # the only way to FFmpeg's options; read at every opening
+if "format_whitelist" not in os.environ.get(_OPTIONS, ""):
+    os.environ[_OPTIONS] = "|".join(filter(None, (os.environ.get(_OPTIONS), f"format_whitelist;{CONTAINERS}")))
 # A container's own count is often an estimate; far fewer frames than that mean that the file was cut off.
 TRUNCATED_BELOW = 0.9
 # What follows each codec's marker up to the next one: profile, level and picture size.
@@ -75,14 +82,17 @@ def find_video(folder: Path | str, name: str) -> Path:
 
     Raises:
         MissingFileError: there is none.
+        DataError: the name is no plain one, or the file is a link that leads out of the folder (:func:`vad_lib.files.inside`).
     """
+    if not plain_name(name):
+        raise DataError(f"video name {name!r}: expected a file name without folder and ending; correct the list.")
     for suffix in VIDEO_SUFFIXES:
         path = Path(folder) / f"{name}{suffix}"
         if path.is_file():
-            return path
+            return inside(path, Path(folder))
     for suffix in VIDEO_SUFFIXES:  # UCF-Crime's own videos lie in one folder per category
         if found := next(Path(folder).glob(f"*/{glob.escape(name)}{suffix}"), None):
-            return found
+            return inside(found, Path(folder))
     raise MissingFileError(f"{Path(folder) / name}: no such video; looked for the endings {', '.join(VIDEO_SUFFIXES)}.")
 
 
@@ -111,6 +121,8 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
             count += 1
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         _check_header(path, capture, count)
+    except cv2.error as error:
+        raise DataError(f"{path}: frame {count} cannot be decoded ({error}). Get or render the video again.") from error
     finally:
         capture.release()
 
@@ -129,9 +141,9 @@ def probe(path: Path | str) -> VideoInfo:
 def header_frames(path: Path | str) -> int:
     """Frames that the header promises, 0 if none; good for a progress bar only. Raises as :func:`read_frames`."""
     capture = _open(path)
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    count = _whole(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
-    return max(int(count), 0)
+    return count
 
 
 def _open(path: Path | str) -> cv2.VideoCapture:
@@ -140,7 +152,16 @@ def _open(path: Path | str) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise DataError(f"{path}: expected a video, but it cannot be opened; it is truncated or no video. Get or render it again.")
+    width, height = (_whole(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MOST_PIXELS:
+        capture.release()
+        raise DataError(f"{path}: frames of {width:,} x {height:,} pixels cannot be. Get or render it again.")
     return capture
+
+
+def _whole(value: float) -> int:
+    """A number of a header as an integer of at least 0, whatever the header says."""
+    return int(value) if 0 < value < 2**62 else 0
 
 
 def _plausible(fps: float) -> bool:
@@ -148,7 +169,7 @@ def _plausible(fps: float) -> bool:
 
 
 def _check_header(path: Path | str, capture: cv2.VideoCapture, decoded: int) -> None:
-    promised, fps = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+    promised, fps = _whole(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
     if decoded == 0:
         raise DataError(f"{path}: expected at least one frame, none can be decoded. Get or render the video again.")
     if decoded < TRUNCATED_BELOW * promised:

@@ -269,9 +269,9 @@ def test_an_interval_behind_the_features_is_told_without_frame_counts(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("video,frames\na,1", "line 2: expected columns video and n_frames"), ("video,n_frames\na,x", "line 2: expected columns"),
+    [("video,frames\na,1", "column n_frames is missing"), ("video,n_frames\na,x", "line 2: expected columns"),
      ("video,n_frames\na,0", "line 2: 0 frames of a"), ("video,n_frames\na,1\na_x264,2", "line 3: 2 frames of a_x264"),
-     ("", "expected columns video and n_frames and a line per video")],
+     ("", "column video, n_frames is missing"), ("video,n_frames", "expected columns video and n_frames and a line per video")],
 )  # fmt: skip
 def test_frame_counts_that_cannot_be_read(tmp_path, text, message):
     path = tmp_path / "frames.csv"

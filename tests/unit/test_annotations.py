@@ -57,7 +57,7 @@ def test_frame_labels_are_cut_to_the_video():
         ({"name": ""}, "must be a file name"),
         ({"name": "../brawl"}, "must be a file name"),
         ({"split": "validation"}, "video brawl: split must be train or test, got 'validation'"),
-        ({"num_frames": 0}, "video brawl: expected at least 1 frame, got 0"),
+        ({"num_frames": 0}, "video brawl: expected 1 to 100,000,000 frames, got 0"),
         ({"categories": ("Dancing",)}, "video brawl: unknown category Dancing; known: Normal, Fighting, Riot"),
         ({"categories": ()}, r"unknown category \(none\)"),
         ({"class_intervals": (("Dancing", 4, 8),)}, "video brawl: unknown category Dancing"),

@@ -86,7 +86,7 @@ def test_a_missing_video_is_named(crime):
 
 def test_a_video_that_cannot_be_decoded_is_named(crime):
     shutil.copy(crime / "videos.csv", crime / "videos" / "test_Arson_000.mp4")
-    with pytest.raises(DataError, match="first frame cannot be decoded"):
+    with pytest.raises(DataError, match="cannot be opened"):
         control_scores(load_dataset(crime, features=False))
 
 
