@@ -408,7 +408,7 @@ def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | 
         row[f"{here} FAR %: normal videos"] = _cell(done, "far_normal_videos", rule)
         row[f"{here} FAR %: all normal frames"] = _cell(done, "far_all_normal_frames", rule)
         row[f"{here} {second_title}"] = _cell(done, second, rule)
-        row["parameters"] = f"{done[0].config['parameters']:,}" if done else NOT_RUN
+        row[f"{here} parameters"] = f"{done[0].config['parameters']:,}" if done else NOT_RUN
         row |= {"seeds": str(len(done)), "status": "run" if done else NOT_RUN}
         rows.append(row)
         notes.append("; ".join(f"{r.origin}, {r.metric}: {r.note}" for r in mine.itertuples() if r.note))

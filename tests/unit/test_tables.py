@@ -87,7 +87,7 @@ def test_table2_cells_by_hand(made_up):
     assert row["here (SynthCrime) AUC %: chosen on validation"] == "84.00 ± 5.66"
     assert row["here (SynthCrime) AUC %: last step"] == "82.00 ± 5.66"
     assert row["here (SynthCrime) AUC %: best on test"] == "87.00 ± 5.66"
-    assert (row["seeds"], row["parameters"]) == ("2", "1,000")
+    assert (row["seeds"], row["here (SynthCrime) parameters"]) == ("2", "1,000")
     row = row_of(table, "UR-DMU (the paper's DMU)")
     assert row["authors (UCF-Crime) FAR %"] == "1.05"
     assert row["here (SynthCrime) AUC %: chosen on validation"] == "71.00"
@@ -482,6 +482,7 @@ def test_every_table_of_several_sets(made_up, small_set):
     made = tables.write_all_tables(made_up.layout, [dataclasses.replace(small_set, info=violence), small_set, real])
     assert [table.name for table in made] == [
         *("table1", "table2", "methods-synth-crime", "table3", "table4", "table5", "table6", "protocol"),
+        *("cost-ucf-crime", "cost-synth-crime", "cost-synth-violence"),
     ]
     assert "here (UCF-Crime) AUC %: last step" in made[1].frame.columns
     assert "here (SynthViolence) AP %: last step" in made[3].frame.columns
@@ -516,7 +517,7 @@ def test_files_are_the_same_bytes_twice_and_parse(made_up):
     assert (csv.read_bytes(), md.read_bytes()) == before
     frame = pd.read_csv(io.BytesIO(before[0]), dtype=str, keep_default_na=False)
     assert frame[list(table.frame.columns)].equals(table.frame.astype(str))
-    assert list(frame["in the paper"]) == ["yes"] * 9 + ["no"] * 3
+    assert list(frame["in the paper"]) == ["yes"] * 9 + ["no"] * 4
     assert set(frame["made with"]) == {table.made_with}
     assert "digits of the authors' 84.30 swapped" in frame["note"].iloc[3]
 
