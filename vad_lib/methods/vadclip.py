@@ -415,6 +415,11 @@ def build(settings: VadCLIPSettings, text: TextFeatures) -> VadCLIP:
     return VadCLIP(settings, torch.tensor(text.values), text.categories, text.weights)
 
 
+def sizes(feature_dim: int, width: int) -> dict[str, int]:
+    """Below the published width, the profiles of short videos, chunks are shorter too: padding would be most of the work."""
+    return {"feature_dim": feature_dim, "width": width, "chunk": 256 if width >= 512 else 64}
+
+
 # The authors go on from the best checkpoint on the test set after each of 10 epochs (125 steps); training here never sees it.
 SPEC = MethodSpec(
     name="vadclip",
@@ -425,6 +430,7 @@ SPEC = MethodSpec(
     build=build,
     modules=("method", "losses", "prompts", "clip_weights", "methods/vadclip"),
     needs_text=True,
+    sizes=sizes,
     question="language",
     without_clip={"prompts": "offset"},
     presets={"XD-Violence": XD_VIOLENCE},
