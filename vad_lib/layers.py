@@ -1,4 +1,4 @@
-"""Temporal building blocks that UR-DMU, MSF-DMU and the proposed model share.
+"""Temporal building blocks that several methods share.
 
 Global-local attention, multi-scale fusion and dual memory. Weight products that do not depend on the
 sequence are multiplied out first, which changes rounding only; ``benchmarks/bench_ur_dmu.py`` measures it.
@@ -8,6 +8,8 @@ M prototypes of one memory.
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -341,3 +343,153 @@ class DualMemory(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """(S, T, W / 4) -> (S, T)."""
         return self.head_out(hidden.relu()).squeeze(-1)
+
+
+# The multi-scale temporal network of RTFM, which CLIP-TSA uses too (Tian et al., ICCV 2021).
+
+
+class SegmentLinear(nn.Linear):
+    """``nn.Linear`` for sequences (S, T, D): same parameters, start values and, up to rounding, numbers.
+
+    On a CPU it runs as a convolution with kernel 1, whose library uses all of the processor's vector units where the
+    matrix product's does not: measured on AMD, half the time from a hundred rows on. Nothing is copied for it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        if x.device.type != "cpu" or x.dim() != 3:
+            return super().forward(x)
+        channels_last = x.transpose(1, 2)[:, :, None]  # an image of height 1
+        return F.conv2d(channels_last, self.weight[..., None, None], self.bias).squeeze(2).transpose(1, 2)
+
+
+def xavier_start(module: nn.Module) -> None:
+    """Start values of RTFM's code for every linear layer inside: Xavier uniform weights, zero biases."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _xavier_(weight: Tensor, fan_out: int, fan_in: int) -> None:
+    """Xavier uniform for a block of a stacked weight, with the fans of the layer that the block is."""
+    bound = math.sqrt(6 / (fan_out + fan_in))
+    nn.init.uniform_(weight, -bound, bound)
+
+
+class _SumOfTaps(torch.autograd.Function):
+    """Sum of three taps' products, each shifted to its place, for channels in blocks of different dilation.
+
+    Written with its gradient because autograd's, for six slices and paddings per dilation, takes longer than the
+    products themselves at small widths.
+    """
+
+    @staticmethod
+    def _shifts(taps: Tensor, whole: Tensor, dilations: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pairs of views of equal shape: what a tap holds, and where it belongs in the sum (S, T, W)."""
+        length, width = whole.shape[1], whole.shape[2] // len(dilations)
+        before, _, after = taps.chunk(3, dim=-1)
+        for i, dilation in enumerate(dilations):
+            step, block = min(dilation, length), slice(i * width, (i + 1) * width)
+            yield before[:, : length - step, block], whole[:, step:, block]
+            yield after[:, step:, block], whole[:, : length - step, block]
+
+    @staticmethod
+    def forward(ctx: Any, taps: Tensor, dilations: tuple[int, ...]) -> Tensor:
+        """Products (S, T, 3W), the taps before, here and after -> (S, T, W)."""
+        ctx.dilations = dilations
+        total = taps.chunk(3, dim=-1)[1].clone(memory_format=torch.contiguous_format)
+        for tap, place in _SumOfTaps._shifts(taps, total, dilations):
+            place += tap
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        gradient = upstream.new_zeros(*upstream.shape[:2], 3 * upstream.shape[2])
+        gradient.chunk(3, dim=-1)[1].copy_(upstream)
+        for tap, place in _SumOfTaps._shifts(gradient, upstream, ctx.dilations):
+            tap.copy_(place)
+        return gradient, None
+
+
+class SegmentNorm(nn.BatchNorm1d):
+    """Batch normalisation over all segments of all sequences: (S, T, W), same out.
+
+    A lone segment has no variance: in training it is normalised with the running statistics, as in testing.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        if self.training and len(rows) == 1:
+            normed = F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        else:
+            normed = super().forward(rows)
+        return normed.view(x.shape)
+
+
+class NonLocalBlock(nn.Module):
+    """x + BN(W_o (Q K^T / T) V): every segment receives a sum over all others, without a softmax.
+
+    The last normalisation starts with gain and shift 0, so the block starts as the identity.
+
+    Args:
+        width: W; queries, keys and values have half of it.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = max(width // 2, 1)
+        self.project = SegmentLinear(width, 3 * inner)  # query, key, value
+        self.merge = SegmentLinear(inner, width)
+        self.norm = SegmentNorm(width)
+        xavier_start(self)
+        _xavier_(self.project.weight, inner, width)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, W) -> (S, T, W)."""
+        length = x.shape[1]
+        query, key, value = self.project(x).chunk(3, dim=-1)
+        if length > query.shape[-1]:  # without a softmax the order of the products is free: no T x T matrix
+            mixed = query @ (key.mT @ value / length)
+        else:
+            mixed = (query @ key.mT / length) @ value
+        return x + self.norm(self.merge(mixed))
+
+
+class MultiScaleTemporalNetwork(nn.Module):
+    """RTFM's temporal network: a pyramid of dilated convolutions beside a non-local block, fused, plus the input.
+
+    A convolution with kernel 3 is one matrix product and two shifted sums; the pyramid's nine products and the
+    reduction are a single one. The weights are stored as these products need them: the rows of ``spread.weight``
+    are the taps before of all dilations (W / 4 rows each), the taps here, the taps after, and the reduction; those
+    of ``fuse.weight`` the three taps (W rows each).
+
+    Args:
+        width: W, of input and output; a multiple of 4.
+    """
+
+    DILATIONS = (1, 2, 4)
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        branch = width // 4
+        self.widths = (9 * branch, branch)
+        self.spread = SegmentLinear(width, sum(self.widths), bias=False)
+        self.pyramid_bias = nn.Parameter(torch.zeros(3 * branch))
+        self.pyramid_norm = SegmentNorm(3 * branch)
+        self.non_local = NonLocalBlock(branch)
+        self.fuse = SegmentLinear(width, 3 * width, bias=False)
+        self.fuse_norm = SegmentNorm(width)
+        _xavier_(self.spread.weight[: 9 * branch], 3 * branch, 3 * width)
+        _xavier_(self.spread.weight[9 * branch :], branch, width)
+        _xavier_(self.fuse.weight, 3 * width, 3 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, W) -> (S, T, W)."""
+        taps, reduced = self.spread(x).split(self.widths, dim=-1)
+        pyramid = (_SumOfTaps.apply(taps, self.DILATIONS) + self.pyramid_bias).relu()  # (S, T, 3W / 4)
+        both = torch.cat([self.pyramid_norm(pyramid), self.non_local(reduced.relu())], dim=-1)
+        fused = _SumOfTaps.apply(self.fuse(both), (1,)).relu()
+        return x + self.fuse_norm(fused)

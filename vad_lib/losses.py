@@ -222,8 +222,8 @@ def paired_rows(video_labels: Tensor) -> tuple[Tensor, Tensor]:
     normal, abnormal = (video_labels == 0).nonzero().squeeze(1), (video_labels == 1).nonzero().squeeze(1)
     if len(normal) != len(abnormal) or not len(normal):
         raise DataError(
-            f"batch: the dual-memory losses pair normal with abnormal videos and need as many of each; got {len(normal)} normal "
-            f"and {len(abnormal)} abnormal. Use BalancedBatches, or losses='bce_only'."
+            f"batch: these losses pair normal with abnormal videos and need as many of each; got {len(normal)} normal "
+            f"and {len(abnormal)} abnormal. Use BalancedBatches, or for UR-DMU and MSF-DMU losses='bce_only'."
         )
     return normal, abnormal
 
@@ -340,3 +340,36 @@ def smoothness(scores: Tensor) -> Tensor:
         tensor(1.2500)
     """
     return scores.diff(dim=-1).square().sum()
+
+
+def selected_norms(features: Tensor, top: TopSegments) -> Tensor:
+    """Norm of the mean feature of the kept segments, the same segments in every crop (RTFM).
+
+    Args:
+        features: float32 (B, N, T, W).
+        top: indices and weights (B, K) of the videos' kept segments.
+
+    Returns:
+        float32 (B, N).
+    """
+    videos, crops = features.shape[:2]
+    of_crops = TopSegments(*(field.repeat_interleave(crops, 0) for field in top))
+    return mean_at(features.flatten(0, 1), of_crops).norm(dim=1).view(videos, crops)
+
+
+def magnitude_gap_loss(abnormal: Tensor, normal: Tensor, margin: float) -> Tensor:
+    """(|margin - a| + n) squared: abnormal norms a go to the margin, normal norms n to zero (RTFM's code).
+
+    Args:
+        abnormal: float32 (b, N), norms from :func:`selected_norms`.
+        normal: float32 (b, N), of the paired normal videos.
+        margin: norm that abnormal features should have.
+
+    Returns:
+        float32 scalar, mean over pairs and crops.
+
+    Example:
+        >>> magnitude_gap_loss(torch.tensor([[97.0]]), torch.tensor([[2.0]]), margin=100.0)
+        tensor(25.)
+    """
+    return ((margin - abnormal).abs() + normal).square().mean()

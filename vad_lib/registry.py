@@ -6,7 +6,7 @@ from typing import Any
 from vad_lib import model
 from vad_lib.errors import ConfigError
 from vad_lib.method import Method, MethodSpec
-from vad_lib.methods import msf_dmu, pel4vad, ur_dmu, vadclip
+from vad_lib.methods import clip_tsa, msf_dmu, pel4vad, rtfm, ur_dmu, vadclip
 from vad_lib.prompts import TextFeatures
 
 METHODS: dict[str, MethodSpec] = {
@@ -16,6 +16,8 @@ METHODS: dict[str, MethodSpec] = {
         msf_dmu.SPEC,
         pel4vad.SPEC,
         vadclip.SPEC,
+        rtfm.SPEC,
+        clip_tsa.SPEC,
         model.SPEC,
     )
 }

@@ -17,6 +17,7 @@ ORDER = (
     *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.fusion_gan"),
     *("methods.mgfn", "methods.pel4vad", "methods.vadclip"),
     *("methods.scenes", "methods.sultani_mil", "methods.bn_svp"),
+    *("methods.rtfm", "methods.clip_tsa"),
     *("model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training", "deploy"),

@@ -1,6 +1,9 @@
 """Building blocks against plain loops, and their starting points."""
 
 import math
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -175,3 +178,72 @@ def test_head_and_noise_are_linear_in_the_context():
     torch.testing.assert_close(hidden, memory.head_in(torch.cat([encoded, context], dim=-1)))
     noisy = torch.cat([encoded, context + noise], dim=-1)
     torch.testing.assert_close(hidden + memory.hidden_noise(noise), memory.head_in(noisy))
+
+
+@pytest.fixture(scope="module")
+def separate():
+    """The multi-scale temporal network as separate convolutions."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "temporal_network.py")))
+
+
+@pytest.mark.parametrize("length", [1, 2, 4, 5, 33])  # the inner width is 2: both orders of the non-local products
+def test_temporal_network_is_separate_convolutions(separate, length):
+    tensors = {name: torch.randn(shape).requires_grad_() for name, shape in separate.shapes(16).items()}
+    ours, x, upstream = layers.MultiScaleTemporalNetwork(16).train(), torch.randn(3, length, 16), torch.randn(3, length, 16)
+    ours.load_state_dict(separate.library_layout(tensors), strict=False)
+    expected, found = separate.plain(tensors, x), ours(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    (expected * upstream).sum().backward()
+    (found * upstream).sum().backward()
+    gradients = separate.library_layout({name: tensor.grad for name, tensor in tensors.items()})
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_non_local_block_starts_as_the_identity_and_needs_no_square_matrix():
+    block, x = layers.NonLocalBlock(8).eval(), torch.randn(2, 5, 8)
+    assert torch.equal(block(x), x)
+    nn.init.ones_(block.norm.weight)
+    for length in (3, 4, 5, 400):
+        x = torch.randn(2, length, 8)
+        query, key, value = block.project(x).chunk(3, dim=-1)
+        plain = x + block.norm(block.merge((query @ key.mT / length) @ value))
+        torch.testing.assert_close(block(x), plain)
+
+
+def test_start_values_of_the_temporal_network_are_xavier():
+    """Each block of a stacked weight has the bound of the layer that it is: sqrt(6 / (fan in + fan out))."""
+    network = layers.MultiScaleTemporalNetwork(256)
+    pyramid, reduction = network.spread.weight.split([9 * 64, 64])
+    blocks = ((pyramid, 3 * (256 + 64)), (reduction, 256 + 64), (network.fuse.weight, 3 * 2 * 256))
+    blocks += (*((part, 96) for part in network.non_local.project.weight.chunk(3)), (network.non_local.merge.weight, 96))
+    for weight, fans in blocks:
+        bound = math.sqrt(6 / fans)
+        assert 0.98 * bound < weight.abs().max().item() <= bound
+        assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert not network.non_local.project.bias.any() and not network.pyramid_bias.any() and not network.non_local.norm.weight.any()
+    assert (network.pyramid_norm.weight == 1).all() and (network.fuse_norm.weight == 1).all()
+
+
+def test_segment_norm_is_batch_norm_over_sequences_and_time():
+    ours, plain, x = layers.SegmentNorm(6), nn.BatchNorm1d(6), torch.randn(3, 5, 6)
+    torch.testing.assert_close(ours(x), plain(x.transpose(1, 2)).transpose(1, 2))
+    torch.testing.assert_close(ours.running_var, plain.running_var)
+    torch.testing.assert_close(ours.eval()(x), plain.eval()(x.transpose(1, 2)).transpose(1, 2))
+    lone, before = torch.randn(1, 1, 6), ours.running_mean.clone()
+    torch.testing.assert_close(ours.train()(lone), ours.eval()(lone))
+    assert torch.equal(ours.running_mean, before)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5), (3, 5), (20, 7)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_segment_linear_is_linear(shape, bias):
+    ours, x, upstream = layers.SegmentLinear(6, 4, bias=bias), torch.randn(*shape, 6, requires_grad=True), torch.randn(*shape, 4)
+    out = ours(x)
+    assert out.shape == (*shape, 4) and out.is_contiguous()
+    torch.testing.assert_close(out, F.linear(x, ours.weight, ours.bias))
+    found = torch.autograd.grad((out * upstream).sum(), [x, *ours.parameters()])
+    expected = torch.autograd.grad((F.linear(x, ours.weight, ours.bias) * upstream).sum(), [x, *ours.parameters()])
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other)
+    assert torch.equal(ours(x[None]), F.linear(x[None], ours.weight, ours.bias))  # other numbers of axes: the product itself

@@ -83,3 +83,19 @@ def test_magnitude_by_hand():
     # |(30, 40)| = 50 and |(3, 4)| = 5: 100 - 50 + 5; an abnormal norm of 200 costs nothing
     abnormal, normal = torch.tensor([[30.0, 40.0], [200.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     assert losses.magnitude_loss(abnormal, normal).item() == pytest.approx(55 / 2)
+
+
+def test_selected_norms_are_norms_of_means():
+    features, mask = torch.randn(2, 3, 6, 4), torch.arange(6) < torch.tensor([[6], [2]])
+    top = losses.largest_magnitudes(features.norm(dim=-1).mean(dim=1), mask, k=3)
+    found = losses.selected_norms(features, top)
+    for video, count in enumerate((3, 2)):
+        for crop in range(3):
+            chosen = features[video, crop, top.indices[video, :count]]
+            torch.testing.assert_close(found[video, crop], chosen.mean(dim=0).norm())
+
+
+def test_magnitude_gap_by_hand():
+    """Both sides of the margin cost; normal norms add to the distance before it is squared."""
+    abnormal, normal = torch.tensor([[90.0, 103.0]]), torch.tensor([[2.0, 1.0]])
+    assert losses.magnitude_gap_loss(abnormal, normal, 100.0).item() == pytest.approx((12**2 + 4**2) / 2)

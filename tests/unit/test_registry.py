@@ -14,6 +14,10 @@ from vad_lib.registry import ABLATIONS, METHODS, build_method
 WIDTH = 12
 CATEGORIES = ("Normal", "Arson", "Fighting")
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
+# for the test of overfitting; MGFN has eight blocks and its authors train it at 1e-3
+LEARNING_RATES = {"mgfn": 1e-3}
+# for the same test: without the chance that leaves out 70 % of twelve features and of the segments that may be chosen
+WITHOUT_CHANCE = {name: {"dropout": 0.0, "selection_dropout": 0.0} for name in ("rtfm", "clip-tsa")}
 
 
 @pytest.fixture(autouse=True)
@@ -96,16 +100,22 @@ def test_order_of_videos_and_crops_changes_nothing(name):
 
 @EVERY_METHOD
 def test_gradients_reach_every_parameter(name):
+    """In one of two steps: what stands before a gain that starts at zero gets none in the first."""
     method, data = build(name).train(), make_batch()
-    total_loss(method.loss(method(data.features, data.mask), data)).backward()
-    silent = [n for n, p in method.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
-    assert silent == []
+    optimiser = torch.optim.SGD(method.parameter_groups(0.0), lr=1e-2)
+    silent = {n for n, p in method.named_parameters() if p.requires_grad}
+    for _ in range(2):
+        optimiser.zero_grad()
+        total_loss(method.loss(method(data.features, data.mask), data)).backward()
+        silent -= {n for n, p in method.named_parameters() if p.grad is not None and p.grad.any()}
+        optimiser.step()
+    assert not silent
 
 
 @EVERY_METHOD
 def test_overfits_four_bags(name):
-    method, data = build(name).train(), make_batch()
-    optimiser = torch.optim.Adam(method.parameter_groups(0.0), lr=5e-3)
+    method, data = build(name, **WITHOUT_CHANCE.get(name, {})).train(), make_batch()
+    optimiser = torch.optim.Adam(method.parameter_groups(0.0), lr=LEARNING_RATES.get(name, 5e-3))
     first = None
     for _ in range(40):
         optimiser.zero_grad()
