@@ -6,7 +6,7 @@ from typing import Any
 from vad_lib import model
 from vad_lib.errors import ConfigError
 from vad_lib.method import Method, MethodSpec
-from vad_lib.methods import clip_tsa, msf_dmu, pel4vad, rtfm, ur_dmu, vadclip
+from vad_lib.methods import clip_tsa, mgfn, msf_dmu, pel4vad, rtfm, ur_dmu, vadclip
 from vad_lib.prompts import TextFeatures
 
 METHODS: dict[str, MethodSpec] = {
@@ -18,6 +18,7 @@ METHODS: dict[str, MethodSpec] = {
         vadclip.SPEC,
         rtfm.SPEC,
         clip_tsa.SPEC,
+        mgfn.SPEC,
         model.SPEC,
     )
 }
