@@ -43,7 +43,7 @@ class CausalConv(TemporalConv):
 
 
 class CausalFusion(Causal, MultiScaleFusion):
-    """:class:`MultiScaleFusion` without look-ahead; keeps its last eight inputs."""
+    """:class:`MultiScaleFusion` without look-ahead; keeps the products of its last eight inputs, and the stacked weights."""
 
     CONVOLUTION = CausalConv
     REACH = 2 * max(MultiScaleFusion.DILATIONS)
@@ -52,10 +52,12 @@ class CausalFusion(Causal, MultiScaleFusion):
         """(S, T, D) -> (S, T, W)."""
         if self.past is None:
             return super().forward(x)
-        before = self.past["inputs"] if self.past else x.new_zeros(len(x), self.REACH, x.shape[2])
-        x = torch.cat([before, x], dim=1)
-        self.past["inputs"] = x[:, -self.REACH :]
-        return super().forward(x)[:, self.REACH :]
+        if not self.past:
+            weights = self.stacked_taps()
+            self.past.update(weights=weights, taps=x.new_zeros(len(x), self.REACH, len(weights)))
+        taps = torch.cat([self.past["taps"], F.linear(x, self.past["weights"])], dim=1)
+        self.past["taps"] = taps[:, -self.REACH :]
+        return self.fuse(taps)[:, self.REACH :]
 
 
 def shifted_to_columns(products: Tensor) -> Tensor:

@@ -14,10 +14,12 @@ Shapes: S sequences (videos x crops), N crops, T snippets, D features, C categor
 
 import copy
 import json
+import logging
 import math
 import tempfile
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -96,9 +98,10 @@ def export_onnx(method: Method, path: Path | str, *, about: Mapping[str, Any] | 
         names = list(plain.named(example))
     any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
-        program = torch.onnx.export(
-            plain, (example,), input_names=[INPUT], output_names=names, dynamic_shapes=(any_size,), dynamo=True, verbose=False
-        )
+        with _quiet("onnxscript"):
+            program = torch.onnx.export(
+                plain, (example,), input_names=[INPUT], output_names=names, dynamic_shapes=(any_size,), dynamo=True, verbose=False
+            )
     except torch.onnx.OnnxExporterError as error:
         reason = next(filter(None, str(error.__cause__ or error).splitlines()), type(error).__name__)
         raise ConfigError(
@@ -112,6 +115,18 @@ def export_onnx(method: Method, path: Path | str, *, about: Mapping[str, Any] | 
         program.save(temporary, external_data=False)
         _check(OnnxScorer(temporary), plain, name, generator)
     return path
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library from warning of every node that it leaves as it is."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check(scorer: "OnnxScorer", plain: _Scores, name: str, generator: torch.Generator) -> None:
@@ -376,7 +391,7 @@ class StreamingScorer:
 
     Memory and time per snippet do not grow: attention keeps its last snippets (``lookback``), the convolutions their
     last eight, the context a mean. Several streams may share one method, each with a scorer of its own, but not from
-    several threads at a time.
+    several threads at a time. After its weights have changed a stream must be reset.
 
     Args:
         method: MSF-DMU or the proposed model with ``context="causal"``; put into evaluation mode.

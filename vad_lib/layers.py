@@ -94,9 +94,16 @@ class MultiScaleFusion(nn.Module):
         nn.init.zeros_(self.scale_logits.bias)
         self.merge = nn.Linear(merged, width)
 
+    def stacked_taps(self) -> Tensor:
+        """Weights of the taps of all scales, one below the other."""
+        return torch.cat([scale.stacked_taps() for scale in self.scales])
+
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
-        taps = F.linear(x, torch.cat([scale.stacked_taps() for scale in self.scales]))
+        return self.fuse(F.linear(x, self.stacked_taps()))
+
+    def fuse(self, taps: Tensor) -> Tensor:
+        """Merge the taps' products (S, T, 9W / 2): (S, T, W)."""
         scales = [scale.combine(part).relu() for scale, part in zip(self.scales, taps.chunk(len(self.scales), dim=-1))]
         weights = self.scale_logits(torch.cat(scales, dim=-1)).softmax(dim=-1) * len(scales)
         weighted = [scale * weight for scale, weight in zip(scales, weights.split(1, dim=-1))]
