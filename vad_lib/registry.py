@@ -6,19 +6,21 @@ from typing import Any
 from vad_lib import model
 from vad_lib.errors import ConfigError
 from vad_lib.method import Method, MethodSpec
-from vad_lib.methods import clip_tsa, mgfn, msf_dmu, pel4vad, rtfm, ur_dmu, vadclip
+from vad_lib.methods import bn_svp, clip_tsa, mgfn, msf_dmu, pel4vad, rtfm, sultani_mil, ur_dmu, vadclip
 from vad_lib.prompts import TextFeatures
 
 METHODS: dict[str, MethodSpec] = {
     spec.name: spec
-    for spec in (
-        ur_dmu.SPEC,
-        msf_dmu.SPEC,
-        pel4vad.SPEC,
-        vadclip.SPEC,
+    for spec in (  # by year; tables keep the paper's order
+        sultani_mil.SPEC,
         rtfm.SPEC,
-        clip_tsa.SPEC,
+        bn_svp.SPEC,
+        ur_dmu.SPEC,
         mgfn.SPEC,
+        clip_tsa.SPEC,
+        vadclip.SPEC,
+        pel4vad.SPEC,
+        msf_dmu.SPEC,
         model.SPEC,
     )
 }
