@@ -15,13 +15,12 @@ ORDER = (
     *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
     # bags -> model -> losses
     *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.fusion_gan"),
-    *("methods.mgfn", "methods.pel4vad", "methods.vadclip"),
-    *("methods.scenes", "methods.sultani_mil", "methods.bn_svp"),
-    *("methods.rtfm", "methods.clip_tsa"),
+    *("methods.sultani_mil", "methods.rtfm", "methods.scenes", "methods.bn_svp", "methods.mgfn", "methods.clip_tsa"),
+    *("methods.pel4vad", "methods.vadclip"),
     *("model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training", "deploy"),
-    *("experiments", "statistics", "tables", "figures", "comparison", "trust_figures", "diagrams", "own_video", "reproduce"),
+    *("experiments", "beyond", "statistics", "tables", "figures", "comparison", "trust_figures", "diagrams", "own_video", "reproduce"),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

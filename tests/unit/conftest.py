@@ -27,7 +27,7 @@ TITLES = {
     "proposed": "Proposed",
     "proposed-permuted": "Proposed, training labels permuted",
 }
-WITH_TEXT = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
+WITH_TEXT = ("vadclip", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
 TERMS = (
     *("main", "abnormal_video_abnormal_memory", "abnormal_video_normal_memory", "normal_video_normal_memory"),
     *("normal_video_abnormal_memory", "triplet", "kl", "magnitude", "align", "cls", "con"),
@@ -52,7 +52,7 @@ class MadeUpResults:
                 "dataset": dataset,
                 "variant": variant,
                 "method": variant,
-                "title": TITLES[variant],
+                "title": TITLES.get(variant, variant),
                 "seed": seed,
                 "profile": "quick",
                 "train": {"steps": 60, "batch_size": 16, "num_segments": 32, "lr": 5e-4, "seed": seed, "permute_labels": False},
