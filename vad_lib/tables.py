@@ -454,7 +454,8 @@ def cost_table(layout: Layout, dataset: Dataset | str) -> Table:
         (True,) * len(rows),
         ("",) * len(rows),
         "Median over seeds, as measured while the runs were made; other work on the machine counts. Testing takes features as "
-        "given: I3D, which comes first for all but the pixel method, is not in it. " + _made_with([(subject, subject.counterpart, runs)]),
+        "given: I3D, which comes first for all but the pixel method, is not in it. "
+        + _made_with([(subject, subject.counterpart, runs)]),
     )
 
 

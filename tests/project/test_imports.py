@@ -20,7 +20,18 @@ ORDER = (
     *("model", "registry"),
     # scores -> metrics -> tables and figures
     *("metrics", "scoring", "detection", "baselines", "training", "deploy"),
-    *("experiments", "beyond", "statistics", "tables", "figures", "comparison", "trust_figures", "diagrams", "own_video", "reproduce"),
+    *(
+        "experiments",
+        "beyond",
+        "statistics",
+        "tables",
+        "figures",
+        "comparison",
+        "trust_figures",
+        "diagrams",
+        "own_video",
+        "reproduce",
+    ),
 )
 PATHS = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
