@@ -12,18 +12,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from vad_lib.clip_weights import PUBLISHED, find_weights, read_tower
 from vad_lib.errors import ConfigError, DataError, MissingFileError
-from vad_lib.files import atomic_path, content_hash, file_sha256, read_array
+from vad_lib.files import atomic_path, content_hash, file_sha256, read_array, read_yaml
 from vad_lib.paths import PROJECT_ROOT, prompt_file, sentence_features, text_feature_cache
 
 Source = Literal["clip", "sentence", "random", "file"]
@@ -83,20 +82,21 @@ def load_prompts(path: Path | None = None) -> Prompts:
         ConfigError: a template does not hold ``{}`` exactly once.
     """
     path = Path(path or prompt_file())
+    content = read_yaml(path, "a YAML file with templates and phrases")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: expected a YAML file with templates and phrases, found none.") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: expected YAML, but it does not parse ({error}). Correct that line.") from error
-    try:
-        templates = tuple(str(template) for template in content["templates"])
-        phrases = {str(category): str(phrase) for category, phrase in content["phrases"].items()}
+        templates = tuple(_words(template) for template in content["templates"])
+        phrases = {_words(category): _words(phrase) for category, phrase in content["phrases"].items()}
     except (TypeError, KeyError, AttributeError):
         raise DataError(
             f"{path}: expected a list 'templates' and a mapping 'phrases' (identifier: words), as in the shipped prompts.yml."
         ) from None
     return Prompts(_checked_templates(templates), phrases)
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"expected words, got a {type(value).__name__}")
+    return str(value)
 
 
 def _checked_templates(templates: Sequence[str]) -> tuple[str, ...]:

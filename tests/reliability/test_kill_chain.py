@@ -1,0 +1,28 @@
+"""Killed at any moment and started again, the chain ends with the same bytes as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KILLS, SEED = 10, 2022
+
+
+@pytest.mark.slow
+def test_ten_kills_change_not_one_byte_of_the_results(tmp_path):
+    if not hasattr(signal, "SIGKILL"):
+        pytest.skip("this system has no SIGKILL")
+    program = [sys.executable, str(Path(__file__).with_name("chain.py")), str(tmp_path), str(KILLS), str(SEED)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["problems"] == [], done.stderr
+    assert report["differences"] == []
+    assert len(report["killed_at"]) == KILLS
+    # the moments lie all over the chain: rendering is its first third, extraction its second
+    assert min(report["killed_at"]) < report["marks"] / 4 < report["marks"] / 2 < max(report["killed_at"])
+    compared = {Path(name).name for name in report["compared"]}
+    assert compared >= {"metrics.json", "log.csv", "weights.safetensors", "scores.npz", "table3.csv", "table3.md", "store.json"}
