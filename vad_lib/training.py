@@ -554,11 +554,11 @@ def _fit_fusion_gan(settings: RunSettings, dataset: Dataset, progress: bool) -> 
         dataset,
         scores,
         held_out,
-        parameters=fusion_gan.parameter_count(fitted.generator),
+        parameters=sum(parameter.numel() for parameter in fitted.generator.parameters()),
         seconds=seconds,
         test_seconds=test_seconds,
         log=fitted.log,
-        weights=fusion_gan.weights(fitted.generator),
+        weights={name: tensor.detach().cpu() for name, tensor in fitted.generator.state_dict().items()},
     )
 
 
