@@ -50,7 +50,7 @@ from vad_lib.feature_files import (
 from vad_lib.features import ROWS_AT_ONCE, FeatureContract, FeatureStore
 from vad_lib.files import content_hash, file_sha256, inside, read_csv, read_json, write_json
 from vad_lib.i3d import FEATURE_DIM
-from vad_lib.locks import sole_writer, waiting
+from vad_lib.locks import LOCK_FILE, remove_free_lock, sole_writer, waiting
 from vad_lib.official import (
     ALIASES,
     NORMAL,
@@ -221,6 +221,7 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
     if not _unchanged(out, _fingerprint(source, out, settings)):
         with sole_writer(out):
             return _import(source, out, settings, progress=progress)
+    remove_free_lock(out / LOCK_FILE)
     return ImportResult(None, False, bool(_record(out)["store"]))
 
 

@@ -38,7 +38,7 @@ from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileE
 from vad_lib.features import FeatureContract, FeatureStore, finite_rows, growing_array
 from vad_lib.files import atomic_path, file_sha256, read_array
 from vad_lib.i3d import I3D, load_i3d
-from vad_lib.locks import sole_writer, waiting
+from vad_lib.locks import LOCK_FILE, sole_writer, waiting
 from vad_lib.paths import Layout
 from vad_lib.video import CROP_NAMES, check_crop, crop_views, find_video, header_frames, network_input, read_snippets
 
@@ -229,6 +229,7 @@ def _is_finished(folder: Path, contract: FeatureContract, sources: dict[str, str
         and store.videos == tuple(sources)
         and not store.others()
         and not any(folder.glob("parts-*"))
+        and not (folder / LOCK_FILE).exists()
     )
 
 

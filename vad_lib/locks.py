@@ -106,6 +106,13 @@ def sole_writer(folder: Path | str, file: Path | str | None = None) -> Iterator[
             os.close(handle)
 
 
+def remove_free_lock(file: Path) -> None:
+    """Remove a lock's file that a killed process left behind, where there is nothing to do that would take the lock."""
+    if fcntl and file.is_file() and os.access(file.parent, os.W_OK) and (handle := _take(file)) is not None:
+        file.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def _take(file: Path) -> int | None:
     """The open and locked file, or None if another process has it."""
     while True:

@@ -50,7 +50,7 @@ from vad_lib.files import (
     write_json,
     write_text,
 )
-from vad_lib.locks import sole_writer
+from vad_lib.locks import remove_free_lock, sole_writer
 from vad_lib.method import Batch, Method, total_loss
 from vad_lib.methods import fusion_gan
 from vad_lib.prompts import TextFeatures
@@ -149,11 +149,13 @@ def train_run(
     if settings.method not in (*registry.METHODS, *BASELINES):
         raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, *BASELINES))}.")
     key = run_key(settings, dataset, text, origin)
+    lock = folder.with_name(f".{folder.name}.lock")
     if not force and is_complete(folder, key):
         remove_replaced(folder)
+        remove_free_lock(lock)
         return False
     partial = partial_folder(folder)
-    with sole_writer(folder, folder.with_name(f".{folder.name}.lock")):
+    with sole_writer(folder, lock):
         if not force and is_complete(folder, key):  # by the process that this one waited for
             return False
         if force or not is_complete(partial, key):  # complete if a run was killed on its last steps
