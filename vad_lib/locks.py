@@ -88,7 +88,7 @@ def sole_writer(folder: Path | str, file: Path | str | None = None) -> Iterator[
             if os.environ.get(WAIT_VARIABLE, "") in ("", "0"):
                 raise BusyError(_refusal(folder, file, holder))
             if not told:
-                print(f"{folder}: waiting for {_described(holder)}", file=sys.stderr, flush=True)
+                print(f"{folder}: waiting for {_described(holder).rstrip(',')}", file=sys.stderr, flush=True)
                 told = True
             time.sleep(_POLL_SECONDS)
     except BusyError:
@@ -161,12 +161,12 @@ def _read_holder(file: Path) -> dict[str, Any]:
 def _described(holder: dict[str, Any]) -> str:
     if not holder:
         return "another process"
-    return f"process {holder['pid']} on {holder['host']} ({holder['command']}), which began at {holder['started']}"
+    return f"process {holder['pid']} on {holder['host']} ({holder['command']}), which began at {holder['started']},"
 
 
 def _refusal(folder: Path, file: Path, holder: dict[str, Any]) -> str:
     text = (
-        f"{folder}: {_described(holder)}, is writing here. Run the command again when it has finished, let it wait by --wait (in "
+        f"{folder}: {_described(holder)} is writing here. Run the command again when it has finished, let it wait by --wait (in "
         f"a notebook by the environment variable {WAIT_VARIABLE}=1), or choose another folder with --out / --data."
     )
     return f"{text} If that process is no more, delete {file}." if _stays_behind(file) else text
