@@ -1,0 +1,360 @@
+"""The grid of questions on planted bags: what each answer changes, runs made once, words that follow from intervals."""
+
+import shutil
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from vad_lib import beyond, beyond_figures, statistics, training
+from vad_lib.config import get_profile
+from vad_lib.datasets import load_dataset
+from vad_lib.errors import ConfigError, DataError
+from vad_lib.files import read_json, write_json
+from vad_lib.model import ProposedSettings
+from vad_lib.paths import Layout
+from vad_lib.statistics import Comparison, Interval, Resampling
+
+FEW = Resampling(num_resamples=60)
+SEEDS = (1, 2)
+ASKED = ("gate", "features", "zero-shot")
+
+
+def tiny():
+    profile = get_profile("smoke").replace(text_features="random")
+    return profile.replace(train=profile.train.replace(steps=3, eval_every=3, batch_size=4, num_segments=4))
+
+
+@pytest.fixture(scope="module")
+def place(planted_folder, tmp_path_factory) -> Layout:
+    """Two data sets of planted bags and a finished grid."""
+    folder = tmp_path_factory.mktemp("beyond")
+    for name in ("planted", "other"):
+        shutil.copytree(planted_folder, folder / "data" / name)
+        info = read_json(folder / "data" / name / "dataset.json")
+        write_json(folder / "data" / name / "dataset.json", info | {"name": name})
+    layout = Layout.create("smoke", folder / "out", folder / "data")
+    report = beyond.run_grid(
+        layout, tiny(), [load_dataset(layout.dataset("planted"))], ASKED, SEEDS, rows=("msf-dmu", "proposed-permuted"), jobs=1
+    )
+    assert report.failed == {}
+    assert (report.trained, report.there) == (2 * (3 + 5 + 1 + 2), 0)
+    return layout
+
+
+@pytest.fixture
+def dataset(place):
+    return load_dataset(place.dataset("planted"))
+
+
+def comparison(low: float, high: float, answer: str = "") -> Comparison:
+    return Comparison("auc", (low + high) / 2, 0.01, low, high, 0.95, "", SEEDS, (low, high), 12, second=answer)
+
+
+# --- questions --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", beyond.QUESTIONS)
+def test_every_answer_is_a_setting_of_the_model_that_differs_from_the_base(question):
+    base = ProposedSettings(feature_dim=8)
+    for name, answer in beyond.QUESTIONS[question].answers.items():
+        changed = ProposedSettings(feature_dim=8, **answer.options)
+        assert name != beyond.BASE
+        assert (changed != base) == bool(answer.options), name
+        assert answer != beyond.Answer(), name
+
+
+def test_one_answer_per_category_where_one_is_left_out(dataset):
+    answers = beyond.answers_to("zero-shot", dataset)
+    assert {name: answer.left_out for name, answer in answers.items()} == {
+        "without Fighting": "Fighting",
+        "without Arson": "Arson",
+    }
+
+
+def test_questions_by_name():
+    assert beyond.chosen_questions(["all"]) == tuple(beyond.QUESTIONS)
+    assert beyond.chosen_questions(["text", "alpha"]) == ("alpha", "text")
+    with pytest.raises(ConfigError, match=r"unknown question 'colour'; known: all, lambda-align"):
+        beyond.chosen_questions(["colour"])
+    with pytest.raises(ConfigError, match="unknown question 'colour'"):
+        beyond.answers_to("colour", None)
+
+
+def test_a_stopped_grid_has_whole_seeds(dataset):
+    made = beyond.tasks([dataset], ["gate"], (4, 9), ["ur-dmu", "proposed"])
+    assert [task.seed for task in made] == [4] * 7 + [9] * 7
+    assert [(task.question, task.answer) for task in made[:2]] == [("", "proposed"), ("", "ur-dmu")]
+    assert len(set(made)) == len(made)
+
+
+def test_folders_are_the_tables_own_or_below_beyond(place):
+    layout = place
+    assert beyond.Task("planted", "", "ur-dmu", 3).folder(layout) == layout.run("planted", "ur-dmu", 3)
+    folder = beyond.Task("planted", "templates", "a video of {} happening", 3).folder(layout)
+    assert folder.relative_to(layout.results).as_posix() == "beyond/planted/templates/a_video_of____happening/seed3"
+
+
+# --- what answers change ----------------------------------------------------------------------------------
+
+
+def test_noise_has_the_features_mean_and_variance_and_the_videos_lengths(dataset):
+    noise, store = beyond.changed_dataset(beyond.Answer(features="noise"), dataset).store, dataset.store
+    both = [np.concatenate([s.snippets(v).reshape(-1, 16) for v in s.videos]).astype(float) for s in (store, noise)]
+    assert both[0].shape == both[1].shape
+    np.testing.assert_allclose(both[0].mean(axis=0), both[1].mean(axis=0), atol=0.2)
+    np.testing.assert_allclose(both[0].std(axis=0), both[1].std(axis=0), rtol=0.1)
+    assert abs(np.corrcoef(both[0].ravel(), both[1].ravel())[0, 1]) < 0.05
+    video = store.videos[3]
+    np.testing.assert_array_equal(noise.snippets(video), noise.snippets(video))
+    assert noise.content_hash != store.content_hash
+    segments = noise.segments(4)
+    assert (segments.shape, segments.dtype) == (store.segments(4).shape, store.segments(4).dtype)
+    np.testing.assert_allclose(segments[3], beyond.resampled(noise.snippets(video), 4), atol=2e-3)
+
+
+def test_a_left_out_category_is_gone_from_training_only(dataset):
+    changed = beyond.changed_dataset(beyond.Answer(left_out="Arson"), dataset)
+    assert {c for r in changed.videos.split("train") for c in r.categories} == {"Normal", "Fighting"}
+    assert changed.videos.split("test") == dataset.videos.split("test")
+    assert changed.categories == dataset.categories
+
+
+def test_text_of_an_answer(dataset):
+    profile = get_profile("smoke")
+    one_hot = beyond.answer_text(beyond.Answer(text="one-hot"), profile, dataset)
+    np.testing.assert_array_equal(one_hot.values, np.eye(3))
+    assert beyond.answer_text(beyond.Answer(text="random"), profile, dataset).source == "random"
+    one = beyond.answer_text(beyond.Answer(templates=("a video of {} happening",)), profile, dataset)
+    whole = beyond.answer_text(beyond.Answer(), profile, dataset)
+    assert one.templates == ("a video of {} happening",)
+    assert not np.array_equal(one.values, whole.values)
+    with pytest.raises(ConfigError, match="the profile has random; leave the question 'templates' out"):
+        beyond.answer_text(beyond.Answer(templates=("{}",)), tiny(), dataset)
+
+
+# --- the grid ---------------------------------------------------------------------------------------------
+
+
+def test_a_second_grid_trains_nothing_and_one_failure_stops_no_other(place, dataset, monkeypatch):
+    again = beyond.run_grid(place, tiny(), [dataset], ASKED, SEEDS, jobs=1)
+    assert (again.trained, again.failed) == (0, {})
+    # the profile has no text encoder, so one template cannot be had
+    report = beyond.run_grid(place, tiny(), [dataset], ["templates", "gate"], (1,), jobs=1)
+    assert report.there == 6
+    assert {task.question for task in report.failed} == {"templates"}
+    assert all(message.startswith("ConfigError: templates are filled") for message in report.failed.values())
+
+
+def test_a_row_trained_with_more_threads_is_left_as_it_is(place, dataset, monkeypatch):
+    task = beyond.Task("planted", "", "msf-dmu", 1)
+    before = read_json(task.folder(place) / "metrics.json")["key"]
+    monkeypatch.setattr(training, "train_run", lambda *_, **__: pytest.fail("trained again"))
+    keys = {1: "other", 2: before}
+    monkeypatch.setattr(training, "run_key", lambda *_: keys[torch.get_num_threads()])
+    assert beyond.run_task(task, place, tiny(), "cpu", 2) is False
+    assert torch.get_num_threads() not in (0,)
+
+
+def test_an_answer_s_run_says_what_it_changed(place):
+    config = read_json(beyond.Task("planted", "zero-shot", "without Arson", 1).folder(place) / "config.json")
+    assert (config["origin"], config["title"]) == ({"left_out": "Arson"}, "zero-shot: without Arson")
+    config = read_json(beyond.Task("planted", "gate", "starts at 0.9", 1).folder(place) / "config.json")
+    assert (config["options"], config["origin"]) == ({"gate_start": 2.2}, {})
+
+
+def test_results_have_the_base_in_every_question(place, dataset):
+    found = beyond.grid_results(place, [dataset], (*ASKED, "alpha"))
+    counts = found.groupby(["question", "answer"]).size()
+    assert set(counts) == {2}
+    assert counts["gate"].index.tolist().count(beyond.BASE) == 1
+    assert counts["alpha"].to_dict() == {beyond.BASE: 2}
+    assert found["best_on_test"].ge(found["last"]).all()
+    base = found[(found["question"] == "gate") & (found["answer"] == beyond.BASE)].iloc[0]
+    measured = read_json(place.run("planted", "proposed", 1) / "metrics.json")["rules"]["last"]["metrics"]["auc"]
+    assert base["last"] == measured
+
+
+def test_settling_compares_with_the_base_at_a_shared_level(place, dataset):
+    found = beyond.settle(place, dataset, "gate", FEW)
+    assert list(found) == list(beyond.QUESTIONS["gate"].answers)
+    one = found["fixed at 0.9"]
+    assert one.level == pytest.approx(1 - 0.05 / 5)
+    base, other = (
+        statistics.load_all(beyond.run_folders(beyond._answer_folder(place, "planted", "gate", answer)))
+        for answer in (beyond.BASE, "fixed at 0.9")
+    )
+    assert one.mean == pytest.approx(np.mean([b.value("auc") - a.value("auc") for a, b in zip(base, other)]))
+    assert beyond.settle(place, dataset, "alpha", FEW) == {}
+
+
+def test_runs_of_other_steps_are_not_compared(place, dataset, tmp_path):
+    layout = Layout.create("smoke", tmp_path, place.data)
+    shutil.copytree(place.results, layout.results)
+    path = beyond.Task("planted", "gate", "starts at 0.9", 1).folder(layout) / "config.json"
+    config = read_json(path)
+    write_json(path, config | {"train": config["train"] | {"steps": 99}})
+    assert len(beyond.answer_folders(layout, dataset, "gate")["starts at 0.9"]) == 1
+    shutil.rmtree(layout.run("planted", "proposed", 1).parent)
+    assert beyond.answer_folders(layout, dataset, "gate") == {}
+    assert beyond.settle(layout, dataset, "gate") == {}
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def test_words():
+    found = {"a": comparison(0.01, 0.03), "b": comparison(-0.03, -0.01), "c": comparison(-0.01, 0.01), "d": comparison(0.01, 0.02)}
+    assert beyond.verdict(found) == "better: a, d; worse: b; cannot tell: c"
+    assert beyond.in_words(found["a"]).startswith("better: +2.00 points (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)")
+    assert beyond.in_words(None) == "not run"
+    chance = Interval("auc", 0.7, None, 0.6, 0.8, 0.95, "", (1,), (0.7,), 12)
+    assert beyond.holds_chance(chance).startswith("finds something")
+
+
+def test_differences_over_seeds_by_hand():
+    found = beyond.over_seeds({1: 0.2, 2: 0.3, 7: 0.9}, {1: 0.4, 2: 0.7}, "recall")
+    half = 12.706 * np.sqrt(0.02) / np.sqrt(2)
+    assert (found.mean, found.high - found.mean) == (pytest.approx(0.3), pytest.approx(half, rel=1e-4))
+    assert (found.seeds, found.word) == ((1, 2), "cannot tell")
+    assert beyond.over_seeds({1: 0.2}, {1: 0.9}, "recall").word == "cannot tell"
+    with pytest.raises(DataError, match="needs common seeds"):
+        beyond.over_seeds({1: 0.2}, {2: 0.9}, "recall")
+
+
+# --- categories -------------------------------------------------------------------------------------------
+
+
+def test_confusion_and_naming(place, dataset, monkeypatch):
+    folders = beyond.run_folders(place.run("planted", "proposed", 1).parent)
+    shares = beyond.confusion(folders, dataset.categories)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    table = pd.DataFrame(
+        {
+            "video": list("abcd"),
+            "categories": [("Normal",), ("Arson",), ("Arson", "Fighting"), ("Arson",)],
+            "named": ["Normal", "Arson", "Fighting", "Normal"],
+            "named_abnormal": ["Arson", "Arson", "Fighting", "Fighting"],
+        }
+    )
+    monkeypatch.setattr(beyond, "named_categories", lambda folder: table)
+    shares = beyond.confusion(folders, dataset.categories)
+    assert shares.loc["Arson"].tolist() == pytest.approx([0.4, 0.2, 0.4])  # columns Normal, Fighting, Arson; 2.5 videos
+    found, yardstick = beyond.naming(folders, dataset.categories, FEW)
+    assert (found.mean, yardstick) == (pytest.approx(2 / 3), pytest.approx(1.0))
+    assert found.low <= found.mean <= found.high
+
+
+def test_names_need_an_alignment_map(place):
+    with pytest.raises(DataError, match="has no alignment map"):
+        beyond.named_categories(place.run("planted", "msf-dmu", 1))
+
+
+def test_scores_of_some_videos(place):
+    (scored, *_) = statistics.load_all(beyond.run_folders(place.run("planted", "proposed", 1).parent))
+    chosen = np.arange(len(scored.videos)) % 3 != 1
+    part = beyond.only_videos(scored, chosen)
+    assert part.value("auc") == pytest.approx(statistics.resampled(scored, chosen[None].astype(float), "auc")[0])
+    assert part.videos == tuple(name for name, keep in zip(scored.videos, chosen) if keep)
+    assert len(part.events) == sum(chosen[scored.events[:, 0]])
+    assert np.array_equal(part.abnormal_frames, scored.abnormal_frames[chosen])
+
+
+def test_unseen_categories(place, dataset):
+    found = beyond.zero_shot(place, dataset, FEW)
+    assert found["category"].tolist() == ["Fighting", "Arson"]
+    assert (found["low"] <= found["unseen"]).all()
+    assert (found["found"] == (found["low"] > 0.5)).all()
+    assert found["videos"].sum() == 6
+    assert found["change"].str.contains("2 seeds, ").all()
+
+
+def test_text_cosines_of_a_trained_model(place, dataset):
+    found = beyond.text_cosines(place.run("planted", "proposed", 1), dataset, most=3)
+    assert list(found) == ["encoder", "learned", "modulated"]
+    assert all(-1 <= value <= 1 for value in found.values())
+
+
+# --- transfer ---------------------------------------------------------------------------------------------
+
+
+def test_transfer_to_the_same_videos_is_the_run_itself(place):
+    """The other data set has the same videos and categories, so nothing may change but the learned offsets' place."""
+    for variant in beyond.TRANSFERRED:
+        moved = beyond.transfer(place, tiny(), "planted", "other", variant, 1)
+        home = statistics.load_scored(place.run("planted", variant, 1))
+        np.testing.assert_allclose(moved.score, home.score, atol=1e-5)
+        assert moved.seed == 1
+        assert [run.value("auc") for run in beyond.transferred(place, "planted", "other", variant)] == [moved.value("auc")]
+    assert beyond.transferred(place, "other", "planted", "proposed") == ()
+
+
+def test_transfer_is_made_again_only_if_something_changed(place, monkeypatch):
+    beyond.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+    monkeypatch.setattr(beyond.scoring, "snippet_scores", lambda *_, **__: pytest.fail("scored again"))
+    beyond.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+
+
+def test_a_new_category_has_no_learned_offset(place, dataset):
+    model, config = training.load_model(place.run("planted", "proposed", 1))
+    text = beyond.prompts.text_features("random", ("Normal", "Riot", "Arson", "Abuse"))
+    old = model.prompt_offset.detach().clone()
+    moved = beyond._with_categories(model, tuple(config["categories"]), text)
+    assert moved.prompt_offset[1].abs().sum() == moved.prompt_offset[3].abs().sum() == 0
+    torch.testing.assert_close(moved.prompt_offset[2].detach(), old[config["categories"].index("Arson")])
+    assert moved.encode(torch.zeros(1, 3, 16)).alignment.shape == (1, 3, 4)
+
+
+def test_transfer_needs_features_of_one_width(place):
+    folder = place.run("planted", "msf-dmu", 1)
+    changed = read_json(folder / "config.json")
+    model = training.load_model(folder)[0]
+    wrong = changed | {"features": changed["features"] | {"dimension": 99}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "load_model", lambda _: (model, wrong))
+        with pytest.raises(DataError, match="takes features of width 99, Planted bags has 16"):
+            beyond.transfer(place, tiny(), "planted", "other", "msf-dmu", 1)
+
+
+# --- thresholds, controls, figures ------------------------------------------------------------------------
+
+
+def test_operating_points_of_every_seed(place):
+    found = beyond.operating(statistics.load_all(beyond.run_folders(place.run("planted", "proposed", 1).parent)), 25.0)
+    assert found[["seed", "rate"]].to_numpy().tolist() == [[1, 0.01], [1, 0.001], [2, 0.01], [2, 0.001]]
+    assert found["calibration_error"].between(0, 1).all()
+
+
+def test_controls_that_are_there(place, dataset):
+    assert list(beyond.controls(place, dataset, FEW)) == ["training labels permuted", "noise for features"]
+    path = write_json(
+        place.controls("planted"), {f"first_frame_{part}": v for part, v in (("auc", 0.5), ("low", 0.4), ("high", 0.6))}
+    )
+    found = beyond.controls(place, dataset, FEW)
+    path.unlink()
+    assert (found["first frame only"].mean, found["first frame only"].high) == (0.5, 0.6)
+    assert "length and file size only" not in found
+
+
+def test_figures_show_what_was_found(place, dataset):
+    plt.switch_backend("Agg")
+    results = beyond.grid_results(place, [dataset], (*ASKED, "alpha"))
+    settled = {question: beyond.settle(place, dataset, question, FEW) for question in ASKED}
+    fig, points = beyond_figures.question_panels(results, settled, "Planted")
+    assert set(points["question"]) == set(ASKED)
+    assert len(points) == 2 * (6 + 2 + 3)
+    assert set(points.loc[points["answer"] != beyond.BASE, "word"]) <= {"better", "worse", "cannot tell"}
+    assert sum(axes.get_visible() for axes in fig.axes) == 3
+    with pytest.raises(DataError, match="make beyond"):
+        beyond_figures.question_panels(results[results["question"] == "alpha"], {}, "Planted")
+    shares = pd.DataFrame([[0.75, 0.25], [0.5, 0.5]], index=["Normal", "Arson"], columns=["Normal", "Arson"])
+    _, points = beyond_figures.confusion_matrix(shares, "Planted")
+    assert points.loc[(points["category"] == "Arson") & (points["named"] == "Normal"), "share"].tolist() == [0.5]
+    found = beyond.zero_shot(place, dataset, FEW)
+    assert beyond_figures.unseen_categories(found, "Planted")[1] is found
+    fig, points = beyond_figures.control_rows(beyond.controls(place, dataset, FEW), "Planted")
+    assert points["row"].tolist() == ["training labels permuted", "noise for features"]
+    assert fig.axes[0].get_xlim()[0] <= 45
+    plt.close("all")
