@@ -123,6 +123,8 @@ def _name_dots(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -
     left, right = np.log10(x.min()), np.log10(x.max())
     width = max(right - left, 0.5)
     axes.set_xlim(10 ** (left - 0.08 * width), 10 ** (right + 0.95 * width))
+    axes.set_xticks([10.0**power for power in range(int(np.ceil(left - 0.08 * width)), int(np.floor(right + 0.08 * width)) + 1)])
+    axes.minorticks_off()
     places = np.linspace(bottom + 0.04 * (top - bottom), top - 0.04 * (top - bottom), len(y)) if len(y) > 1 else y
     for place, dot in zip(places, np.argsort(y, kind="stable")):
         column = 10 ** (right + 0.16 * width)

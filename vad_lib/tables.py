@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from vad_lib import detection, metrics, scoring
+from vad_lib import detection, metrics, scoring, statistics
 from vad_lib.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.clip_weights import PUBLISHED
 from vad_lib.config import TrainSettings
@@ -40,6 +40,7 @@ _REPORTED_COLUMNS = ("item", "dataset", "method", "title", "metric", "value", "u
 _FREE_TRAIN_SETTINGS = ("seed", "permute_labels", "device", "checkpoint_every")
 # Settings of a data set that runs of one table must share.
 _PROTOCOL = ("counterpart", "mask_rule", "tail")
+_INTERVAL, _AGAINST = "95 % interval", "against the row above"
 _SMOOTHING: tuple[tuple[Literal["sliding", "blocks"], int, str], ...] = (
     ("sliding", 7, "sliding mean of 7 snippets (PEL4VAD on UCF-Crime)"),
     ("blocks", 8, "means of blocks of 8 snippets (PEL4VAD on XD-Violence)"),
@@ -405,6 +406,7 @@ def _comparison(layout: Layout, name: str, counterpart: str, dataset: Dataset | 
         done = runs.get(method, [])
         for each, shown in RULE_TITLES.items():
             row[f"{here} {headline} %: {shown}"] = _cell(done, metric, each)
+        row[f"{here} {headline} %: {_INTERVAL}"] = _interval_cell(done, metric)
         row[f"{here} FAR %: normal videos"] = _cell(done, "far_normal_videos", rule)
         row[f"{here} FAR %: all normal frames"] = _cell(done, "far_all_normal_frames", rule)
         row[f"{here} {second_title}"] = _cell(done, second, rule)
@@ -497,6 +499,8 @@ def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], data
                 if each == rule:
                     ours = [_mean([run.value(subject.metric, rule) for run in one]) for one in (previous, done) if one]
                     row[f"{head}: change"] = f"{100 * (ours[1] - ours[0]):+.2f}" if len(ours) == 2 else ""
+            row[f"{head}: {_INTERVAL}"] = _interval_cell(done, subject.metric)
+            row[f"{head}: {_AGAINST}"] = _paired_cell(previous, done, subject.metric) if before else ""
             row[f"seeds ({subject.title})"] = str(len(done))
         row["status"] = _status(data, variant)
         rows.append(row)
@@ -763,6 +767,23 @@ def _cell(runs: list[Run], metric: str, rule: str) -> str:
     return _percent([run.value(metric, rule) for run in runs])
 
 
+def _interval_cell(runs: list[Run], metric: str) -> str:
+    """95 % interval of a row, in percent, at the runs' own selection rule."""
+    if not runs:
+        return NOT_RUN
+    found = statistics.interval(statistics.load_all(runs), metric)
+    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
+
+
+def _paired_cell(before: list[Run], after: list[Run], metric: str) -> str:
+    """Difference of a row to the one before it on the same seeds and videos, its interval, and the word for it."""
+    seeds = {run.config["seed"] for run in before} & {run.config["seed"] for run in after}
+    if not seeds:
+        return NOT_RUN
+    one, other = ([run for run in runs if run.config["seed"] in seeds] for runs in (before, after))
+    return statistics.comparison_text(statistics.compare(statistics.load_all(one), statistics.load_all(other), metric))
+
+
 def _reported_cell(rows: pd.DataFrame, origin: str, metric: str) -> str:
     found = rows[(rows["origin"] == origin) & (rows["metric"] == metric)]
     return f"{found['value'].iloc[0]:.{found['decimals'].iloc[0]}f}" if len(found) else ""
@@ -785,7 +806,9 @@ def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
     rule = RULE_TITLES[_selection(data[0][2])]
     sentences.append(
         f"Where a column of ours names no rule, the step was {rule}; *best on test* picks the step by the test set "
-        "and is an upper bound. FAR is the false alarm rate at threshold 0.5."
+        "and is an upper bound. FAR is the false alarm rate at threshold 0.5. Intervals are 95 % and of the same rule as the step: "
+        "over the test videos (BCa bootstrap, normal and abnormal ones apart) where a row has one seed, over seeds (Student's t) "
+        "and videos where it has several; differences are paired by seed and video."
     )
     return " ".join(sentences)
 
@@ -829,12 +852,14 @@ def results_table_markdown(layout: Layout) -> str:
     """The short results for the README: methods on both sets, then the ablations; FAR and the like stay in the files."""
     parts = []
     for table in (table2(layout), table3(layout)):
-        left_out = ("FAR", "seeds", *(title for _, title in _SECOND_METRICS.values()))
+        left_out = ("FAR", "seeds", "parameters", *(title for _, title in _SECOND_METRICS.values()))
         columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
         parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
     for table in (table4(layout), table5(layout)):
-        left_out = (RULE_TITLES["last"], RULE_TITLES["best_on_test"], "seeds")
+        left_out = (RULE_TITLES["last"], RULE_TITLES["best_on_test"], "seeds", _INTERVAL)
         columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
+        # the paired difference says what the bare change says, and how sure it is
+        columns = [column for column in columns if not (column.startswith("here") and column.endswith(": change"))]
         parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
     parts.append(table.made_with)
     return "\n\n".join(parts) + "\n"

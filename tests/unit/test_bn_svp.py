@@ -305,6 +305,7 @@ def test_wrong_settings(wrong):
 
 
 def test_sizes_and_monitored():
-    assert SPEC.sizes(1024, 32) == {"feature_dim": 1024, "graph_width": 32, "state_width": 16}
-    assert SPEC.sizes(1024, 256) == {"feature_dim": 1024, "graph_width": 64, "state_width": 16}
+    assert SPEC.sizes(1024, 32) == {"feature_dim": 1024, "graph_width": 32, "state_width": 16, "layers": 1}
+    assert SPEC.sizes(1024, 256) == {"feature_dim": 1024, "graph_width": 64, "state_width": 16, "layers": 1}
+    assert SPEC.sizes(1024, 512)["layers"] == 5 == BNSVPSettings().layers
     assert small().monitored() == {"length_scale": pytest.approx(1.0)}

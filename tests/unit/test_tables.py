@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vad_lib import detection, tables
+from vad_lib import detection, statistics, tables
 from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.datasets import Dataset, DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, OutputError
@@ -99,6 +99,26 @@ def test_table2_cells_by_hand(made_up):
     assert row["paper (UCF-Crime) FAR %"] == "0.7"  # as printed
     assert row["here (SynthCrime) AUC %: last step"] == row["status"] == "not run"
     assert row["seeds"] == "0"
+
+
+def test_intervals_and_paired_words_come_from_the_stored_scores(made_up):
+    for seed in (1, 2):
+        made_up.write("synth-crime", "msf-dmu", seed=seed)
+    folders = [made_up.write("synth-crime", "pcl", seed=seed) for seed in (2, 3)]
+    runs = tables.load_runs(made_up.layout, "synth-crime", ("msf-dmu", "pcl"))
+    row = row_of(tables.table2(made_up.layout), "MSF-DMU (reconstruction)")
+    found = statistics.interval(statistics.load_all(runs["msf-dmu"]), "auc")
+    assert row["here (SynthCrime) AUC %: 95 % interval"] == f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    assert row_of(tables.table2(made_up.layout), "RTFM")["here (SynthCrime) AUC %: 95 % interval"] == "not run"
+    # the one seed that both rows have is compared
+    paired = statistics.compare([statistics.load_scored(runs["msf-dmu"][1])], [statistics.load_scored(folders[0])], "auc")
+    ladder = tables.table4(made_up.layout, ["synth-crime"])
+    head = "here (SynthCrime) AUC %: against the row above"
+    assert row_of(ladder, "+ PCL")[head] == statistics.comparison_text(paired)
+    assert row_of(ladder, "+ PCL")[head].endswith(("better", "worse", "cannot tell"))
+    assert row_of(ladder, "MSF-DMU (baseline)")[head] == ""
+    assert row_of(ladder, "+ DBAGF")[head] == "not run"
+    assert "Student's t" in ladder.made_with and "paired by seed and video" in ladder.made_with
 
 
 def test_costs_are_medians_over_seeds_and_stand_apart_from_the_numbers_that_repeat(made_up):

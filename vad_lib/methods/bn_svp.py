@@ -270,11 +270,13 @@ SPEC = MethodSpec(
     build=lambda settings, _: BNSVP(settings),
     modules=("method", "layers", "losses", "methods/scenes", "methods/sultani_mil", "methods/bn_svp"),
     builds_on=("sultani-mil",),
-    # 128 and 32 at the published width; scenes cannot be told apart in a handful of features
+    # 128 and 32 at the published width; scenes cannot be told apart in a handful of features, and five stacked
+    # recurrent layers do not start to learn within the few steps of the small profiles
     sizes=lambda feature_dim, width: {
         "feature_dim": feature_dim,
         "graph_width": max(width // 4, 32),
         "state_width": max(width // 16, 16),
+        "layers": 5 if width >= 512 else 1,
     },
     published={
         "num_segments": 32,
