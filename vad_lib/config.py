@@ -208,6 +208,7 @@ PROFILES: dict[str, Profile] = {
             train_per_category=100, test_per_category=20, train_snippets=(100, 400), test_snippets=(100, 600), height=256, width=340
         ),
         train=TrainSettings(),
+        recipe="published",
     ),
 }
 
