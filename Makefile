@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help install weights reproduce smoke test lint bench lab clean
+.PHONY: help install weights reproduce smoke beyond test lint bench lab clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ reproduce: weights ## videos to tables and figures (PROFILE, OUT, DATA, ARGS)
 
 smoke: ## every notebook in its smallest profile
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
+
+beyond: ## notebook 06 with its grid of questions trained: hours (PROFILE, OUT, DATA, ARGS)
+	@$(MAKE) --no-print-directory reproduce ARGS='--only 06_beyond_the_paper --parameter train=true $(ARGS)'
 
 test: weights ## all tests, notebooks included (ARGS go to pytest)
 	$(BIN)/python -m pytest $(ARGS)

@@ -12,6 +12,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +37,7 @@ from vad_lib.statistics import Comparison, Interval, Resampling, ScoredVideos
 
 BASE = "as everywhere else"  # the answer that is the proposed model with its defaults, in every question
 ROWS = ("logistic-regression", "ur-dmu", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
+CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only")
 TRANSFERRED = ("msf-dmu", "proposed")  # without words, and with them
 _FREE = ("seed", "device", "checkpoint_every")  # training settings that may differ between runs that are compared
 
@@ -448,11 +450,12 @@ def in_words(found: Comparison | None, unit: str = "points") -> str:
     """
     if found is None:
         return "not run"
-    seeds = f"{found.num_seeds} seed{'s' * (found.num_seeds > 1)}"
-    return (
-        f"{found.word}: {100 * found.mean:+.2f} {unit} ({100 * found.level:.4g} % interval {100 * found.low:+.2f} to "
-        f"{100 * found.high:+.2f}; {seeds}, {found.num_videos} test videos)"
-    )
+    basis = [f"{found.num_seeds} seeds" if found.num_seeds > 1 else "one seed: of these two models, not of their methods"]
+    basis += [f"{found.num_videos} test videos"] * (found.num_videos > 0)
+    interval = f"{100 * found.level:.4g} % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}"
+    if not np.isfinite(found.low):
+        interval = "no interval"
+    return f"{found.word}: {100 * found.mean:+.2f} {unit} ({interval}; {', '.join(basis)})"
 
 
 def verdict(found: Mapping[str, Comparison]) -> str:
@@ -684,6 +687,17 @@ def transfer(
     return statistics.load_scored(place)
 
 
+def transfer_all(layout: Layout, profile: Profile, datasets: Sequence[str], seeds: Sequence[int], device: str = "cpu") -> list[str]:
+    """:func:`transfer` of every row of :data:`TRANSFERRED` from each data set to each other one; messages of those that failed."""
+    failed = []
+    for (source, target), variant, seed in product(permutations(datasets, 2), TRANSFERRED, seeds):
+        try:
+            transfer(layout, profile, source, target, variant, seed, device)
+        except VadError as error:
+            failed.append(f"{variant}, {source} to {target}, seed {seed}: {error}")
+    return failed
+
+
 def _with_categories(model: Proposed, categories: tuple[str, ...], text: TextFeatures) -> Proposed:
     """The trained model with the prompts of another data set."""
     offset = torch.zeros(text.values.shape)
@@ -715,25 +729,22 @@ def operating(runs: Sequence[ScoredVideos], fps: float, rates: Sequence[float] =
 
 
 def controls(layout: Layout, dataset: Dataset, how: Resampling = statistics.DEFAULT) -> dict[str, Interval]:
-    """AUC of what must find nothing, and of what sees next to nothing; those that are there.
+    """AUC of what must find nothing, and of what sees next to nothing; those of :data:`CONTROLS` that are there.
 
     The last two rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them).
     """
     found = {}
-    places = {
-        "training labels permuted": layout.run(dataset.name, "proposed-permuted", 0).parent,
-        "noise for features": _answer_folder(layout, dataset.name, "features", "noise"),
-    }
-    for name, place in places.items():
+    permuted = layout.run(dataset.name, "proposed-permuted", 0).parent
+    for name, place in zip(CONTROLS, (permuted, _answer_folder(layout, dataset.name, "features", "noise"))):
         if folders := run_folders(place):
             found[name] = statistics.interval(statistics.load_all(folders), "auc", how)
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))
-        for name, key in (("first frame only", "first_frame"), ("length and file size only", "file_size")):
+        for name, key in zip(CONTROLS[2:], ("first_frame", "file_size")):
             if f"{key}_auc" in written:
                 mean, low, high = (written[f"{key}_{part}"] for part in ("auc", "low", "high"))
-                found[name] = Interval("auc", mean, None, low, high, 0.95, "test videos", (0,), (mean,), videos)
+                found[name] = Interval("auc", mean, None, low, high, 0.95, "test videos", (), (), videos)
     return found
 
 

@@ -123,6 +123,7 @@ def confusion_matrix(shares: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
         axes.grid(visible=False)
         axes.set(xlabel="named", ylabel="category of the video", title=title)
         axes.tick_params(axis="x", rotation=40)
+        axes.tick_params(axis="y", rotation=0)
         plt.setp(axes.get_xticklabels(), ha="right")
     return fig, shares.rename_axis("category").reset_index().melt("category", var_name="named", value_name="share")
 

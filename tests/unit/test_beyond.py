@@ -210,6 +210,8 @@ def test_words():
     assert beyond.verdict(found) == "better: a, d; worse: b; cannot tell: c"
     assert beyond.in_words(found["a"]).startswith("better: +2.00 points (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)")
     assert beyond.in_words(None) == "not run"
+    alone = beyond.over_seeds({1: 0.2}, {1: 0.9}, "recall")
+    assert beyond.in_words(alone) == "cannot tell: +70.00 points (no interval; one seed: of these two models, not of their methods)"
     chance = Interval("auc", 0.7, None, 0.6, 0.8, 0.95, "", (1,), (0.7,), 12)
     assert beyond.holds_chance(chance).startswith("finds something")
 
@@ -295,6 +297,12 @@ def test_transfer_is_made_again_only_if_something_changed(place, monkeypatch):
     beyond.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
     monkeypatch.setattr(beyond.scoring, "snippet_scores", lambda *_, **__: pytest.fail("scored again"))
     beyond.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+
+
+def test_transfers_that_cannot_be_had_are_named(place):
+    messages = beyond.transfer_all(place, tiny(), ["planted", "other"], (1,))
+    assert len(messages) == 2
+    assert messages[0].startswith("msf-dmu, other to planted, seed 1: ")
 
 
 def test_a_new_category_has_no_learned_offset(place, dataset):
