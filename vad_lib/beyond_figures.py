@@ -45,7 +45,8 @@ def question_panels(
         DataError: no answer beside the base.
     """
     tried = results.groupby("question")["answer"].nunique()
-    questions = [name for name in QUESTIONS if tried.get(name, 0) > 1]
+    # panels of equal height side by side
+    questions = sorted((name for name in QUESTIONS if tried.get(name, 0) > 1), key=lambda name: -tried[name])
     if not questions:
         raise DataError("grid: expected answers beside the base, got none; train the grid first (make beyond).")
     metric, points = results["metric"].iloc[0], []
@@ -56,7 +57,7 @@ def question_panels(
         fig, grid = plt.subplots(
             len(bands),
             columns,
-            figsize=(4.6 * columns + 0.6, 0.9 + sum(0.85 + 0.3 * height for height in heights)),
+            figsize=(max(4.6 * columns + 0.6, 8), 0.9 + sum(0.85 + 0.3 * height for height in heights)),
             height_ratios=[1.6 + height for height in heights],
             sharex=True,
             squeeze=False,
@@ -149,16 +150,18 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
         axes.set_yticks(range(len(found)), [f"{row.category} ({row.videos} videos)" for row in found.itertuples()])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -1), min(high, 101))  # few seeds give intervals beyond what an AUC can be
         axes.set(xlabel="AUC %, its test videos and the normal ones", title=title)
         fig.legend(loc="outside lower center", ncols=3, fontsize=9)
     return fig, found
 
 
-def control_rows(found: Mapping[str, Interval], title: str) -> tuple[Figure, pd.DataFrame]:
-    """Intervals of controls beside chance; see :func:`vad_lib.trust_figures.forest`.
+def beside_chance(found: Mapping[str, Interval], title: str) -> tuple[Figure, pd.DataFrame]:
+    """Intervals of an AUC beside chance, the axis cut to what an AUC can be; see :func:`vad_lib.trust_figures.forest`.
 
     Args:
-        found: of :func:`vad_lib.beyond.controls`, with the method that they control in front.
+        found: name of each row -> its AUC, such as those of :func:`vad_lib.beyond.controls`.
         title: of the figure; names the data.
 
     Returns:
@@ -168,5 +171,5 @@ def control_rows(found: Mapping[str, Interval], title: str) -> tuple[Figure, pd.
     axes = fig.axes[0]
     low, high = axes.get_xlim()
     axes.axvline(50, color="black", lw=0.9, ls=":")
-    axes.set_xlim(min(low, 45), max(high, 55))
+    axes.set_xlim(max(min(low, 45), -1), min(max(high, 55), 101))
     return fig, points

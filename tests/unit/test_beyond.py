@@ -362,7 +362,7 @@ def test_figures_show_what_was_found(place, dataset):
     assert points.loc[(points["category"] == "Arson") & (points["named"] == "Normal"), "share"].tolist() == [0.5]
     found = beyond.zero_shot(place, dataset, FEW)
     assert beyond_figures.unseen_categories(found, "Planted")[1] is found
-    fig, points = beyond_figures.control_rows(beyond.controls(place, dataset, FEW), "Planted")
+    fig, points = beyond_figures.beside_chance(beyond.controls(place, dataset, FEW), "Planted")
     assert points["row"].tolist() == ["training labels permuted", "noise for features"]
     assert fig.axes[0].get_xlim()[0] <= 45
     plt.close("all")
