@@ -204,7 +204,10 @@ def read_json(path: Path | str) -> Any:
     """
     text = read_text(path, "a JSON file", "Delete it and make it again.")
     try:
-        return _not_too_deep(json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number))
+        value = _not_too_deep(json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number))
+        if re.search(r"\\u[dD][89a-fA-F]", text):  # halves of characters could not be written again
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected JSON, but it does not parse ({error}). Delete it and make it again.") from error
 
@@ -406,7 +409,7 @@ def _array_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], str, n
         raise ValueError(f"its header is damaged: {str(error)[:200]}") from error
     if dtype.hasobject or dtype.subdtype or dtype.names:
         raise ValueError(f"its type is {dtype}, no plain numbers or texts")
-    if not all(0 <= axis <= 2**48 for axis in shape):
+    if not dtype.itemsize or not all(type(axis) is int and 0 <= axis <= 2**48 for axis in shape):
         raise ValueError(f"its header says the shape {shape}")
     promised, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if promised > there:

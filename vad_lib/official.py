@@ -186,9 +186,10 @@ def read_ucf_crime(train: Path | str, test: Path | str, annotation: Path | str) 
     _no_overlap(train, train_lines, test, test_lines)
     spans: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {}
     for place, line in _lines(Path(annotation)):
-        name, category, *numbers = line.split()
-        if category not in UCF_CATEGORIES or len(numbers) != 4:
+        parts = line.split()
+        if len(parts) != 6 or parts[1] not in UCF_CATEGORIES:
             raise DataError(f"{place}: expected 'name category start end start end' (-1 -1 for none), got {line!r}; correct it.")
+        name, category, *numbers = parts
         found = _intervals(numbers, place, line)
         if (category == NORMAL) != (not found):
             raise DataError(
