@@ -34,7 +34,7 @@ from vad_lib.locks import lock_open_file
 TEMPORARY = ".vad.tmp"  # in the names of files that are being written
 LINKS_VARIABLE = "VAD_FOLLOW_LINKS"
 LARGEST_TEXT_BYTES = 256 * 2**20  # the longest public list has 1 MB
-LARGEST_ARCHIVE_BYTES = 4 * 2**30  # of the arrays in an .npz file; scores of XD-Violence have 10 MB
+LARGEST_ARCHIVE_BYTES = 2**30  # of the arrays in an .npz file; scores of XD-Violence have 10 MB
 DEEPEST_NESTING = 64  # lists and mappings in one another; notebooks have 8
 
 
