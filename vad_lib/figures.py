@@ -25,8 +25,8 @@ from matplotlib.ticker import MaxNLocator
 from vad_lib.annotations import VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.datasets import Dataset
-from vad_lib.errors import DataError
-from vad_lib.files import atomic_path, read_arrays, read_json, write_arrays, write_text
+from vad_lib.errors import DataError, MissingFileError
+from vad_lib.files import atomic_path, read_arrays, read_json, read_text, understood, write_arrays, write_text
 from vad_lib.metrics import average_precision, frame_roc_auc, pr_curve, roc_curve
 from vad_lib.paths import Layout
 from vad_lib.provenance import commit
@@ -169,34 +169,37 @@ def load_scores(folder: Path) -> RunScores:
         DataError: the arrays do not fit each other; the message names the array.
     """
     path = folder / "scores.npz"
-    arrays = read_arrays(path)
-    missing = [
-        n for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score") if n not in arrays
-    ]
-    if missing:
-        raise DataError(f"{path}: array {', '.join(missing)} is missing; run the training of this variant again.")
-    snippets, frames = (np.concatenate(([0], np.cumsum(arrays[name]))) for name in ("num_snippets", "num_frames"))
-    expected = {
-        "labels": frames[-1],
-        "score": snippets[-1],
-        "visual": snippets[-1],
-        "semantic": snippets[-1],
-        "alignment": snippets[-1],
-    }
-    for name, length in expected.items():
-        if name in arrays and len(arrays[name]) != length:
-            raise DataError(f"{path}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
-    videos = {}
-    for i, name in enumerate(arrays["videos"].tolist()):
-        rows = slice(snippets[i], snippets[i + 1])
-        videos[name] = VideoScores(
-            name,
-            tuple(str(arrays["video_categories"][i]).split(";")),
-            arrays["labels"][frames[i] : frames[i + 1]],
-            {curve: arrays[curve][rows] for curve in CURVES if curve in arrays},
-            arrays["alignment"][rows].astype(np.float32) if "alignment" in arrays else None,
-        )
-    return RunScores(read_json(folder / "config.json")["title"], tuple(arrays["categories"].tolist()), videos)
+    with understood(path, "the scores of a finished run"):
+        arrays = read_arrays(path)
+        missing = [
+            n
+            for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score")
+            if n not in arrays
+        ]
+        if missing:
+            raise DataError(f"{path}: array {', '.join(missing)} is missing; run the training of this variant again.")
+        snippets, frames = (np.concatenate(([0], np.cumsum(arrays[name]))) for name in ("num_snippets", "num_frames"))
+        expected = {
+            "labels": frames[-1],
+            "score": snippets[-1],
+            "visual": snippets[-1],
+            "semantic": snippets[-1],
+            "alignment": snippets[-1],
+        }
+        for name, length in expected.items():
+            if name in arrays and len(arrays[name]) != length:
+                raise DataError(f"{path}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
+        videos = {}
+        for i, name in enumerate(arrays["videos"].tolist()):
+            rows = slice(snippets[i], snippets[i + 1])
+            videos[name] = VideoScores(
+                name,
+                tuple(str(arrays["video_categories"][i]).split(";")),
+                arrays["labels"][frames[i] : frames[i + 1]],
+                {curve: arrays[curve][rows] for curve in CURVES if curve in arrays},
+                arrays["alignment"][rows].astype(np.float32) if "alignment" in arrays else None,
+            )
+        return RunScores(read_json(folder / "config.json")["title"], tuple(arrays["categories"].tolist()), videos)
 
 
 def load_log(folder: Path) -> pd.DataFrame:
@@ -206,10 +209,13 @@ def load_log(folder: Path) -> pd.DataFrame:
         DataError: it is empty (a method that takes no steps) or missing.
     """
     path = folder / "log.csv"
-    try:
-        return pd.read_csv(path)
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        raise DataError(f"{path}: expected the log of a run with training steps, found none. Train this variant first.") from None
+    with understood(path, "the log of a run"):
+        try:
+            return pd.read_csv(io.StringIO(read_text(path, "the log of a run")))
+        except (MissingFileError, pd.errors.EmptyDataError):
+            raise DataError(
+                f"{path}: expected the log of a run with training steps, found none. Train this variant first."
+            ) from None
 
 
 def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Sequence[str]) -> dict[str, str]:
@@ -311,12 +317,13 @@ def load_strips(layout: Layout, dataset: str) -> dict[str, Strip]:
     Raises:
         MissingFileError: there is none; notebook 01 makes it.
     """
-    arrays = read_arrays(layout.strips(dataset))
-    strips = {}
-    for i, name in enumerate(arrays["videos"].tolist()):
-        positions = arrays[f"frames_{i}"]
-        images = [cv2.imdecode(arrays[f"image_{i}_{j}"], cv2.IMREAD_COLOR)[..., ::-1] for j in range(len(positions))]
-        strips[name] = Strip(positions, np.stack(images))
+    path = layout.strips(dataset)
+    arrays, strips = read_arrays(path), {}
+    with understood(path, "strips of frames"):
+        for i, name in enumerate(arrays["videos"].tolist()):
+            positions = arrays[f"frames_{i}"]
+            images = [cv2.imdecode(arrays[f"image_{i}_{j}"], cv2.IMREAD_COLOR)[..., ::-1] for j in range(len(positions))]
+            strips[name] = Strip(positions, np.stack(images))
     return strips
 
 

@@ -297,6 +297,24 @@ def read_csv(path: Path | str, columns: tuple[str, ...], what: str = "a CSV file
         raise DataError(f"{path}, line {reader.line_num}: expected CSV ({error}). Correct the line.") from error
 
 
+@contextmanager
+def understood(place: Path | str, what: str) -> Iterator[None]:
+    """Inside the block, content that does not fit together becomes a DataError that names the place.
+
+    Args:
+        place: file or folder that was read.
+        what: is expected there.
+    """
+    try:
+        yield
+    except VadError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{place}: expected {what}, but its parts do not fit together ({type(error).__name__}: {error}). Make it again."
+        ) from error
+
+
 def plain_name(name: Any) -> bool:
     """True for the name of a file: a text that leads into no other folder on any system."""
     return (

@@ -26,7 +26,7 @@ from scipy import sparse, stats
 from vad_lib import scoring
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.files import read_arrays, read_json
+from vad_lib.files import read_arrays, read_json, understood
 from vad_lib.training import RULES
 
 Metric = Literal["auc", "ap"]
@@ -146,31 +146,35 @@ def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise DataError(f"{folder / 'scores.npz'}: array {', '.join(missing)} is missing; run the training of this variant again.")
-    names, num_frames = tuple(arrays["videos"].tolist()), arrays["num_frames"]
-    tail = config.get("dataset_info", {}).get("tail", "exact")
-    frames = [
-        scoring.snippet_frames(int(snippets), int(length), FRAMES_PER_SNIPPET, name, tail)
-        for name, snippets, length in zip(names, arrays["num_snippets"], num_frames, strict=True)
-    ]
-    lengths, labels, score = np.concatenate(frames), arrays["labels"], arrays[key]
-    if len(labels) != lengths.sum() or len(score) != len(lengths):
-        raise DataError(
-            f"{folder / 'scores.npz'}: expected {len(lengths):,} scores and {lengths.sum():,} labels, got {len(score):,} and "
-            f"{len(labels):,}; run the training of this variant again."
+    with understood(folder, "a finished run"):
+        names, num_frames = tuple(arrays["videos"].tolist()), arrays["num_frames"]
+        # before memory is taken for as many frames as somebody wrote down
+        if min(num_frames) < 1 or sum(num_frames.tolist()) != len(arrays["labels"]):
+            raise ValueError(f"{len(arrays['labels']):,} labels of {sum(num_frames.tolist()):,} frames")
+        tail = config.get("dataset_info", {}).get("tail", "exact")
+        frames = [
+            scoring.snippet_frames(int(snippets), int(length), FRAMES_PER_SNIPPET, name, tail)
+            for name, snippets, length in zip(names, arrays["num_snippets"], num_frames, strict=True)
+        ]
+        lengths, labels, score = np.concatenate(frames), arrays["labels"], arrays[key]
+        if len(labels) != lengths.sum() or len(score) != len(lengths):
+            raise DataError(
+                f"{folder / 'scores.npz'}: expected {len(lengths):,} scores and {lengths.sum():,} labels, got {len(score):,} and "
+                f"{len(labels):,}; run the training of this variant again."
+            )
+        abnormal = np.add.reduceat(labels.astype(np.int64), np.cumsum(lengths) - lengths)
+        normal_category = str(arrays["categories"][0])
+        return ScoredVideos(
+            title=config["title"],
+            seed=config["seed"],
+            videos=names,
+            abnormal_video=np.array([normal_category not in text.split(";") for text in arrays["video_categories"].tolist()]),
+            video=np.repeat(np.arange(len(names)), arrays["num_snippets"]),
+            score=score,
+            abnormal=abnormal,
+            normal=lengths - abnormal,
+            events=_events(labels, num_frames),
         )
-    abnormal = np.add.reduceat(labels.astype(np.int64), np.cumsum(lengths) - lengths)
-    normal_category = str(arrays["categories"][0])
-    return ScoredVideos(
-        title=config["title"],
-        seed=config["seed"],
-        videos=names,
-        abnormal_video=np.array([normal_category not in text.split(";") for text in arrays["video_categories"].tolist()]),
-        video=np.repeat(np.arange(len(names)), arrays["num_snippets"]),
-        score=score,
-        abnormal=abnormal,
-        normal=lengths - abnormal,
-        events=_events(labels, num_frames),
-    )
 
 
 def load_all(runs: Sequence[HasFolder | Path], rule: str | None = None) -> tuple[ScoredVideos, ...]:

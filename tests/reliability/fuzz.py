@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import yaml
 
-from vad_lib import adapters, official, prompts, reproduce, training, video
+from vad_lib import adapters, figures, official, prompts, reproduce, statistics, training, video
 from vad_lib.annotations import read_video_csv
 from vad_lib.config import TrainSettings
 from vad_lib.datasets import load_dataset
@@ -495,10 +495,34 @@ def of_runs(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     layout = Layout.create("smoke", folder)
     run = layout.run("mine", "ur-dmu", 1)
     shutil.copytree(a_run(folder.parent / "run"), run)
-    name = ["config.json", "weights.safetensors", "config.json"][rng.integers(3)]
+    name = ["config.json", "weights.safetensors", "config.json", "scores.npz", "scores.npz", "log.csv"][rng.integers(6)]
     content = (run / name).read_bytes()
-    place(rng, run / name, broken_json(rng, read_json(run / name)) if name == "config.json" else damaged(rng, content))
-    return [lambda: training.load_model(run), lambda: read_state(run / "weights.safetensors")]
+    if name == "config.json":
+        content = broken_json(rng, read_json(run / name))
+    elif name == "scores.npz" and rng.integers(3):
+        content = other_scores(rng, read_arrays(run / name))
+    else:
+        content = damaged(rng, content)
+    place(rng, run / name, content)
+    return [
+        lambda: training.load_model(run),
+        lambda: read_state(run / "weights.safetensors"),
+        lambda: figures.load_scores(run),
+        lambda: figures.load_log(run),
+        lambda: statistics.load_scored(run, [None, *training.RULES][rng.integers(4)]),
+    ]
+
+
+def other_scores(rng: Random, arrays: dict[str, np.ndarray]) -> bytes:
+    """Scores of a run with one array that does not fit the others."""
+    name = list(arrays)[rng.integers(len(arrays))]
+    array = arrays.pop(name)
+    if how := rng.integers(6):
+        kinds = ["<i8", "<f4", "<U3", "?", "<c8"]
+        changed = [array[:-1], array[None], array[:0], np.zeros(len(array), kinds[rng.integers(5)]), np.full(len(array), 2**62)]
+        arrays[name] = changed[how - 1]
+    np.savez(stream := BytesIO(), **arrays)
+    return stream.getvalue()
 
 
 # --- videos -------------------------------------------------------------------------------------------
