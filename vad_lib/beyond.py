@@ -73,7 +73,7 @@ def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, An
 
 
 QUESTIONS: dict[str, Question] = {
-    "lambda-align": Question("How much weight on L_align (0.1)?", _scaled("lambda_align", 0.1, (0, 1 / 4, 4, 10))),
+    "lambda-align": Question("How much weight on L_align (0.0333)?", _scaled("lambda_align", 0.0333, (0, 1 / 3, 3, 30))),
     "lambda-cls": Question("How much weight on L_cls (0.1)?", _scaled("lambda_cls", 0.1, (0, 1 / 4, 4, 10))),
     "lambda-con": Question("How much weight on L_con (0.05)?", _scaled("lambda_con", 0.05, (0, 1 / 4, 4, 20))),
     "loss-weights": Question("Fixed or learned loss weights?", {"adaptive": Answer({"loss_weights": "adaptive"})}),

@@ -42,6 +42,60 @@ class Dropout(nn.Module):
         return x * kept.to(x.dtype).mul_(256 / (256 - self.dropped))
 
 
+def segment_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear`` for sequences: (S, T, D) -> (S, T, W), up to rounding the same numbers.
+
+    On a CPU it runs as a convolution with kernel 1, whose library uses all of the processor's vector units where the
+    matrix product's does not: measured on AMD, half the time from a hundred rows on. Nothing is copied for it.
+    """
+    if x.device.type != "cpu" or x.dim() != 3 or torch.compiler.is_exporting():
+        return F.linear(x, weight, bias)
+    return _as_sequences(F.conv2d(_as_image(x), weight[..., None, None], bias))
+
+
+def _as_image(x: Tensor) -> Tensor:
+    """(S, T, D) as images of height 1 whose channels lie last in memory, (S, D, 1, T)."""
+    return x.transpose(1, 2)[:, :, None]
+
+
+def _as_sequences(image: Tensor) -> Tensor:
+    return image.squeeze(2).transpose(1, 2)
+
+
+class SegmentLinear(nn.Linear):
+    """``nn.Linear`` by :func:`segment_linear`: same parameters, start values and, up to rounding, numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        return segment_linear(x, self.weight, self.bias)
+
+
+ATTENTION_ROWS = 512  # query rows of one head at a time: their scores stay near the processor
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(Q K^T / sqrt(d)) V, each (S, H, T, d) -> (S, T, H d), heads side by side.
+
+    Scoring a long video on a CPU goes head by head through :func:`segment_linear`, in blocks of query rows, for the same
+    reason as there; training, short sequences and other devices take torch's own kernel.
+    """
+    sequences, heads, length, width = query.shape
+    by_blocks = length >= ATTENTION_ROWS and query.device.type == "cpu" and not torch.is_grad_enabled()
+    if not by_blocks or torch.compiler.is_exporting() or torch.compiler.is_compiling():
+        return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(sequences, length, heads * width)
+    attended = query.new_empty(sequences, length, heads * width)
+    query = query / math.sqrt(width)
+    for sequence in range(sequences):
+        for head in range(heads):
+            keys, values = key[sequence, head].contiguous(), value[sequence, head].t().contiguous()
+            columns = slice(head * width, (head + 1) * width)
+            for start in range(0, length, ATTENTION_ROWS):
+                rows = slice(start, start + ATTENTION_ROWS)
+                shares = segment_linear(query[sequence : sequence + 1, head, rows], keys).softmax(dim=-1)
+                attended[sequence, rows, columns] = segment_linear(shares, values)[0]
+    return attended
+
+
 class TemporalConv(nn.Conv1d):
     """Convolution over time with kernel 3 as one matrix product, followed by two shifted sums.
 
@@ -69,7 +123,7 @@ class TemporalConv(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
-        return self.combine(F.linear(x, self.stacked_taps()))
+        return self.combine(segment_linear(x, self.stacked_taps()))
 
 
 class MultiScaleFusion(nn.Module):
@@ -92,7 +146,7 @@ class MultiScaleFusion(nn.Module):
         self.scale_logits = nn.Linear(merged, len(self.DILATIONS))
         nn.init.zeros_(self.scale_logits.weight)
         nn.init.zeros_(self.scale_logits.bias)
-        self.merge = nn.Linear(merged, width)
+        self.merge = SegmentLinear(merged, width)
 
     def stacked_taps(self) -> Tensor:
         """Weights of the taps of all scales, one below the other."""
@@ -100,7 +154,7 @@ class MultiScaleFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
-        return self.fuse(F.linear(x, self.stacked_taps()))
+        return self.fuse(segment_linear(x, self.stacked_taps()))
 
     def fuse(self, taps: Tensor) -> Tensor:
         """Merge the taps' products (S, T, 9W / 2): (S, T, W)."""
@@ -190,7 +244,12 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), Dropout(dropout), nn.Linear(width, width), Dropout(dropout)
+            nn.LayerNorm(width),
+            SegmentLinear(width, width),
+            nn.GELU(),
+            Dropout(dropout),
+            SegmentLinear(width, width),
+            Dropout(dropout),
         )
 
 
@@ -216,17 +275,17 @@ class GlobalLocalLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W) -> (S, T, W)."""
-        sequences, length, width = x.shape
+        width = x.shape[-1]
         merge_global, merge_local = self.merge.weight.unflatten(1, (self.heads, 2, -1)).unbind(2)
         # M is the same for all heads, so U's map and its share of the output map are one W x W matrix
         local_map = merge_local.flatten(1) @ self.project.weight[3 * width :]
         weights = torch.cat([self.project.weight[: 3 * width], local_map])
-        query, key, value, local = F.linear(self.norm(x), weights).split(width, dim=-1)
+        query, key, value, local = segment_linear(self.norm(x), weights).split(width, dim=-1)
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(sequences, length, width)
+        attended = attend(query, key, value)
         temperature = x.new_full((1,), self.TEMPERATURE)
         local = local_decay(local[:, None], temperature, "columns").squeeze(1)
-        x = x + self.dropout(F.linear(attended, merge_global.flatten(1), self.merge.bias) + local)
+        x = x + self.dropout(segment_linear(attended, merge_global.flatten(1), self.merge.bias) + local)
         return x + self.feed_forward(x)
 
 
@@ -240,8 +299,8 @@ class ChannelGate(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
+        self.reduce = SegmentLinear(channels, hidden)
+        self.expand = SegmentLinear(hidden, channels)
         nn.init.constant_(self.expand.bias, 2.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -268,11 +327,11 @@ class PositionAttentionLayer(nn.Module):
         self.heads = heads
         self.scaled_to = self.PHASES if position == "scaled" else None
         self.norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, 4 * width, bias=False)  # Q, K, V, U
+        self.project = SegmentLinear(width, 4 * width, bias=False)  # Q, K, V, U
         self.position_logit = nn.Parameter(torch.full((heads,), -2.2))  # b_h: beta starts near 0.1
         self.log_temperature = nn.Parameter(torch.ones(heads))  # c_h: tau starts at e, UR-DMU's value
         self.gate = ChannelGate(2 * width, width // 8)
-        self.merge = nn.Linear(2 * width, width)
+        self.merge = SegmentLinear(2 * width, width)
         self.dropout = Dropout(dropout)
         self.feed_forward = FeedForward(width, dropout)
 
@@ -284,7 +343,7 @@ class PositionAttentionLayer(nn.Module):
         beta = self.position_logit.sigmoid()[:, None, None]
         code = positions(length, width // self.heads, self.scaled_to, x.device)
         # (1 - beta) q.k + beta q.p is one product of q with the mixed key
-        attended = F.scaled_dot_product_attention(query, (1 - beta) * key + beta * code, value)
+        attended = attend(query, (1 - beta) * key + beta * code, value).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         local = local_decay(local, self.log_temperature.exp(), "rows")
         both = torch.cat([attended, local], dim=-1).transpose(1, 2).flatten(2)
         x = x + self.dropout(self.merge(self.gate(both)))
@@ -316,7 +375,7 @@ class DualMemory(nn.Module):
     def attend(self, encoded: Tensor) -> Tensor:
         """Sigmoid similarity of each segment to each prototype: (S, T, W) -> (S, T, 2M), abnormal memory first."""
         memories = torch.cat([self.abnormal, self.normal])
-        return F.linear(encoded, memories / math.sqrt(encoded.shape[-1])).sigmoid()
+        return segment_linear(encoded, memories / math.sqrt(encoded.shape[-1])).sigmoid()
 
     def similarity(self, attention: Tensor) -> Tensor:
         """Similarity to a whole memory, the mean of the largest M // 16 + 1: (..., M) -> (...)."""
@@ -327,7 +386,7 @@ class DualMemory(nn.Module):
 
     def context(self, attention: Tensor) -> Tensor:
         """Sum of both memories' mapped read-outs: (S, T, 2M) -> (S, T, W)."""
-        return F.linear(attention, self._mapped_memories(), 2 * self.mean_map.bias)
+        return segment_linear(attention, self._mapped_memories(), 2 * self.mean_map.bias)
 
     def mapped(self, attention: Tensor, memory: Tensor) -> Tensor:
         """Mapped read-out of one memory: (..., M) -> (..., W)."""
@@ -341,7 +400,7 @@ class DualMemory(nn.Module):
         """Head before its ReLU, on F_c without building it: (S, T, W), (S, T, 2M) -> (S, T, W / 4)."""
         of_encoded, of_context = self.head_in.weight.split(encoded.shape[-1], dim=1)
         bias = F.linear(2 * self.mean_map.bias, of_context, self.head_in.bias)
-        return F.linear(encoded, of_encoded, bias) + F.linear(attention, of_context @ self._mapped_memories())
+        return segment_linear(encoded, of_encoded, bias) + segment_linear(attention, of_context @ self._mapped_memories())
 
     def hidden_noise(self, noise: Tensor) -> Tensor:
         """What noise on the context adds to :meth:`hidden`: (S, T, W) -> (S, T, W / 4)."""
@@ -355,19 +414,21 @@ class DualMemory(nn.Module):
 # The multi-scale temporal network of RTFM, which CLIP-TSA uses too (Tian et al., ICCV 2021).
 
 
-class SegmentLinear(nn.Linear):
-    """``nn.Linear`` for sequences (S, T, D): same parameters, start values and, up to rounding, numbers.
+class SegmentConv(nn.Conv1d):
+    """``nn.Conv1d`` over segments that stay where they are in memory; same parameters, start values and, up to rounding, numbers.
 
-    On a CPU it runs as a convolution with kernel 1, whose library uses all of the processor's vector units where the
-    matrix product's does not: measured on AMD, half the time from a hundred rows on. Nothing is copied for it.
+    Args:
+        in_width: D.
+        out_width: W.
+        kernel: odd; the ends are padded with zeros.
     """
+
+    def __init__(self, in_width: int, out_width: int, kernel: int) -> None:
+        super().__init__(in_width, out_width, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
-        if x.device.type != "cpu" or x.dim() != 3:
-            return super().forward(x)
-        channels_last = x.transpose(1, 2)[:, :, None]  # an image of height 1
-        return F.conv2d(channels_last, self.weight[..., None, None], self.bias).squeeze(2).transpose(1, 2)
+        return _as_sequences(F.conv2d(_as_image(x), self.weight[:, :, None], self.bias, padding=(0, self.padding[0])))
 
 
 def xavier_start(module: nn.Module) -> None:

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from vad_lib import losses
 from vad_lib.causal import RunningMean
 from vad_lib.errors import DataError
+from vad_lib.layers import segment_linear
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 from vad_lib.methods import msf_dmu
 from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
@@ -57,7 +58,7 @@ class ProposedSettings(MSFDMUSettings):
     learn_temperature: bool = True
     gate: Literal["learnable", "fixed"] = Field("learnable", description="equation 6; fixed keeps w = sigmoid(gate_start)")
     gate_start: float = Field(0.0, description="g at the start")
-    lambda_align: float = Field(0.1, ge=0, description="lambda_1 of equation 9")
+    lambda_align: float = Field(0.0333, ge=0, description="lambda_1 of equation 9")
     lambda_cls: float = Field(0.1, ge=0, description="lambda_2 of equation 9")
     lambda_con: float = Field(0.05, ge=0, description="lambda_3 of equation 9")
     alpha: float = Field(1.0, ge=0, description="weight of equation 11")
@@ -81,7 +82,7 @@ def learned_text(text: Tensor, offset: Tensor) -> Tensor:
 
 def project_visual(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """V' = L2norm(W_v F_c + b_v) (equation 1): (S, T, D_c), (D_t, D_c), (D_t,) -> unit vectors (S, T, D_t)."""
-    return F.normalize(F.linear(features, weight, bias), dim=-1)  # Eq. 1
+    return F.normalize(segment_linear(features, weight, bias), dim=-1)  # Eq. 1
 
 
 def modulation_vector(context: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Tensor:

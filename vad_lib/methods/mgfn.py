@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import SegmentNorm, TemporalConv
+from vad_lib.layers import SegmentConv, SegmentLinear, SegmentNorm
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 
 HEAD_WIDTH = 64
@@ -115,8 +115,8 @@ class Glance(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = ChannelNorm(width)
-        self.project = nn.Linear(width, 3 * width, bias=False)  # Q, K, V, each head by head
-        self.merge = nn.Linear(width, width)
+        self.project = SegmentLinear(width, 3 * width, bias=False)  # Q, K, V, each head by head
+        self.merge = SegmentLinear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
@@ -152,9 +152,9 @@ class Focus(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = SegmentNorm(width)
-        self.value = nn.Linear(width, width, bias=False)
+        self.value = SegmentLinear(width, width, bias=False)
         self.filters = HeadFilters(width // HEAD_WIDTH)
-        self.merge = nn.Linear(width, width)
+        self.merge = SegmentLinear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
@@ -171,10 +171,10 @@ class Block(nn.Module):
 
     def __init__(self, width: int, mixer: type[nn.Module]) -> None:
         super().__init__()
-        self.shortcut = TemporalConv(width, width)
+        self.shortcut = SegmentConv(width, width, kernel=3)
         self.mixer = mixer(width)
         self.feed_forward = nn.Sequential(
-            ChannelNorm(width), nn.Linear(width, EXPANSION * width), nn.GELU(), nn.Linear(EXPANSION * width, width)
+            ChannelNorm(width), SegmentLinear(width, EXPANSION * width), nn.GELU(), SegmentLinear(EXPANSION * width, width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -194,16 +194,16 @@ class MGFN(Method):
     def __init__(self, settings: MGFNSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.embed = TemporalConv(settings.feature_dim, settings.widths[0])
-        self.embed_norm = TemporalConv(1, settings.widths[0])
+        self.embed = SegmentConv(settings.feature_dim, settings.widths[0], kernel=3)
+        self.embed_norm = SegmentConv(1, settings.widths[0], kernel=3)
         self.stages = nn.ModuleList()
         before = settings.widths[0]
         for width, mixer, blocks in zip(settings.widths, (Glance, Focus, Focus), settings.blocks):
-            widen = [ChannelNorm(before), nn.Linear(before, width)] if len(self.stages) else []
+            widen = [ChannelNorm(before), SegmentLinear(before, width)] if len(self.stages) else []
             self.stages.append(nn.Sequential(*widen, *(Block(width, mixer) for _ in range(blocks))))
             before = width
         self.norm = nn.LayerNorm(before)
-        self.head = nn.Linear(before, 1)
+        self.head = SegmentLinear(before, 1)
 
     @property
     def feature_dim(self) -> int:
