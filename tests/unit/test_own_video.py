@@ -155,7 +155,7 @@ def test_an_incomplete_run(runs, video, tmp_path, missing):
 def test_a_run_without_weights_to_load(runs, tmp_path):
     run = shutil.copytree(runs / "ur-dmu", tmp_path / "run")
     write_json(run / "config.json", read_json(run / "config.json") | {"method": training.LOGISTIC_REGRESSION})
-    with pytest.raises(ConfigError, match="keeps no weights"):
+    with pytest.raises(ConfigError, match="is no method on bags of features"):
         training.load_model(run)
 
 
