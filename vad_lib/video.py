@@ -35,7 +35,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm")
 PLAUSIBLE_FPS = (1.0, 240.0)
 MOST_PIXELS = 2**26  # of a frame, 16 times 4K
 # The decoder also takes pictures, and texts that are lists of what to play: it would then read what they name, anywhere.
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc,m4v,mjpeg"
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc,m4v,mjpeg,gif"
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # the only way to FFmpeg's options; read at every opening
 if "format_whitelist" not in os.environ.get(_OPTIONS, ""):
     os.environ[_OPTIONS] = "|".join(filter(None, (os.environ.get(_OPTIONS), f"format_whitelist;{CONTAINERS}")))
