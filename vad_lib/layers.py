@@ -42,15 +42,24 @@ class Dropout(nn.Module):
         return x * kept.to(x.dtype).mul_(256 / (256 - self.dropped))
 
 
+LARGEST_WEIGHT = 2**20  # elements of one convolution; the gradients of larger ones take up to twice the time an element
+WEIGHT_ROWS = 512  # of one block of a larger weight
+
+
 def segment_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear`` for sequences: (S, T, D) -> (S, T, W), up to rounding the same numbers.
 
     On a CPU it runs as a convolution with kernel 1, whose library uses all of the processor's vector units where the
-    matrix product's does not: measured on AMD, half the time from a hundred rows on. Nothing is copied for it.
+    matrix product's does not: measured on AMD, half the time from a hundred rows on. Nothing is copied for it, but
+    what the blocks of a large weight make is put together.
     """
     if x.device.type != "cpu" or x.dim() != 3 or torch.compiler.is_exporting():
         return F.linear(x, weight, bias)
-    return _as_sequences(F.conv2d(_as_image(x), weight[..., None, None], bias))
+    if weight.numel() <= LARGEST_WEIGHT or len(weight) <= WEIGHT_ROWS:
+        return _as_sequences(F.conv2d(_as_image(x), weight[..., None, None], bias))
+    weights = weight.split(WEIGHT_ROWS)
+    biases = [None] * len(weights) if bias is None else bias.split(WEIGHT_ROWS)
+    return torch.cat([segment_linear(x, *block) for block in zip(weights, biases)], dim=-1)
 
 
 def _as_image(x: Tensor) -> Tensor:
@@ -68,6 +77,23 @@ class SegmentLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
         return segment_linear(x, self.weight, self.bias)
+
+
+class SegmentConv(nn.Conv1d):
+    """``nn.Conv1d`` over segments that stay where they are in memory; same parameters, start values and, up to rounding, numbers.
+
+    Args:
+        in_width: D.
+        out_width: W.
+        kernel: odd; the ends are padded with zeros.
+    """
+
+    def __init__(self, in_width: int, out_width: int, kernel: int) -> None:
+        super().__init__(in_width, out_width, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        return _as_sequences(F.conv2d(_as_image(x), self.weight[:, :, None], self.bias, padding=(0, self.padding[0])))
 
 
 ATTENTION_ROWS = 512  # query rows of one head at a time: their scores stay near the processor
@@ -414,23 +440,6 @@ class DualMemory(nn.Module):
 # The multi-scale temporal network of RTFM, which CLIP-TSA uses too (Tian et al., ICCV 2021).
 
 
-class SegmentConv(nn.Conv1d):
-    """``nn.Conv1d`` over segments that stay where they are in memory; same parameters, start values and, up to rounding, numbers.
-
-    Args:
-        in_width: D.
-        out_width: W.
-        kernel: odd; the ends are padded with zeros.
-    """
-
-    def __init__(self, in_width: int, out_width: int, kernel: int) -> None:
-        super().__init__(in_width, out_width, kernel, padding=kernel // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, T, D) -> (S, T, W)."""
-        return _as_sequences(F.conv2d(_as_image(x), self.weight[:, :, None], self.bias, padding=(0, self.padding[0])))
-
-
 def xavier_start(module: nn.Module) -> None:
     """Start values of RTFM's code for every linear layer inside: Xavier uniform weights, zero biases."""
     for layer in module.modules():
@@ -481,19 +490,19 @@ class _SumOfTaps(torch.autograd.Function):
         return gradient, None
 
 
-class SegmentNorm(nn.BatchNorm1d):
+class SegmentNorm(nn.BatchNorm2d):
     """Batch normalisation over all segments of all sequences: (S, T, W), same out.
 
     A lone segment has no variance: in training it is normalised with the running statistics, as in testing.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        if self.training and len(rows) == 1:
-            normed = F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        image = _as_image(x)  # torch normalises channels that lie last in memory fast in images only
+        if self.training and x.shape[0] * x.shape[1] == 1:
+            normed = F.batch_norm(image, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         else:
-            normed = super().forward(rows)
-        return normed.view(x.shape)
+            normed = super().forward(image)
+        return _as_sequences(normed)
 
 
 class NonLocalBlock(nn.Module):

@@ -67,8 +67,8 @@ class Method(nn.Module, ABC):
 
         Args:
             features: float32 (B, N, T, D).
-            mask: bool (B, T), or None if every segment is real. Videos of different lengths are encoded
-                group by group, at their own length, and padded with zeros afterwards.
+            mask: bool (B, T), or None if every segment is real. Videos of different lengths go through
+                :meth:`encode_uneven`.
 
         Returns:
             the named tuple of :meth:`encode`, its tensors shaped (B, N, ...).
@@ -89,12 +89,28 @@ class Method(nn.Module, ABC):
         lengths = mask.sum(dim=1)
         if bool((mask != (torch.arange(segments, device=mask.device) < lengths[:, None])).any()) or bool((lengths == 0).any()):
             raise DataError("mask: real segments must come first and each video needs at least one; got a mask with holes.")
+        return self.encode_uneven(features, mask)
+
+    def encode_uneven(self, features: Tensor, mask: Tensor) -> NamedTuple:
+        """Encode videos of different lengths: those of one length together, at this length, padded with zeros afterwards.
+
+        A method that can leave padding out of account at less cost may do otherwise, with the same result.
+
+        Args:
+            features: float32 (B, N, T, D).
+            mask: bool (B, T), real segments first, at least one in every video.
+
+        Returns:
+            the named tuple of :meth:`encode`, its tensors shaped (B, N, ...).
+        """
+        crops, width = features.shape[1], features.shape[3]
+        lengths = mask.sum(dim=1)
         groups: list[tuple[Tensor, NamedTuple]] = []
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero().squeeze(1)
             sequences = features[rows, :, :length].reshape(len(rows) * crops, length, width)
             groups.append((rows, self._unfold(self.encode(sequences), len(rows), crops)))
-        return _scatter(groups, videos, segments)
+        return _scatter(groups, *mask.shape)
 
     @staticmethod
     def _unfold(output: NamedTuple, videos: int, crops: int) -> NamedTuple:

@@ -98,17 +98,17 @@ def test_as_the_official_code_computes_it(answers, data, fill, x):
     method, features = model(data, fill), inputs(x)
     temperature, prefix = method.temperature, f"{data}_fill{fill}_in{x}_"
     with torch.no_grad():
-        chunks = [method.windows(row[None, :length]) for row, length in zip(features, LENGTHS)]
-        visual = torch.cat([method.graphs(chunk, length) for chunk, length in zip(chunks, LENGTHS)])
-        logits, alignment = method.branches(visual, method.category_text())
         mask = torch.arange(256) < torch.tensor(LENGTHS)[:, None]
+        chunks = method.windows(features, mask)
+        visual = method.graphs(chunks, mask)
+        logits, alignment = method.branches(visual, method.category_text())
         output = method(features[:, None], mask)
     targets = torch.zeros(2, COUNTS[data][0])
     for row, categories in zip(targets, TARGETS[data]):
         row[categories] = 1 / len(categories)
     terms = method.loss(output, Batch(features[:, None], mask, 1 - targets[:, 0], targets, ("a", "b")))
     found = {
-        "temporal": torch.cat(chunks)[:, ::8, ::32],
+        "temporal": chunks[:, ::8, ::32],
         "visual": visual[:, ::8, ::32],
         "logits1": logits,
         "logits2": (alignment / temperature)[:, ::4],

@@ -1,13 +1,14 @@
 """PEL4VAD worked by hand and against loops over segments. Known answers: ``tests/reference``."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.method import Batch, total_loss
+from vad_lib.method import Batch, Method, total_loss
 from vad_lib.methods.pel4vad import PEL4VAD, XD_VIOLENCE, PEL4VADSettings, bag_loss, is_saturated, prompt_loss, root_over_time
 
 TEXT = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 1.0, 1.0]])
@@ -75,6 +76,22 @@ def test_attention_mixes_the_whole_video_with_the_window():
     # the first segment's window has two segments, the others' three
     assert weights[0, 0].tolist() == pytest.approx([3 / 24 + 1 / 8] * 2 + [3 / 24] * 4)
     assert weights[0, 3].tolist() == pytest.approx([3 / 24] * 2 + [3 / 24 + 1 / 12] * 3 + [3 / 24])
+
+
+@pytest.mark.parametrize("options", [{}, XD_VIOLENCE])
+def test_videos_of_different_lengths_together_are_the_same_as_apart(options):
+    """Padding that is no zero, and segments whose whole window is padding; gradients too."""
+    method, mask = small(**options).eval(), torch.arange(30) < torch.tensor([30, 1, 7, 12])[:, None]
+    features = torch.randn(4, 2, 30, 6)
+    found = []
+    for encode in (method.encode_uneven, partial(Method.encode_uneven, method)):
+        method.zero_grad()
+        output = encode(features, mask)
+        sum(field.square().sum() for field in output).backward()
+        gradients = (parameter.grad for parameter in method.parameters())
+        found.append([*output, *(gradient for gradient in gradients if gradient is not None)])
+    for together, apart in zip(*found, strict=True):
+        torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_root_and_norm_run_over_time():

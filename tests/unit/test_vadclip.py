@@ -1,6 +1,7 @@
 """VadCLIP worked by hand and against a plain form, and its learned tokens. Known answers: ``tests/reference``."""
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from vad_lib.config import TrainSettings
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import read_json
-from vad_lib.method import Batch, total_loss
+from vad_lib.method import Batch, Method, total_loss
 from vad_lib.methods.vadclip import XD_VIOLENCE, VadCLIP, VadCLIPSettings, build, contrast_loss, distance_graph, similarity_graph
 from vad_lib.prompts import TextFeatures, text_features
 
@@ -66,7 +67,8 @@ def plain_form(method: VadCLIP, x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
         similarity[:n, :n] = torch.where(cosine > settings.similarity_threshold, cosine, 0.0).softmax(dim=1)
         sides = []
         for graph, layers in ((similarity, method.similar), (decay, method.near)):
-            wide = gelu(graph @ (h @ layers[0].weight) + layers[0].residual(h.T).T)
+            around = F.conv1d(h.T, layers[0].residual.weight, layers[0].residual.bias, padding=2).T
+            wide = gelu(graph @ (h @ layers[0].weight) + around)
             sides.append(gelu(graph @ (wide @ layers[1].weight) + wide))
         visual = method.merge(torch.cat(sides, dim=1))
         a = method.classifier(visual + feed_forward(method.score_forward, visual)).squeeze(1)
@@ -103,12 +105,27 @@ def test_chunks_know_nothing_of_each_other():
         torch.testing.assert_close(piece.alignment, whole.alignment[:, start : start + 16])
 
 
+def test_videos_of_different_lengths_together_are_the_same_as_apart():
+    """Several chunks, a chunk and windows without segments, padding that is no zero; gradients too."""
+    method, mask = small().eval(), torch.arange(40) < torch.tensor([40, 3, 16, 17])[:, None]
+    features = torch.randn(4, 2, 40, 8)
+    found = []
+    for encode in (method.encode_uneven, partial(Method.encode_uneven, method)):
+        method.zero_grad()
+        output = encode(features, mask)
+        sum(field.square().sum() for field in output).backward()
+        found.append([*output, *(parameter.grad for parameter in method.parameters() if parameter.requires_grad)])
+    for together, apart in zip(*found, strict=True):
+        torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-4)
+
+
 def test_attention_stays_in_its_window():
     method = small().eval()
     x = torch.randn(1, 16, 8)
     changed = x.clone()
     changed[:, 5] += 1
-    difference = (method.windows(x) != method.windows(changed)).any(dim=-1)[0]
+    real = torch.ones(1, 16, dtype=torch.bool)
+    difference = (method.windows(x, real) != method.windows(changed, real)).any(dim=-1)[0]
     assert difference.nonzero().flatten().tolist() == [4, 5, 6, 7]
 
 

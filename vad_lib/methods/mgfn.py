@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import SegmentConv, SegmentLinear, SegmentNorm
+from vad_lib.layers import SegmentLinear, SegmentNorm, TemporalConv
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 
 HEAD_WIDTH = 64
@@ -171,7 +171,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, mixer: type[nn.Module]) -> None:
         super().__init__()
-        self.shortcut = SegmentConv(width, width, kernel=3)
+        self.shortcut = TemporalConv(width, width)
         self.mixer = mixer(width)
         self.feed_forward = nn.Sequential(
             ChannelNorm(width), SegmentLinear(width, EXPANSION * width), nn.GELU(), SegmentLinear(EXPANSION * width, width)
@@ -194,8 +194,8 @@ class MGFN(Method):
     def __init__(self, settings: MGFNSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.embed = SegmentConv(settings.feature_dim, settings.widths[0], kernel=3)
-        self.embed_norm = SegmentConv(1, settings.widths[0], kernel=3)
+        self.embed = TemporalConv(settings.feature_dim, settings.widths[0])
+        self.embed_norm = TemporalConv(1, settings.widths[0])
         self.stages = nn.ModuleList()
         before = settings.widths[0]
         for width, mixer, blocks in zip(settings.widths, (Glance, Focus, Focus), settings.blocks):

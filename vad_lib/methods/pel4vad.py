@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.errors import DataError
-from vad_lib.layers import Dropout
+from vad_lib.layers import Dropout, SegmentLinear, segment_linear
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 
 # constants of the official code
@@ -47,6 +47,7 @@ AGREEMENT = 10.0  # logit of two pairs of the same category
 # own: the smallest sum of weights (one segment of score 0.1 has 1.7), and the smallest value under a square root
 SMALLEST_SUM = 1e-6
 SMALLEST_ROOT = 1e-12
+UNSEEN = -1e9  # similarity to a segment that gets no weight
 
 
 class PEL4VADSettings(Settings):
@@ -111,22 +112,26 @@ class ContextAttention(nn.Module):
     def __init__(self, settings: PEL4VADSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.project = nn.Linear(settings.feature_dim, 3 * settings.attention_width)  # q, k, v
-        self.merge = nn.Linear(settings.attention_width, settings.feature_dim)
+        self.project = SegmentLinear(settings.feature_dim, 3 * settings.attention_width)  # q, k, v
+        self.merge = SegmentLinear(settings.attention_width, settings.feature_dim)
         self.mixing = nn.Parameter(torch.tensor(0.0))
         self.prior_scale = nn.Parameter(torch.tensor([settings.prior_scale]))
         self.prior_shift = nn.Parameter(torch.tensor([settings.prior_shift]))
         for part in (*self.project.weight.chunk(3), self.merge.weight):
             nn.init.xavier_uniform_(part)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, T, D) -> (S, T, D), without the residual."""
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """(S, T, D) -> (S, T, D), without the residual; segments that are not real (bool (S, T)) are left out."""
         query, key, value = self.project(x).chunk(3, dim=-1)
         position = torch.arange(x.shape[1], device=x.device)
         squared = (position[:, None] - position).square()
         prior = torch.exp(-(self.prior_scale * squared - self.prior_shift).abs())
         similarity = torch.baddbmm(prior, query, key.transpose(1, 2), alpha=1 / math.sqrt(self.settings.attention_width))
+        if real is not None:
+            similarity = similarity.masked_fill(~real[:, None], UNSEEN)
         attended = self.weights(similarity) @ value
+        if real is not None:
+            attended = attended * real[:, :, None]
         return self.merge(root_over_time(attended) if self.settings.normalise else attended)
 
     def weights(self, similarity: Tensor) -> Tensor:
@@ -141,7 +146,7 @@ class ContextAttention(nn.Module):
         )
         outside = (around < 0) | (around >= length)
         columns = around.clamp(0, length - 1).expand(len(similarity), -1, -1)
-        local = similarity.gather(2, columns).masked_fill(outside, -math.inf).softmax(dim=-1)
+        local = similarity.gather(2, columns).masked_fill(outside, UNSEEN).softmax(dim=-1)
         return (share * similarity.softmax(dim=-1)).scatter_add(2, columns, (1 - share) * local)
 
 
@@ -175,8 +180,8 @@ class PEL4VAD(Method):
         self.register_buffer("text", text.clone().float())
         self.attention = ContextAttention(settings)
         self.norm = nn.LayerNorm(settings.feature_dim)
-        self.to_context = nn.Linear(settings.feature_dim, text.shape[1])
-        self.to_hidden = nn.Linear(text.shape[1], settings.hidden)
+        self.to_context = SegmentLinear(settings.feature_dim, text.shape[1])
+        self.to_hidden = SegmentLinear(text.shape[1], settings.hidden)
         self.dropout = Dropout(settings.dropout)
         self.head = nn.Conv1d(settings.hidden, 1, settings.kernel)
         self.log_temperature = nn.Parameter(torch.tensor(-math.log(settings.temperature)))
@@ -187,13 +192,24 @@ class PEL4VAD(Method):
     def feature_dim(self) -> int:
         return self.settings.feature_dim
 
-    def encode(self, features: Tensor) -> PEL4VADOutput:
-        encoded = self.norm(features + self.attention(features))
+    def encode(self, features: Tensor, real: Tensor | None = None) -> PEL4VADOutput:
+        encoded = self.norm(features + self.attention(features, real))
         context = self.dropout(F.gelu(self.to_context(encoded)))
         hidden = self.dropout(F.gelu(self.to_hidden(context)))
-        # zeros before the first segment: the head never sees what comes later
-        logits = self.head(F.pad(hidden.transpose(1, 2), (self.settings.kernel - 1, 0)))
-        return PEL4VADOutput(logits.squeeze(1), context)
+        return PEL4VADOutput(self.look_back(hidden), context)
+
+    def encode_uneven(self, features: Tensor, mask: Tensor) -> PEL4VADOutput:
+        """All videos at once, padding masked: cheaper than many small groups, as only attention mixes segments both ways."""
+        videos, crops = features.shape[:2]
+        output = self.encode(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
+        logits, context = self._unfold(output, videos, crops)
+        return PEL4VADOutput(logits * mask[:, None], context * mask[:, None, :, None])
+
+    def look_back(self, hidden: Tensor) -> Tensor:
+        """The head: each segment and those before it, zeros before the first; (S, T, hidden) -> (S, T)."""
+        kernel = self.settings.kernel
+        taps = segment_linear(hidden, self.head.weight[0].mT)  # (S, T, kernel), what a segment gives to those from it on
+        return F.pad(taps, (0, 0, kernel - 1, 0)).unfold(1, kernel, 1).diagonal(dim1=2, dim2=3).sum(dim=-1) + self.head.bias
 
     def loss(self, output: PEL4VADOutput, batch: Batch) -> dict[str, LossTerm]:
         """Bag cross-entropy and the prompt term. Every crop is a sample of its own.

@@ -42,11 +42,13 @@ from torch import Tensor, nn
 from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.errors import ConfigError, DataError, MissingFileError
+from vad_lib.layers import SegmentConv, SegmentLinear, segment_linear
 from vad_lib.method import Batch, LossTerm, Method, MethodSpec
 from vad_lib.prompts import FrozenTextTower, LearnedPrompts, TextFeatures
 
 SLOPE = 1.702  # of CLIP's GELU, z sigmoid(1.702 z), which is silu(1.702 z) / 1.702
 START_DEVIATION = 0.01  # of position and token tables, official code
+UNSEEN = -1e9  # in place of a cosine whose segment gets no weight
 
 
 class VadCLIPSettings(Settings):
@@ -109,8 +111,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # scaling the weights is cheaper than scaling what they make
-        hidden = F.silu(F.linear(x, SLOPE * self.up.weight, SLOPE * self.up.bias))
-        return F.linear(hidden, self.down.weight / SLOPE, self.down.bias)
+        hidden = F.silu(segment_linear(x, SLOPE * self.up.weight, SLOPE * self.up.bias))
+        return segment_linear(hidden, self.down.weight / SLOPE, self.down.bias)
 
 
 class WindowLayer(nn.Module):
@@ -119,8 +121,8 @@ class WindowLayer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, 3 * width)  # q, k, v
-        self.merge = nn.Linear(width, width)
+        self.project = SegmentLinear(width, 3 * width)  # q, k, v
+        self.merge = SegmentLinear(width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
         # as torch's own attention starts
@@ -141,13 +143,13 @@ class GraphLayer(nn.Module):
     def __init__(self, in_width: int, out_width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_width, out_width)))
-        self.residual = nn.Conv1d(in_width, out_width, 5, padding=2) if in_width != out_width else None
+        self.residual = SegmentConv(in_width, out_width, kernel=5) if in_width != out_width else None
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """(R, L, in), adjacency (R, L', L') or (L', L') -> (R, L, out); positions behind L' have no neighbours."""
         rows = adjacency.shape[-1]
-        collected = F.pad(adjacency @ (x[:, :rows] @ self.weight), (0, 0, 0, x.shape[1] - rows))
-        residual = x if self.residual is None else self.residual(x.mT).mT
+        collected = F.pad(adjacency @ segment_linear(x[:, :rows], self.weight.mT), (0, 0, 0, x.shape[1] - rows))
+        residual = x if self.residual is None else self.residual(x)
         return F.silu(SLOPE * (collected + residual)) / SLOPE
 
 
@@ -164,7 +166,7 @@ def similarity_graph(x: Tensor, real: Tensor, threshold: float = 0.7) -> Tensor:
     """
     unit = F.normalize(x, dim=-1)
     cosine = F.threshold(unit @ unit.mT, threshold, 0.0)
-    return cosine.masked_fill(~real[:, None], -math.inf).softmax(dim=-1) * real[:, :, None]
+    return cosine.masked_fill(~real[:, None], UNSEEN).softmax(dim=-1) * real[:, :, None]
 
 
 def distance_graph(length: int, scale: float, kind: str = "plain") -> Tensor:
@@ -214,7 +216,7 @@ class VadCLIP(Method):
         self.layers = nn.ModuleList(WindowLayer(width) for _ in range(settings.layers))
         self.similar = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
         self.near = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
-        self.merge = nn.Linear(width, width)
+        self.merge = SegmentLinear(width, width)
         self.score_forward = FeedForward(width)
         self.classifier = nn.Linear(width, 1)
         self.text_forward = FeedForward(width)
@@ -303,38 +305,49 @@ class VadCLIP(Method):
             self._text = None
 
     def encode(self, features: Tensor) -> VadCLIPOutput:
-        sequences, length, _ = features.shape
+        return self.encode_real(features, torch.ones(features.shape[:2], dtype=torch.bool, device=features.device))
+
+    def encode_uneven(self, features: Tensor, mask: Tensor) -> VadCLIPOutput:
+        """All videos at once: chunks are filled up anyway."""
+        videos, crops = features.shape[:2]
+        output = self.encode_real(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
+        logits, alignment, text = self._unfold(output, videos, crops)
+        return VadCLIPOutput(logits * mask[:, None], alignment * mask[:, None, :, None], text)
+
+    def encode_real(self, features: Tensor, real: Tensor) -> VadCLIPOutput:
+        """(S, T, D), real segments first (bool (S, T)); what is returned for the others has no meaning."""
+        sequences, length = real.shape
         text = self.category_text() if self._text is None else self._text
-        logits, alignment = self.branches(self.graphs(self.windows(features), length), text)
+        logits, alignment = self.branches(self.graphs(self.windows(features, real), real), text)
         return VadCLIPOutput(
             logits.view(sequences, -1)[:, :length],
             alignment.view(sequences, -1, len(text))[:, :length],
             text.expand(sequences, -1, -1),
         )
 
-    def windows(self, features: Tensor) -> Tensor:
-        """Positions and attention in windows: (S, T, D) -> (R, L, W).
+    def windows(self, features: Tensor, real: Tensor) -> Tensor:
+        """Positions and attention in windows: (S, T, D), (S, T) -> (R, L, W).
 
-        Windows behind the last segment hold positions only: they are the same for all sequences and computed once.
+        Windows without a real segment hold positions only: they are the same for all sequences and computed once.
         """
-        settings, (sequences, length, _) = self.settings, features.shape
-        positions = self.positions.repeat(math.ceil(length / settings.chunk), 1)
-        used = math.ceil(length / settings.window)  # windows of a sequence
-        filled = used * settings.window
-        x = F.pad(self.project(features), (0, 0, 0, filled - length)) + positions[:filled]
-        x = torch.cat([part.reshape(-1, settings.window, settings.width) for part in (x, positions[filled:])])
+        chunk, window, width = self.settings.chunk, self.settings.window, self.settings.width
+        chunks = math.ceil(real.shape[1] / chunk)
+        filling = chunks * chunk - real.shape[1]
+        x = F.pad(self.project(features) * real[:, :, None], (0, 0, 0, filling)) + self.positions.repeat(chunks, 1)
+        used = F.pad(real, (0, filling)).view(-1, window).any(dim=1)
+        x = torch.cat([x.view(-1, window, width)[used], self.positions.view(-1, window, width)])
         for layer in self.layers:
             x = layer(x)
-        own, empty = x[: sequences * used], x[sequences * used :]
-        empty = empty.reshape(1, -1, settings.width).expand(sequences, -1, -1)
-        return torch.cat([own.reshape(sequences, filled, -1), empty], dim=1).view(-1, settings.chunk, settings.width)
+        own, empty = x.split([len(x) - chunk // window, chunk // window])
+        return empty.repeat(len(real) * chunks, 1, 1).index_put((used,), own).view(-1, chunk, width)
 
-    def graphs(self, x: Tensor, length: int) -> Tensor:
-        """X from both graphs, of sequences of ``length`` segments: (R, L, W), same out."""
-        chunk, chunks = self.settings.chunk, math.ceil(length / self.settings.chunk)
-        rows = min(length, chunk)  # behind them the similarity graph is empty in every chunk
-        real = torch.arange(chunks * chunk, device=x.device).view(chunks, chunk)[:, :rows] < length
-        graph = similarity_graph(x[:, :rows], real.repeat(len(x) // chunks, 1), self.settings.similarity_threshold)
+    def graphs(self, x: Tensor, real: Tensor) -> Tensor:
+        """X from both graphs: (R, L, W), (S, T) -> (R, L, W)."""
+        chunk, length = self.settings.chunk, real.shape[1]
+        if length > chunk:
+            real = F.pad(real, (0, -length % chunk)).view(-1, chunk)
+        # behind the last segment of a lone chunk the similarity graph is empty
+        graph = similarity_graph(x[:, : real.shape[1]], real, self.settings.similarity_threshold)
         similar = near = x
         for similar_layer, near_layer in zip(self.similar, self.near):
             similar, near = similar_layer(similar, graph), near_layer(near, self.distance)
@@ -398,7 +411,7 @@ def contrast_loss(text: Tensor) -> Tensor:
 
 
 def _fitting(found: int, wanted: int) -> nn.Module:
-    return nn.Identity() if found == wanted else nn.Linear(found, wanted)
+    return nn.Identity() if found == wanted else SegmentLinear(found, wanted)
 
 
 def build(settings: VadCLIPSettings, text: TextFeatures) -> VadCLIP:
@@ -428,7 +441,7 @@ SPEC = MethodSpec(
     idea="a second branch names each segment's category by texts with learned tokens, trained beside the score",
     settings=VadCLIPSettings,
     build=build,
-    modules=("method", "losses", "prompts", "clip_weights", "methods/vadclip"),
+    modules=("method", "layers", "losses", "prompts", "clip_weights", "methods/vadclip"),
     needs_text=True,
     sizes=sizes,
     question="language",
