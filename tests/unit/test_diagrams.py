@@ -66,7 +66,7 @@ def test_diagrams_show_values_of_the_instance():
     whole, detail = texts(diagrams.model_diagram(built, "random", 20)[0]), texts(diagrams.alignment_diagram(built, "random", 20)[0])
     assert "w = 0.731" in whole and "w = 0.731" in detail  # sigmoid(1)
     assert "bare cosines" in detail and "times 1" in detail
-    assert "L_con (eq. 13) not used" in detail and "L_align (eq. 12) x 0.1" in detail
+    assert "L_con (eq. 13) not used" in detail and "L_align (eq. 12) x 0.0333" in detail
     adaptive = texts(diagrams.alignment_diagram(model(loss_weights="adaptive"), "random", 20)[0])
     assert "L_align (eq. 12) learned weight" in adaptive
 
