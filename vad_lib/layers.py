@@ -42,7 +42,7 @@ class Dropout(nn.Module):
         return x * kept.to(x.dtype).mul_(256 / (256 - self.dropped))
 
 
-LARGEST_WEIGHT = 2**20  # elements of one convolution; the gradients of larger ones take up to twice the time an element
+LARGEST_WEIGHT = 2**20  # elements of one convolution; gradients of larger ones take up to twice as long per element
 WEIGHT_ROWS = 512  # of one block of a larger weight
 
 

@@ -237,7 +237,11 @@ def test_segment_norm_is_batch_norm_over_sequences_and_time():
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5), (3, 5), (20, 7)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_segment_linear_is_linear(shape, bias):
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_segment_linear_is_linear(shape, bias, in_blocks, monkeypatch):
+    if in_blocks:  # of three rows and one
+        monkeypatch.setattr(layers, "LARGEST_WEIGHT", 10)
+        monkeypatch.setattr(layers, "WEIGHT_ROWS", 3)
     ours, x, upstream = layers.SegmentLinear(6, 4, bias=bias), torch.randn(*shape, 6, requires_grad=True), torch.randn(*shape, 4)
     out = ours(x)
     assert out.shape == (*shape, 4) and out.is_contiguous()
@@ -247,3 +251,11 @@ def test_segment_linear_is_linear(shape, bias):
     for one, other in zip(found, expected):
         torch.testing.assert_close(one, other)
     assert torch.equal(ours(x[None]), F.linear(x[None], ours.weight, ours.bias))  # other numbers of axes: the product itself
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_segment_conv_is_a_convolution(length):
+    ours, x = layers.SegmentConv(6, 4, kernel=5), torch.randn(3, length, 6)
+    out = ours(x)
+    assert out.shape == (3, length, 4) and out.is_contiguous()
+    torch.testing.assert_close(out, F.conv1d(x.mT, ours.weight, ours.bias, padding=2).mT)
