@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from vad_lib import extraction, video
 from vad_lib.config import FeatureSettings
@@ -115,6 +115,8 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(videos, serial, tmp_path, clu
 
 
 def test_a_video_that_kills_every_worker_is_a_failure(videos, serial, tmp_path, cluster, monkeypatch):
+    with Client(cluster) as client:
+        client.wait_for_workers(2, timeout=60)  # one of another test's may still be starting again
     monkeypatch.setattr(extraction, "_work", dying_at("b", None))
     report = extract_dataset(videos, list(LENGTHS), tmp_path / "store", SETTINGS, progress=False, backend="dask", scheduler=cluster)
     assert list(report.failures) == ["b"] and "2 workers died" in report.failures["b"]
