@@ -882,8 +882,37 @@ def update_section(path: Path, section: str, markdown: str) -> Path:
     return write_text(path, f"{head}{begin}\n{markdown.strip()}\n{end}{rest.split(end)[1]}")
 
 
+# Beginnings of the questions of notebook 06 whose answers the README tells, with the sections that answer them.
+_FINDINGS = (
+    "Does + PCL beat MSF-DMU",
+    "Does Proposed beat + PCL + DBAGF",
+    "How many seeds would show",
+    "What does choosing the step on the test set give away",
+    "Are abnormal videos called by their name",
+    "Does Proposed trained on",
+)
+
+
+def findings_markdown(layout: Layout) -> str:
+    """What notebook 06 found, a line per answer, read from ``beyond.csv``; says so if that has not been made."""
+    path = layout.tables / "beyond.csv"
+    if not path.is_file():
+        return "*not run*: `make reproduce` makes `beyond.csv`, `make beyond` with all its runs.\n"
+    notebook = "results/quick/executed/06_beyond_the_paper.ipynb"
+    lines = [
+        f"Computed answers of [notebook 06]({notebook}), with their intervals; all of them are in [`beyond.csv`]("
+        "results/quick/tables/beyond.csv)."
+    ]
+    said = pd.read_csv(path, keep_default_na=False)
+    for start in _FINDINGS:
+        for row in said[said["question"].str.startswith(start)].itertuples():
+            lines.append(f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer}.")
+    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n"
+
+
 def update_readme(path: Path, layout: Layout) -> Path:
-    """Write the short results between the markers ``results`` of the README."""
+    """Write the short results and the findings between the markers ``results`` and ``findings`` of the README."""
+    update_section(path, "findings", findings_markdown(layout))
     return update_section(path, "results", results_table_markdown(layout))
 
 

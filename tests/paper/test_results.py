@@ -31,6 +31,8 @@ def test_tables_follow_from_run_folders(layout, name):
 def test_pages_are_current(layout):
     readme = (PROJECT_ROOT / "README.md").read_text()
     assert tables.results_table_markdown(layout).strip() in readme
+    assert tables.findings_markdown(layout).strip() in readme
+    assert tables.findings_markdown(layout).count("\n- ") <= 15
     assert tables.equation_map(layout).strip() in layout.equations.read_text()
 
 

@@ -555,14 +555,23 @@ def test_a_folder_that_cannot_be_written(made_up):
 def test_readme_gets_the_short_tables_between_its_markers(made_up, tmp_path):
     made_up.write("synth-crime", "proposed", auc=0.8123)
     page = tmp_path / "README.md"
-    page.write_text("# Title\n<!-- results:begin -->\nstale words\n<!-- results:end -->\nrest\n")
+    findings = "<!-- findings:begin -->\n<!-- findings:end -->\n"
+    page.write_text(f"# Title\n<!-- results:begin -->\nstale words\n<!-- results:end -->\n{findings}rest\n")
     tables.update_readme(page, made_up.layout)
     once = page.read_text()
     assert once.startswith("# Title\n<!-- results:begin -->\n**Table 2.")
-    assert once.endswith("<!-- results:end -->\nrest\n")
+    assert "<!-- results:end -->\n<!-- findings:begin -->\n*not run*" in once and once.endswith("<!-- findings:end -->\nrest\n")
     assert "81.23" in once and "stale" not in once and "nothing was run yet" in once
     tables.update_readme(page, made_up.layout)
     assert page.read_text() == once
+
+
+def test_findings_are_the_answers_of_notebook_06(made_up):
+    answers = "data,question,answer\nSynthCrime (rendered videos),Does + PCL beat MSF-DMU?,cannot tell: +1.00\nother,Else?,no\n"
+    made_up.layout.tables.mkdir(parents=True)
+    (made_up.layout.tables / "beyond.csv").write_text(answers)
+    text = tables.findings_markdown(made_up.layout)
+    assert "- **SynthCrime. Does + PCL beat MSF-DMU?** cannot tell: +1.00." in text and "Else?" not in text
 
 
 @pytest.mark.parametrize(
