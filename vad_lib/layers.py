@@ -500,9 +500,13 @@ class SegmentNorm(nn.BatchNorm2d):
         image = _as_image(x)  # torch normalises channels that lie last in memory fast in images only
         if self.training and x.shape[0] * x.shape[1] == 1:
             normed = F.batch_norm(image, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            normed = _as_sequences(normed)
         else:
-            normed = super().forward(image)
-        return _as_sequences(normed)
+            normed = _as_sequences(super().forward(image))
+        if normed.requires_grad and not torch.compiler.is_compiling():
+            # the gradient of a concatenated part has gaps, for which torch takes a path several times slower
+            normed.register_hook(Tensor.contiguous)
+        return normed
 
 
 class NonLocalBlock(nn.Module):

@@ -334,12 +334,12 @@ class VadCLIP(Method):
         chunks = math.ceil(real.shape[1] / chunk)
         filling = chunks * chunk - real.shape[1]
         x = F.pad(self.project(features) * real[:, :, None], (0, 0, 0, filling)) + self.positions.repeat(chunks, 1)
-        used = F.pad(real, (0, filling)).view(-1, window).any(dim=1)
-        x = torch.cat([x.view(-1, window, width)[used], self.positions.view(-1, window, width)])
+        used = F.pad(real, (0, filling)).view(-1, window).any(dim=1).nonzero().squeeze(1)
+        x = torch.cat([x.view(-1, window, width).index_select(0, used), self.positions.view(-1, window, width)])
         for layer in self.layers:
             x = layer(x)
         own, empty = x.split([len(x) - chunk // window, chunk // window])
-        return empty.repeat(len(real) * chunks, 1, 1).index_put((used,), own).view(-1, chunk, width)
+        return empty.repeat(len(real) * chunks, 1, 1).index_copy(0, used, own).view(-1, chunk, width)
 
     def graphs(self, x: Tensor, real: Tensor) -> Tensor:
         """X from both graphs: (R, L, W), (S, T) -> (R, L, W)."""
