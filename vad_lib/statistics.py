@@ -319,7 +319,7 @@ class Interval:
         metric: ``auc`` or ``ap``.
         mean: over seeds, on all test videos.
         sd: standard deviation over seeds, None for one seed.
-        low, high: ends of the interval.
+        low, high: ends of the interval, cut at 0 and 1 for a metric.
         level: how often such intervals hold the true value.
         kind: what was taken to be chance, and how the interval was made.
         seeds: of the runs.
@@ -517,7 +517,7 @@ def interval_over_videos(runs: Sequence[ScoredVideos], metric: Metric, how: Resa
         DataError: no run, a seed twice, or runs on different test videos.
     """
     plan, values = _measured(runs, metric, how)
-    return Interval(**_summary(values, plan, metric, _seeds(runs), videos_only=True))
+    return _within_range(Interval(**_summary(values, plan, metric, _seeds(runs), videos_only=True)))
 
 
 def interval_over_seeds(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> Interval:
@@ -537,7 +537,7 @@ def interval_over_seeds(runs: Sequence[ScoredVideos], metric: Metric, how: Resam
     values = np.array([run.value(metric) for run in runs])
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     half = float(stats.t.ppf((1 + how.level) / 2, len(runs) - 1)) * sd / np.sqrt(len(runs))
-    return Interval(
+    found = Interval(
         metric,
         mean,
         sd,
@@ -549,6 +549,12 @@ def interval_over_seeds(runs: Sequence[ScoredVideos], metric: Metric, how: Resam
         tuple(values.tolist()),
         len(runs[0].videos),
     )
+    return _within_range(found)
+
+
+def _within_range(found: Interval) -> Interval:
+    """The part of an interval that an area under a curve can take: [0, 1]. Student's t knows no such ends."""
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def interval(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> Interval:
@@ -566,7 +572,7 @@ def interval(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEF
     Args and errors as in :func:`interval_over_videos`.
     """
     plan, values = _measured(runs, metric, how)
-    return Interval(**_summary(values, plan, metric, _seeds(runs)))
+    return _within_range(Interval(**_summary(values, plan, metric, _seeds(runs))))
 
 
 def _measured(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling) -> tuple[_Plan, np.ndarray]:

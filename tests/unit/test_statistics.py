@@ -259,6 +259,16 @@ def test_an_interval_over_seeds_is_students():
         st.interval_over_seeds(runs[:1], "auc")
 
 
+def test_an_interval_of_a_metric_stays_between_0_and_1():
+    """Two far seeds: Student's t with one degree of freedom would leave the range by far; a difference may."""
+    runs = [made(0, lift=0.9), made(1, lift=0.0)]
+    for make in (st.interval_over_seeds, st.interval):
+        found = make(runs, "auc")
+        assert (found.low, found.high) == (0.0, 1.0) and found.low <= found.mean <= found.high
+    difference = st.compare(runs, [made(0, lift=0.0), made(1, lift=0.9)], "auc")
+    assert difference.low < -1 and difference.high > 1
+
+
 def test_both_sources_have_the_single_ones_as_limits():
     rng, how = np.random.default_rng(0), st.Resampling(num_resamples=1000)
     of_videos = np.clip(0.5 + 0.1 * rng.normal(size=(1, 30)), 0, 1)
