@@ -55,7 +55,8 @@ def segment_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     """
     if x.device.type != "cpu" or x.dim() != 3 or torch.compiler.is_exporting():
         return F.linear(x, weight, bias)
-    if weight.numel() <= LARGEST_WEIGHT or len(weight) <= WEIGHT_ROWS:
+    whole = weight.numel() <= LARGEST_WEIGHT or len(weight) <= WEIGHT_ROWS or not torch.is_grad_enabled()
+    if whole:
         return _as_sequences(F.conv2d(_as_image(x), weight[..., None, None], bias))
     weights = weight.split(WEIGHT_ROWS)
     biases = [None] * len(weights) if bias is None else bias.split(WEIGHT_ROWS)
@@ -96,7 +97,8 @@ class SegmentConv(nn.Conv1d):
         return _as_sequences(F.conv2d(_as_image(x), self.weight[:, :, None], self.bias, padding=(0, self.padding[0])))
 
 
-ATTENTION_ROWS = 512  # query rows of one head at a time: their scores stay near the processor
+LONG = 512  # steps; from here on attention goes by blocks
+ATTENTION_ROWS = 480  # query rows of one head at a time; from 512 on, and below 200, a block takes almost twice as long per row
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -106,17 +108,18 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     reason as there; training, short sequences and other devices take torch's own kernel.
     """
     sequences, heads, length, width = query.shape
-    by_blocks = length >= ATTENTION_ROWS and query.device.type == "cpu" and not torch.is_grad_enabled()
+    by_blocks = length >= LONG and query.device.type == "cpu" and not torch.is_grad_enabled()
     if not by_blocks or torch.compiler.is_exporting() or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(sequences, length, heads * width)
     attended = query.new_empty(sequences, length, heads * width)
     query = query / math.sqrt(width)
+    block = math.ceil(length / math.ceil(length / ATTENTION_ROWS))  # of equal size: a short last one would be slow
     for sequence in range(sequences):
         for head in range(heads):
             keys, values = key[sequence, head].contiguous(), value[sequence, head].t().contiguous()
             columns = slice(head * width, (head + 1) * width)
-            for start in range(0, length, ATTENTION_ROWS):
-                rows = slice(start, start + ATTENTION_ROWS)
+            for start in range(0, length, block):
+                rows = slice(start, start + block)
                 shares = segment_linear(query[sequence : sequence + 1, head, rows], keys).softmax(dim=-1)
                 attended[sequence, rows, columns] = segment_linear(shares, values)[0]
     return attended
