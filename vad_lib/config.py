@@ -161,6 +161,9 @@ class Profile(Settings):
     features: FeatureSettings
     synthetic: SyntheticSettings
     train: TrainSettings
+    rates: dict[str, float] = Field(
+        {}, description="learning rate of single methods, in place of train.lr; found by scripts/search_settings.py"
+    )
     width: int = Field(512, ge=16, description="encoder width of UR-DMU, MSF-DMU and the proposed model")
     seeds: int = Field(1, ge=1, description="number of seeds per row, counted from train.seed")
     recipe: Literal["common", "published"] = Field(
@@ -188,6 +191,15 @@ PROFILES: dict[str, Profile] = {
         features=FeatureSettings(short_side=128, crop_size=112, num_crops=1),
         synthetic=SyntheticSettings(),
         train=TrainSettings(steps=120, eval_every=10, batch_size=16, num_segments=16, lr=5e-4),
+        # of results/rate_search.csv; 5e-4 is the best of the others
+        rates={
+            "bn-svp": 1.25e-4,
+            "clip-tsa": 1.25e-4,
+            "mgfn": 3.125e-5,
+            "pel4vad": 1.25e-4,
+            "sultani-mil": 2e-3,
+            "vadclip": 1.25e-4,
+        },
         width=256,
         text_features="sentence",
     ),

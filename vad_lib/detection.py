@@ -11,7 +11,7 @@ annotated events of that class. Two variants differ in what is averaged:
 
 Both have the segments, their scores and the matching in common. All results are fractions.
 
-Legend: T snippets, F frames, C classes (index 0 is normal), I thresholds of IoU, V videos.
+Legend: T snippets, F frames, C classes (index 0 is normal), I thresholds of IoU, V videos, S segments, B resamples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 # VadCLIP, released code: threshold, weight of the video score, shortest segment in frames
 _DROP, _VIDEO_WEIGHT, _SHORTEST = 0.6, 0.7, 2
+_CHUNK = 2_000_000  # numbers held at once
 
 
 class Segments(NamedTuple):
@@ -48,6 +49,26 @@ class Segments(NamedTuple):
     start: np.ndarray
     end: np.ndarray
     score: np.ndarray
+
+
+class Matched(NamedTuple):
+    """Predicted segments of all test videos, matched with their events; in the order of the videos.
+
+    Attributes:
+        video: int64 (S,), place of the segment's video.
+        category: int64 (S,), index of the class.
+        score: float64 (S,), at most 1.7.
+        hits: bool (S, I), whether it is a hit at each IoU.
+        events: int64 (V, C), annotated events.
+        abnormal_video: bool (V,).
+    """
+
+    video: np.ndarray
+    category: np.ndarray
+    score: np.ndarray
+    hits: np.ndarray
+    events: np.ndarray
+    abnormal_video: np.ndarray
 
 
 class Detection(NamedTuple):
@@ -109,6 +130,43 @@ def _mean_of_largest(curves: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return (np.take_along_axis(curves, order, axis=1) * np.clip(kept - before, 0, counts)).sum(axis=1) / kept
 
 
+def matched_segments(
+    probabilities: Mapping[str, np.ndarray],
+    records: Sequence[VideoRecord],
+    categories: Sequence[str],
+    *,
+    normal_ground_truth: bool = False,
+    ious: Sequence[float] = IOUS,
+    frames_per_snippet: int = FRAMES_PER_SNIPPET,
+    tail: Tail = "exact",
+) -> Matched:
+    """Cut the curves of every video into segments and match them with its events.
+
+    Within a video the segments of a class are gone through in decreasing score. One is a hit if an event of its class, not
+    taken yet, overlaps it with at least the IoU; it takes the one that overlaps most. Events are compared as annotated, in
+    frames, not cut to the video's length.
+
+    Args and errors: as :func:`detect`, which checks the IoUs.
+    """
+    check_videos([record.name for record in records], probabilities, "class probabilities")
+    parts: list[tuple[np.ndarray, ...]] = []
+    events = np.zeros((len(records), len(categories)), dtype=np.int64)
+    for place, record in enumerate(records):
+        curves = probabilities[record.name]
+        _check(record, curves, categories)
+        segments = predicted_segments(curves, snippet_frames(len(curves), record.num_frames, frames_per_snippet, record.name, tail))
+        truth = _events(record, categories, normal_ground_truth)
+        hits = np.zeros((len(segments.score), len(ious)), dtype=bool)
+        for c in np.unique(truth[:, 0]):
+            mine = segments.category == c
+            spans = truth[truth[:, 0] == c, 1:]
+            events[place, c] = len(spans)
+            hits[mine] = _hits(segments.start[mine], segments.end[mine], segments.score[mine], spans, ious).T
+        parts.append((np.full(len(hits), place), segments.category, segments.score, hits))
+    abnormal = np.array([categories[0] not in record.categories for record in records])
+    return Matched(*(np.concatenate(column) for column in zip(*parts)), events, abnormal)
+
+
 def detect(
     probabilities: Mapping[str, np.ndarray],
     records: Sequence[VideoRecord],
@@ -120,12 +178,7 @@ def detect(
     frames_per_snippet: int = FRAMES_PER_SNIPPET,
     tail: Tail = "exact",
 ) -> Detection:
-    """Average precision of every class at every IoU.
-
-    The segments of a class are gone through over all videos in decreasing score. One is a hit if an event of its class in
-    its video, not taken yet, overlaps it with at least the IoU; it takes the one that overlaps most. AP is the sum of the
-    precision at each hit, divided by the number of events. Events are compared as annotated, in frames, not cut to the
-    video's length.
+    """Average precision of every class at every IoU, from class probabilities: :func:`matched_segments`, then :func:`class_ap`.
 
     Args:
         probabilities: per video float (T, C), in [0, 1].
@@ -145,42 +198,76 @@ def detect(
     """
     if variant not in VARIANTS or not all(0 < iou <= 1 for iou in ious):
         raise ConfigError(f"detection: expected a variant of {', '.join(VARIANTS)} and IoUs in (0, 1], got {variant!r}, {ious}.")
-    check_videos([record.name for record in records], probabilities, "class probabilities")
-    frames = {}
-    for record in records:
-        _check(record, probabilities[record.name], categories)
-        length = len(probabilities[record.name])
-        frames[record.name] = snippet_frames(length, record.num_frames, frames_per_snippet, record.name, tail)
-    events = [_events(record, categories, normal_ground_truth) for record in records]
-    found = [
-        predicted_segments(probabilities[record.name], frames[record.name])
-        for record in records
-        if variant == "vadclip_code" or categories[0] not in record.categories
-    ]
-    if variant == "abnormal_only":
-        events = [spans for record, spans in zip(records, events) if categories[0] not in record.categories]
-    if not any(map(len, events)):
+    matched = matched_segments(
+        probabilities,
+        records,
+        categories,
+        normal_ground_truth=normal_ground_truth,
+        ious=ious,
+        frames_per_snippet=frames_per_snippet,
+        tail=tail,
+    )
+    return class_ap(matched, variant)
+
+
+def class_ap(matched: Matched, variant: Variant = "vadclip_code") -> Detection:
+    """Average precision of every class at every IoU.
+
+    The segments of a class are gone through over all videos in decreasing score, ties in the order of the videos. AP is the
+    sum of the precision at each hit, divided by the number of events.
+
+    Raises:
+        DataError: no event at all.
+    """
+    once = np.ones((1, len(matched.abnormal_video)))
+    ap, num_segments, num_events = _weighted_ap(matched, once, variant)
+    if not num_events.any():
         raise DataError("detection: expected annotated events, got none; add intervals or class_intervals to the test videos.")
-    ap = np.zeros((len(ious), len(categories)))
-    num_segments, num_events = np.zeros((2, len(categories)), dtype=np.int64)
-    for c in range(len(categories)):
-        own = [segments.category == c for segments in found]
-        spans = [each[each[:, 0] == c, 1:] for each in events]
-        num_segments[c], num_events[c] = sum(map(np.sum, own)), sum(map(len, spans))
-        if not num_segments[c] or not num_events[c]:
-            continue
-        scores = np.concatenate([segments.score[mine] for segments, mine in zip(found, own)])
-        ranks = np.argsort(-scores, kind="stable")
-        hits = np.concatenate(
-            [
-                _hits(segments.start[mine], segments.end[mine], segments.score[mine], truth, ious)
-                for segments, mine, truth in zip(found, own, spans)
-            ],
-            axis=1,
-        )[:, ranks]
-        precision = np.cumsum(hits, axis=1) / np.arange(1, len(ranks) + 1)
-        ap[:, c] = (precision * hits).sum(axis=1) / num_events[c]
-    return Detection(ap, num_segments, num_events)
+    return Detection(ap[0], num_segments[0].astype(np.int64), num_events[0].astype(np.int64))
+
+
+def _weighted_ap(matched: Matched, counts: np.ndarray, variant: Variant) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """AP (B, I, C), segments (B, C) and events (B, C) if each video stands there as often as ``counts``, (B, V), says."""
+    if variant == "abnormal_only":
+        counts = counts * matched.abnormal_video
+    num_events = counts @ matched.events
+    num_segments = np.zeros_like(num_events)
+    ap = np.zeros((len(counts), matched.hits.shape[1], num_events.shape[1]))
+    for c in range(num_events.shape[1]):
+        own = np.flatnonzero(matched.category == c)
+        own = own[np.argsort(-matched.score[own], kind="stable")]
+        drawn = counts[:, matched.video[own]]  # (B, segments)
+        seen = np.cumsum(drawn, axis=1)
+        num_segments[:, c] = drawn.sum(axis=1)
+        for i, hits in enumerate(matched.hits[own].T):
+            found = drawn[:, hits]
+            # copies of a video have one rank; where nothing was drawn yet, nothing is added either
+            precision = np.cumsum(found, axis=1) / np.maximum(seen[:, hits], 1)
+            ap[:, i, c] = (found * precision).sum(axis=1) / np.maximum(num_events[:, c], 1)
+    return ap, num_segments, num_events
+
+
+def resampled_map(matched: Matched, counts: np.ndarray, variant: Variant) -> np.ndarray:
+    """mAP, the mean over IoUs, on many resamples of the test videos.
+
+    Args:
+        matched: from :func:`matched_segments`.
+        counts: (B, V), how often each video was drawn. Copies of a video share a rank.
+        variant: as in :func:`mean_ap`; classes without events in a resample are left out of ``abnormal_only``'s mean.
+
+    Returns:
+        float64 (B,), fractions; each video once gives :func:`mean_ap`'s mean over IoUs.
+    """
+    step = max(1, _CHUNK // max(len(matched.video), 1))
+    means = []
+    for start in range(0, len(counts), step):
+        ap, num_segments, num_events = _weighted_ap(matched, counts[start : start + step], variant)
+        if variant == "vadclip_code":
+            means.append(ap.mean(axis=(1, 2)) * num_segments.all(axis=1))
+        else:
+            there = num_events[:, 1:] > 0
+            means.append(ap[:, :, 1:].mean(axis=1).sum(axis=1, where=there) / np.maximum(there.sum(axis=1), 1))
+    return np.concatenate(means)
 
 
 def mean_ap(detection: Detection, variant: Variant = "vadclip_code") -> np.ndarray:
@@ -301,19 +388,57 @@ def fine_grained(
     }
     if not all(record.events() for record in abnormal):
         return result
-    probabilities = {
-        video: torch.softmax(torch.from_numpy(np.asarray(cosines, dtype=np.float64)) / temperature, dim=1).numpy()
-        for video, cosines in alignment.items()
-    }
+    matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
     result["detection"] = {}
     for variant in VARIANTS:
-        found = detect(probabilities, records, categories, variant, normal_ground_truth=normal_ground_truth, tail=tail)
+        found = class_ap(matched, variant)
         with_events = np.flatnonzero(found.num_events)
         result["detection"][variant] = {
             "map": _by_iou(mean_ap(found, variant)),
             "ap_per_category": {categories[c]: _by_iou(found.ap[:, c]) for c in with_events if c or variant == "vadclip_code"},
         }
     return result
+
+
+def fine_grained_arrays(
+    alignment: Mapping[str, np.ndarray],
+    temperature: float,
+    records: Sequence[VideoRecord],
+    categories: Sequence[str],
+    *,
+    normal_ground_truth: bool = False,
+    tail: Tail = "exact",
+) -> dict[str, np.ndarray]:
+    """What :func:`fine_grained` averages, video by video, for intervals over the test videos; for ``scores.npz``.
+
+    Returns:
+        ``category_named`` and ``abnormal_category_named``, bool (V,), whether the highest of all categories, or of the abnormal
+        ones, is one of the video's; and, where events are annotated, the fields of :class:`Matched` as ``detection_FIELD``.
+    """
+    best = [(record.categories, _top_category(alignment[record.name], categories)) for record in records]
+    arrays = {
+        "category_named": np.array([named in its for its, (named, _) in best]),
+        "abnormal_category_named": np.array([named in its for its, (_, named) in best]),
+    }
+    if not all(record.events() for record in records if categories[0] not in record.categories):
+        return arrays
+    matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
+    return arrays | {f"detection_{name}": array for name, array in matched._asdict().items()}
+
+
+def _matched_alignment(
+    alignment: Mapping[str, np.ndarray],
+    temperature: float,
+    records: Sequence[VideoRecord],
+    categories: Sequence[str],
+    normal_ground_truth: bool,
+    tail: Tail,
+) -> Matched:
+    probabilities = {
+        video: torch.softmax(torch.from_numpy(np.asarray(cosines, dtype=np.float64)) / temperature, dim=1).numpy()
+        for video, cosines in alignment.items()
+    }
+    return matched_segments(probabilities, records, categories, normal_ground_truth=normal_ground_truth, tail=tail)
 
 
 def _by_iou(values: np.ndarray) -> dict[str, float]:

@@ -139,7 +139,10 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu",
     row = VARIANTS[variant]
     spec = registry.METHODS.get(row.method)
     preset = spec.presets.get(counterpart, {}) if spec else training.BASELINES[row.method].options.get(profile.name, {})
-    declared = dict(spec.batches) | (dict(spec.published) if profile.recipe == "published" else {}) if spec else {}
+    declared: dict[str, Any] = {}
+    if spec:
+        own_rate = {"lr": profile.rates[row.method]} if row.method in profile.rates else {}
+        declared = {**spec.batches, **(spec.published if profile.recipe == "published" else own_rate)}
     train = profile.train.replace(**declared, seed=seed, device=device, permute_labels=row.permute_labels)
     return training.RunSettings(
         variant=variant,

@@ -17,19 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from vad_lib import scoring
+from vad_lib import detection, scoring
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.files import read_arrays, read_json, understood
 from vad_lib.training import RULES
 
-Metric = Literal["auc", "ap"]
+Metric = Literal["auc", "ap", "map_vadclip_code", "map_abnormal_only", "category_accuracy", "category_accuracy_abnormal_videos"]
 Word = Literal["better", "worse", "cannot tell"]
 
 _CHUNK = 2_000_000  # numbers held at once: some 16 MB an array, which stays near the processor
@@ -43,6 +43,20 @@ class HasFolder(Protocol):
 
     @property
     def folder(self) -> Path: ...
+
+
+class FineGrained(NamedTuple):
+    """What the alignment map of a run says of the categories of the V test videos; see :mod:`vad_lib.detection`.
+
+    Attributes:
+        named: bool (V,), whether the highest of all categories is one of the video's.
+        abnormal_named: bool (V,), the same of the abnormal categories.
+        matched: segments and events, None where events are not annotated.
+    """
+
+    named: np.ndarray
+    abnormal_named: np.ndarray
+    matched: detection.Matched | None
 
 
 class Resampling(NamedTuple):
@@ -83,6 +97,7 @@ class ScoredVideos:
         abnormal: int64 (P,), abnormal frames of the piece.
         normal: int64 (P,), normal frames of the piece.
         events: int64 (E, 3): place of the video, first abnormal frame, and the frame after the last; runs of abnormal frames.
+        fine_grained: of a run with an alignment map, scored by the rule that it was made with; else None.
     """
 
     title: str
@@ -94,6 +109,7 @@ class ScoredVideos:
     abnormal: np.ndarray
     normal: np.ndarray
     events: np.ndarray
+    fine_grained: FineGrained | None = None
 
     @cached_property
     def abnormal_frames(self) -> np.ndarray:
@@ -122,7 +138,7 @@ class ScoredVideos:
     def with_scores(self, change: Callable[[np.ndarray], np.ndarray]) -> "ScoredVideos":
         """The same pieces with other scores: ``change`` takes those of one video, (T,), and gives as many back."""
         parts = np.split(self.score, np.flatnonzero(np.diff(self.video)) + 1)
-        return replace(self, score=np.concatenate([change(part) for part in parts]))
+        return replace(self, score=np.concatenate([change(part) for part in parts]), fine_grained=None)
 
 
 def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
@@ -174,7 +190,16 @@ def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
             abnormal=abnormal,
             normal=lengths - abnormal,
             events=_events(labels, num_frames),
+            fine_grained=None if rule else _fine_grained(arrays),
         )
+
+
+def _fine_grained(arrays: Mapping[str, np.ndarray]) -> FineGrained | None:
+    if "category_named" not in arrays:
+        return None
+    fields = {name: arrays.get(f"detection_{name}") for name in detection.Matched._fields}
+    matched = None if fields["video"] is None else detection.Matched(**fields)
+    return FineGrained(arrays["category_named"], arrays["abnormal_category_named"], matched)
 
 
 def load_all(runs: Sequence[HasFolder | Path], rule: str | None = None) -> tuple[ScoredVideos, ...]:
@@ -225,26 +250,29 @@ def _ranked(scored: ScoredVideos) -> _Ranking:
 
 
 def resampled(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.ndarray:
-    """Frame AUC or step-wise average precision on many resamples of the test videos, exact with ties.
+    """A metric on many resamples of the test videos, frame AUC and step-wise average precision exact with ties.
 
     Equals :func:`vad_lib.metrics.frame_roc_auc` and :func:`vad_lib.metrics.average_precision` on the frames of each
-    resample, a video drawn twice standing there twice.
+    resample, a video drawn twice standing there twice. Fine-grained metrics are those of :func:`vad_lib.detection.fine_grained`,
+    mAP as the mean over IoUs.
 
     Args:
         scored: scores of a run.
         counts: (B, V), how often each video was drawn.
-        metric: ``auc`` or ``ap``.
+        metric: one of :data:`Metric`.
 
     Returns:
         float64 (B,), fractions.
 
     Raises:
         ConfigError: another metric.
-        DataError: a resample has frames of one class only.
+        DataError: a resample has frames of one class only, or a fine-grained metric of a run that has none.
     """
-    if metric not in ("auc", "ap"):
-        raise ConfigError(f"metric: expected auc or ap, got {metric!r}.")
+    if metric not in get_args(Metric):
+        raise ConfigError(f"metric: expected one of {', '.join(get_args(Metric))}, got {metric!r}.")
     counts = np.asarray(counts, dtype=np.float64)
+    if metric not in ("auc", "ap"):
+        return _resampled_fine_grained(scored, counts, metric)
     num_abnormal, num_normal = counts @ scored.abnormal_frames, counts @ scored.normal_frames
     if not (num_abnormal.all() and num_normal.all()):
         raise DataError(
@@ -267,6 +295,21 @@ def resampled(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.nd
             # eq. 17; where nothing was drawn yet, nothing is added either
             values[chosen] = np.einsum("kb,kb->b", abnormal, found / np.maximum(found + false, 1))
     return values / num_abnormal
+
+
+def _resampled_fine_grained(scored: ScoredVideos, counts: np.ndarray, metric: str) -> np.ndarray:
+    fine = scored.fine_grained
+    if fine and metric == "category_accuracy":
+        return counts @ fine.named / counts.sum(axis=1)
+    if fine and metric == "category_accuracy_abnormal_videos":
+        return counts @ (fine.abnormal_named & scored.abnormal_video) / np.maximum(counts @ scored.abnormal_video, 1)
+    if fine and fine.matched:
+        variant: detection.Variant = "vadclip_code" if metric == "map_vadclip_code" else "abnormal_only"
+        return detection.resampled_map(fine.matched, counts, variant)
+    raise DataError(
+        f"{metric} of {scored.title}: needs an alignment map and annotated events, and the run has none for this selection rule; "
+        "choose a method with text features, or train it again with this version of the library."
+    )
 
 
 def draw_videos(scored: ScoredVideos, how: Resampling = DEFAULT) -> tuple[np.ndarray, int]:
@@ -316,7 +359,7 @@ class Interval:
     """A row's metric with its uncertainty; fractions.
 
     Attributes:
-        metric: ``auc`` or ``ap``.
+        metric: one of :data:`Metric`.
         mean: over seeds, on all test videos.
         sd: standard deviation over seeds, None for one seed.
         low, high: ends of the interval, cut at 0 and 1 for a metric.

@@ -12,6 +12,7 @@ Fractions become percent here and nowhere else.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -561,6 +562,9 @@ def table6(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "
     )
 
 
+_FINE_GRAINED_STEPS = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed")  # Tables 4 and 5 in one ladder
+
+
 def _fine_grained_cells(
     subject: Subject, runs: dict[str, list[Run]], variant: str, reported: pd.DataFrame
 ) -> dict[str, dict[str, str]]:
@@ -577,6 +581,17 @@ def _fine_grained_cells(
             values.append(part)
         return NOT_ANNOTATED if None in values else _percent(values)
 
+    before = next((one for one, other in pairwise(_FINE_GRAINED_STEPS) if other == variant), None)
+
+    def trust(metric: statistics.Metric, *keys: str) -> dict[str, str]:
+        """Interval of the column before, and the row against the one above."""
+        known = [[run for run in runs.get(each, []) if run.fine_grained(rule)] for each in (before, variant)]
+        cells = {"": cell(*keys), f": {_INTERVAL}": "", f": {_AGAINST}": ""}
+        if cells[""] not in (NOT_RUN, NOT_ANNOTATED):
+            cells[f": {_INTERVAL}"] = _interval_cell(known[1], metric)
+            cells[f": {_AGAINST}"] = _paired_cell(*known, metric) if before else ""
+        return cells
+
     parts: dict[str, dict[str, str]] = {}
     thresholds = (*(f"{iou:.1f}" for iou in detection.IOUS), "average")
     for kind, shown in (("vadclip_code", "VadCLIP's code"), ("abnormal_only", "abnormal only")):
@@ -586,12 +601,17 @@ def _fine_grained_cells(
                 head = f"authors ({subject.counterpart}) {_map_title(iou)} %"
                 cells[head] = _reported_cell(reported, "authors", f"map_{iou}")
         cells |= {f"{here} {_map_title(iou)} %, {shown}": cell("detection", kind, "map", iou) for iou in thresholds}
+        head = f"{here} {_map_title('average')} %, {shown}"
+        cells |= {head + part: text for part, text in trust(f"map_{kind}", "detection", kind, "map", "average").items()}
         parts[f"Detection on {subject.title}, {shown}:"] = cells
     categories = next((run.config["categories"][1:] for done in runs.values() for run in done), ())
-    parts[f"Categories of whole videos and average precision per category on {subject.title}:"] = {
-        f"{here} category accuracy %: all videos": cell("category_accuracy"),
-        f"{here} category accuracy %: abnormal videos": cell("category_accuracy_abnormal_videos"),
-    } | {f"{here} AP % {name}": cell("detection", "abnormal_only", "ap_per_category", name, "average") for name in categories}
+    cells = {}
+    for metric, shown in (("category_accuracy", "all videos"), ("category_accuracy_abnormal_videos", "abnormal videos")):
+        cells |= {f"{here} category accuracy %: {shown}{part}": text for part, text in trust(metric, metric).items()}
+    parts[f"Categories of whole videos on {subject.title}:"] = cells
+    parts[f"Average precision per category on {subject.title}:"] = {
+        f"{here} AP % {name}": cell("detection", "abnormal_only", "ap_per_category", name, "average") for name in categories
+    }
     return parts
 
 
@@ -799,7 +819,7 @@ def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
             sentences.append(f"{subject.title}: nothing was run yet.")
             continue
         with_text = next((run for run in done if run.config["text"]), done[0])
-        sentences.append(f"{subject.title}: {describe_run(with_text.config)}.")
+        sentences.append(f"{subject.title}: {describe_run(with_text.config)}; {_learning_rates(done)}.")
         chance = done[0].measured["rules"]["last"]["metrics"]
         share = chance["num_abnormal_frames"] / chance["num_frames"]
         sentences.append(f"Chance on {subject.title} is 50 % AUC and {100 * share:.2f} % AP.")
@@ -811,6 +831,17 @@ def _made_with(data: list[tuple[Subject, str, dict[str, list[Run]]]]) -> str:
         "and videos where it has several; differences are paired by seed and video."
     )
     return " ".join(sentences)
+
+
+def _learning_rates(runs: list[Run]) -> str:
+    titles: dict[float, list[str]] = {}
+    for run in runs:
+        of_rate = titles.setdefault(run.config["train"]["lr"], [])
+        if run.config["title"] not in of_rate:
+            of_rate.append(run.config["title"])
+    if len(titles) == 1:
+        return f"learning rate {next(iter(titles)):g}"
+    return "learning rates " + ", ".join(f"{rate:g} ({', '.join(of_rate)})" for rate, of_rate in sorted(titles.items()))
 
 
 def describe_features(contract: dict[str, Any]) -> str:

@@ -213,13 +213,13 @@ test_metrics.__test__ = False  # a metric of the test split, not a test
 def fine_grained_metrics(dataset: Dataset, alignment: dict[str, np.ndarray], temperature: float) -> dict[str, Any]:
     """Detection mAP and category accuracy on the test videos, from alignment maps (T, C) per video."""
     return detection.fine_grained(
-        alignment,
-        temperature,
-        dataset.videos.split("test"),
-        dataset.categories,
-        normal_ground_truth=dataset.counterpart == "XD-Violence",  # as in VadCLIP's files of the two sets
-        tail=dataset.info.tail,
+        alignment, temperature, dataset.videos.split("test"), dataset.categories, **_detection_rules(dataset)
     )
+
+
+def _detection_rules(dataset: Dataset) -> dict[str, Any]:
+    # normal events as in VadCLIP's files of the two sets
+    return {"normal_ground_truth": dataset.counterpart == "XD-Violence", "tail": dataset.info.tail}
 
 
 def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -646,7 +646,7 @@ def _write_run(
     log = io.StringIO()
     pd.DataFrame(outcome["log"]).to_csv(log, index=False, lineterminator="\n")
     write_text(folder / "log.csv", log.getvalue())
-    write_arrays(folder / "scores.npz", _score_arrays(dataset, outcome["scores"], train.selection))
+    write_arrays(folder / "scores.npz", _score_arrays(dataset, outcome, train.selection))
     with atomic_path(folder / "weights.safetensors") as temporary:
         save_file({name: tensor.contiguous() for name, tensor in outcome["weights"].items()}, temporary, metadata={"key": key})
     inputs = {"features": dataset.store.content_hash, "videos.csv": file_sha256(dataset.folder / "videos.csv")}
@@ -735,9 +735,10 @@ def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
     return model.eval(), config
 
 
-def _score_arrays(dataset: Dataset, scores: dict[str, dict[str, dict[str, np.ndarray]]], selection: str) -> dict[str, np.ndarray]:
+def _score_arrays(dataset: Dataset, outcome: dict[str, Any], selection: str) -> dict[str, np.ndarray]:
     """Arrays of ``scores.npz``: test videos one after the other, in the order of ``videos``."""
     records = dataset.videos.split("test")
+    scores, fine_grained = outcome["scores"], outcome["rules"][selection].get("fine_grained")
     chosen = scores[selection]
     arrays = {
         "videos": np.array([record.name for record in records]),
@@ -750,6 +751,11 @@ def _score_arrays(dataset: Dataset, scores: dict[str, dict[str, dict[str, np.nda
     for name in chosen[records[0].name]:
         kind = np.float16 if name == "alignment" else np.float32
         arrays[name] = np.concatenate([chosen[record.name][name] for record in records]).astype(kind)
+    if fine_grained:
+        maps = {record.name: chosen[record.name]["alignment"] for record in records}
+        arrays |= detection.fine_grained_arrays(
+            maps, fine_grained["temperature"], records, dataset.categories, **_detection_rules(dataset)
+        )
     for rule in RULES:
         arrays[f"score_{rule}"] = np.concatenate([scores[rule][record.name]["score"] for record in records]).astype(np.float32)
     return arrays

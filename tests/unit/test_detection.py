@@ -279,3 +279,48 @@ def test_wrong_alignment_maps(values, message):
 def test_alignment_maps_of_other_videos():
     with pytest.raises(DataError, match=r"alignment maps: .* missing: riot; surplus: none"):
         fine(cosines={name: COSINES[name] for name in ("fire", "calm")})
+
+
+# --- resamples of the test videos -------------------------------------------------------------------------
+
+
+def random_videos(rng, count):
+    names = [f"v{i}" for i in range(count)]
+    records = []
+    for i, name in enumerate(names):
+        category = CATEGORIES[i % 3]
+        start = int(rng.integers(0, 60))
+        intervals = ((start, start + 40),) if i % 3 else ()
+        records.append(VideoRecord(name, "test", (category,), 160, intervals=intervals))
+    return records, {name: rng.dirichlet(np.ones(3), size=10) for name in names}
+
+
+@pytest.mark.parametrize("variant", detection.VARIANTS)
+def test_a_resample_is_the_test_set_with_its_copies(variant):
+    rng = np.random.default_rng(3)
+    records, probabilities = random_videos(rng, 12)
+    matched = detection.matched_segments(probabilities, records, CATEGORIES)
+    once = detection.resampled_map(matched, np.ones((1, 12)), variant)
+    assert once[0] == pytest.approx(
+        detection.mean_ap(detection.detect(probabilities, records, CATEGORIES, variant), variant).mean()
+    )
+    # leaving videos out is exact; a copy shares the rank of its original, so that its precision counts once for both
+    for left_out in (0, 1, 5):
+        kept = [record for i, record in enumerate(records) if i != left_out]
+        fewer = detection.detect({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES, variant)
+        counts = np.ones((2, 12))
+        counts[:, left_out] = 0
+        expected = pytest.approx(detection.mean_ap(fewer, variant).mean())
+        assert detection.resampled_map(matched, counts, variant)[0] == expected
+        # the same copies of every video change nothing
+        assert detection.resampled_map(matched, 3 * counts, variant)[1] == expected
+
+
+def test_a_class_without_events_in_a_resample_is_left_out_of_the_honest_mean():
+    records, probabilities = random_videos(np.random.default_rng(4), 6)
+    matched = detection.matched_segments(probabilities, records, CATEGORIES)
+    only_fire = np.array([[1, 1, 0, 1, 1, 0]])
+    found = detection.detect(
+        {r.name: probabilities[r.name] for r in (records[1], records[4])}, (records[1], records[4]), CATEGORIES, "abnormal_only"
+    )
+    assert detection.resampled_map(matched, only_fire, "abnormal_only")[0] == pytest.approx(found.ap[:, 1].mean())

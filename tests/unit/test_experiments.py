@@ -91,3 +91,12 @@ def test_runs_are_made_once_and_summarised(tmp_path, planted_folder):
     assert first["auc % last"].between(0, 100).all()
     again = experiments.run_variants(["ur-dmu"], dataset, layout, profile, progress=False)
     assert not again["trained"].any()
+
+
+def test_a_method_may_have_a_learning_rate_of_its_own():
+    profile = get_profile("smoke").replace(rates={"rtfm": 1e-4})
+    settings = experiments.run_settings("rtfm", profile, 1)
+    assert settings.train.lr == 1e-4 and "lr" in settings.declared
+    assert experiments.run_settings("ur-dmu", profile, 1).train.lr == profile.train.lr
+    published = experiments.run_settings("rtfm", profile.replace(recipe="published"), 1)
+    assert published.train.lr == registry.METHODS["rtfm"].published["lr"]

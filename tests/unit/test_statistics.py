@@ -97,11 +97,13 @@ def test_a_constant_score_and_a_perfect_one():
 
 def test_metrics_that_are_not_defined():
     scored = made()
-    with pytest.raises(ConfigError, match="expected auc or ap, got 'f1'"):
+    with pytest.raises(ConfigError, match=r"expected one of auc, ap, map_vadclip_code.*, got 'f1'"):
         st.resampled(scored, np.ones((1, 12)), "f1")
     normal_only = np.eye(12)[[0]]
     with pytest.raises(DataError, match="AP of Row: not defined, it needs abnormal and normal frames"):
         st.resampled(scored, normal_only, "ap")
+    with pytest.raises(DataError, match="category_accuracy of Row: needs an alignment map"):
+        st.resampled(scored, np.ones((1, 12)), "category_accuracy")
 
 
 # --- run folders ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +15,7 @@ from vad_lib import detection, statistics, tables
 from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.datasets import Dataset, DatasetInfo
 from vad_lib.errors import DataError, MissingFileError, OutputError
-from vad_lib.files import write_json
+from vad_lib.files import read_arrays, write_arrays, write_json
 from vad_lib.paths import PROJECT_ROOT, Layout
 
 FEATURES = {"crop_size": 112, "crops": ["centre"], "weights_note": "", "content_hash": "f"}
@@ -165,10 +166,14 @@ def test_the_caption_says_what_our_numbers_were_made_with(made_up):
     assert "text features sentence all-MiniLM-L6-v2 (sentence features, not CLIP)" in text
     assert "chosen on validation" in text and "threshold 0.5" in text
     assert "12.50 % AP" in text  # 500 abnormal frames of 4,000
+    assert "learning rate 0.0005." in text
     features = FEATURES | {"crop_size": 224, "crops": ["a", "b"], "weights_note": "random weights"}
     for variant in ("proposed", "msf-dmu"):
         made_up.change(made_up.layout.run("synth-crime", variant, 1), features=features)
     assert "2 crops of 224 pixels (random weights)" in tables.table2(made_up.layout).made_with
+    train = {"steps": 60, "batch_size": 16, "num_segments": 32, "lr": 1e-3, "seed": 1, "permute_labels": False}
+    made_up.change(made_up.layout.run("synth-crime", "msf-dmu", 1), train=train, declared=["lr"])
+    assert "learning rates 0.0005 (Proposed), 0.001 (MSF-DMU)." in tables.table2(made_up.layout).made_with
 
 
 def test_features_of_each_backbone_in_words():
@@ -333,6 +338,18 @@ def add_fine_grained(folder: Path, value: float, *, annotated: bool = True) -> N
     measured = json.loads(path.read_text())
     measured["rules"]["best_on_validation"]["fine_grained"] = fine
     path.write_text(json.dumps(measured))
+    arrays = read_arrays(folder / "scores.npz")
+    theirs = [text.split(";")[0] for text in arrays["video_categories"].tolist()]
+    abnormal = np.array([category != "Normal" for category in theirs])
+    named = np.arange(len(theirs)) % 2 == 0
+    arrays |= {"category_named": named, "abnormal_category_named": named}
+    if annotated:  # one segment and one event per abnormal video, a hit in every second
+        category = np.array([arrays["categories"].tolist().index(one) for one in theirs])
+        hits = np.repeat(named[abnormal, None], len(detection.IOUS), axis=1)
+        events = np.eye(len(arrays["categories"]), dtype=np.int64)[category] * abnormal[:, None]
+        matched = detection.Matched(np.flatnonzero(abnormal), category[abnormal], np.ones(abnormal.sum()), hits, events, abnormal)
+        arrays |= {f"detection_{name}": array for name, array in matched._asdict().items()}
+    write_arrays(folder / "scores.npz", arrays)
 
 
 def test_table6_cells_by_hand(made_up):
@@ -357,8 +374,23 @@ def test_table6_cells_by_hand(made_up):
     assert set(table.frame["paper"]) == {"not reported"}
     assert "the paper reports none" in table.title
     text = table.markdown()
-    assert text.count("| Proposed |") == 7  # status, and three blocks for each data set
+    assert text.count("| Proposed |") == 9  # status, and four blocks for each data set
     assert "Detection on SynthViolence, abnormal only:" in text and "not in the paper's table" not in text
+
+
+def test_table6_says_how_sure_its_means_are(made_up):
+    for seed in (1, 2):
+        add_fine_grained(made_up.write("synth-crime", "fine", seed=seed), 0.40)
+        add_fine_grained(made_up.write("synth-crime", "fine-align", seed=seed), 0.40)
+    table = tables.table6(made_up.layout)
+    row = row_of(table, "+ fine + align")
+    for head in ("mAP AVG %, abnormal only", "category accuracy %: all videos"):
+        low, high = json.loads(row[f"here (SynthCrime) {head}: 95 % interval"])
+        assert 0 <= low < high <= 100
+        # the same arrays in both rows
+        assert row[f"here (SynthCrime) {head}: against the row above"] == "+0.00 [+0.00, +0.00] cannot tell"
+    assert row_of(table, "+ fine")["here (SynthCrime) category accuracy %: all videos: against the row above"] == "not run"
+    assert row_of(table, "+ PCL")["here (SynthCrime) category accuracy %: all videos: 95 % interval"] == ""
 
 
 def test_table6_says_where_a_row_was_not_run(made_up):

@@ -1,0 +1,85 @@
+"""Search settings on validation videos: ``python scripts/search_settings.py lambdas`` or ``... rates``.
+
+``lambdas``: weights of the proposed model's loss terms, which the paper does not give (equation 9).
+``rates``: the learning rate of every method, since one that suits the dual memories need not suit the others.
+
+Every combination of a small grid is trained with the profile's settings on both built-in sets. Validation videos, training
+videos that were held out, decide with their video-level labels: by AUC, and by cross-entropy where AUCs are equal. No test
+label is looked at. ``make reproduce`` must have run, for the features. Finished runs are kept in ``--out``, so a search that
+was stopped goes on; the table is written to ``results``, best first.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vad_lib import experiments, registry, synthetic, training
+from vad_lib.config import Profile, get_profile
+from vad_lib.datasets import load_dataset
+from vad_lib.files import read_json, write_text
+from vad_lib.model import ProposedSettings
+from vad_lib.paths import PROJECT_ROOT, Layout
+
+LAMBDAS = ("lambda_align", "lambda_cls", "lambda_con")
+LAMBDA_FACTORS = (1 / 3, 1, 3)  # of the default
+RATES = (3.125e-5, 1.25e-4, 5e-4, 2e-3)
+
+
+def lambda_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], training.RunSettings]]:
+    """What the table says of a run, and its settings."""
+    defaults = ProposedSettings()
+    for factors in itertools.product(LAMBDA_FACTORS, repeat=len(LAMBDAS)):
+        lambdas = {name: round(factor * getattr(defaults, name), 4) for name, factor in zip(LAMBDAS, factors)}
+        yield lambdas, experiments.run_settings("proposed", profile, seed).replace(options=lambdas)
+
+
+def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], training.RunSettings]]:
+    """What the table says of a run, and its settings."""
+    for method, lr in itertools.product(registry.METHODS, RATES):
+        settings = experiments.run_settings(method, profile, seed)
+        yield {"method": method, "lr": lr}, settings.replace(train=settings.train.replace(lr=lr))
+
+
+GRIDS = {"lambdas": ("lambda_search", lambda_grid, []), "rates": ("rate_search", rate_grid, ["method"])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("grid", choices=GRIDS)
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--data", default="", help="folder of the data sets; data/PROFILE by default")
+    parser.add_argument("--seeds", type=int, default=1, help="validation splits and starts")
+    parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "build", help="folder for the runs")
+    options = parser.parse_args()
+    name, grid, groups = GRIDS[options.grid]
+    layout, profile = Layout.create(options.profile, data=options.data), get_profile(options.profile)
+    sets = [load_dataset(layout.dataset(dataset)) for dataset in synthetic.DATASETS]
+    texts = [experiments.dataset_text(profile, dataset) for dataset in sets]
+    measured = []
+    for seed in range(profile.train.seed, profile.train.seed + options.seeds):
+        for described, settings in grid(profile, seed):
+            row = {}
+            for dataset, text in zip(sets, texts):
+                folder = options.out / name / dataset.name / "_".join(map(str, described.values())) / f"seed{seed}"
+                needs_text = registry.METHODS[settings.method].needs_text
+                training.train_run(settings, dataset, text if needs_text else None, folder, progress=False)
+                validation = read_json(folder / "metrics.json")["validation"]
+                row |= {f"{dataset.name} validation {metric}": validation[metric] for metric in ("auc", "bce")}
+            measured.append(described | row)
+            print(described | {name: round(value, 4) for name, value in row.items()}, flush=True)
+    runs = pd.DataFrame(measured)
+    table = runs.groupby(list(described), as_index=False, sort=False).mean()
+    for metric in ("auc", "bce"):
+        table[f"mean {metric}"] = table[[f"{dataset.name} validation {metric}" for dataset in sets]].mean(axis=1)
+    order = [*groups, "mean auc", "mean bce"]
+    table = table.sort_values(order, ascending=[*(True for _ in groups), False, True])
+    write_text(PROJECT_ROOT / "results" / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    print((table.groupby(groups).head(1) if groups else table.head(5)).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
