@@ -585,7 +585,7 @@ def _fine_grained_cells(
 
     def trust(metric: statistics.Metric, *keys: str) -> dict[str, str]:
         """Interval of the column before, and the row against the one above."""
-        known = [[run for run in runs.get(each, []) if run.fine_grained(rule)] for each in (before, variant)]
+        known = [[run for run in runs.get(each, []) if statistics.load_scored(run).fine_grained] for each in (before, variant)]
         cells = {"": cell(*keys), f": {_INTERVAL}": "", f": {_AGAINST}": ""}
         if cells[""] not in (NOT_RUN, NOT_ANNOTATED):
             cells[f": {_INTERVAL}"] = _interval_cell(known[1], metric)
@@ -920,7 +920,8 @@ _FINDINGS = (
     "How many seeds would show",
     "What does choosing the step on the test set give away",
     "Are abnormal videos called by their name",
-    "Does Proposed trained on",
+    "Does the language matter at all",
+    "Is a category found that is described in words only",
 )
 
 
@@ -937,7 +938,7 @@ def findings_markdown(layout: Layout) -> str:
     said = pd.read_csv(path, keep_default_na=False)
     for start in _FINDINGS:
         for row in said[said["question"].str.startswith(start)].itertuples():
-            lines.append(f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer}.")
+            lines.append(f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([cell {row.cell}]({notebook})).")
     return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n"
 
 

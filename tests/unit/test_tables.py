@@ -393,6 +393,16 @@ def test_table6_says_how_sure_its_means_are(made_up):
     assert row_of(table, "+ PCL")["here (SynthCrime) category accuracy %: all videos: 95 % interval"] == ""
 
 
+def test_table6_of_a_run_that_did_not_keep_its_segments(made_up):
+    folder = made_up.write("synth-crime", "proposed")
+    kept = (folder / "scores.npz").read_bytes()
+    add_fine_grained(folder, 0.4)
+    (folder / "scores.npz").write_bytes(kept)  # as an older version wrote it
+    row = row_of(tables.table6(made_up.layout), "Proposed")
+    assert row["here (SynthCrime) mAP AVG %, abnormal only"] == "37.00"
+    assert row["here (SynthCrime) mAP AVG %, abnormal only: 95 % interval"] == "not run"
+
+
 def test_table6_says_where_a_row_was_not_run(made_up):
     add_fine_grained(made_up.write("synth-violence", "proposed"), 0.3)
     table = tables.table6(made_up.layout)
@@ -599,11 +609,13 @@ def test_readme_gets_the_short_tables_between_its_markers(made_up, tmp_path):
 
 
 def test_findings_are_the_answers_of_notebook_06(made_up):
-    answers = "data,question,answer\nSynthCrime (rendered videos),Does + PCL beat MSF-DMU?,cannot tell: +1.00\nother,Else?,no\n"
+    answers = (
+        "data,question,answer,cell\nSynthCrime (rendered videos),Does + PCL beat MSF-DMU?,cannot tell: +1.00,7\nother,Else?,no,8\n"
+    )
     made_up.layout.tables.mkdir(parents=True)
     (made_up.layout.tables / "beyond.csv").write_text(answers)
     text = tables.findings_markdown(made_up.layout)
-    assert "- **SynthCrime. Does + PCL beat MSF-DMU?** cannot tell: +1.00." in text and "Else?" not in text
+    assert "- **SynthCrime. Does + PCL beat MSF-DMU?** cannot tell: +1.00 ([cell 7](" in text and "Else?" not in text
 
 
 @pytest.mark.parametrize(
