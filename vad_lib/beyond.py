@@ -461,11 +461,15 @@ def in_words(found: Comparison | None, unit: str = "points") -> str:
 def verdict(found: Mapping[str, Comparison]) -> str:
     """One sentence for the answers to a question: which are better than the base, worse, or cannot be told from it.
 
+    Behind each the difference in points and its interval.
+
     Example:
         >>> verdict({})
         'not run'
     """
-    words = {word: [answer for answer, c in found.items() if c.word == word] for word in ("better", "worse", "cannot tell")}
+    words: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    for answer, c in found.items():
+        words[c.word].append(f"{answer} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f})")
     said = [f"{word}: {', '.join(answers)}" for word, answers in words.items() if answers]
     return "; ".join(said) or "not run"
 
