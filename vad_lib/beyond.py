@@ -24,7 +24,7 @@ from scipy import stats
 from torch import nn
 from tqdm import tqdm
 
-from vad_lib import experiments, figures, prompts, registry, scoring, statistics, tables, training
+from vad_lib import alarms, experiments, figures, prompts, registry, scoring, statistics, tables, training
 from vad_lib.config import Profile
 from vad_lib.datasets import Dataset, load_dataset, video_batch
 from vad_lib.errors import ConfigError, DataError, VadError
@@ -461,11 +461,15 @@ def in_words(found: Comparison | None, unit: str = "points") -> str:
 def verdict(found: Mapping[str, Comparison]) -> str:
     """One sentence for the answers to a question: which are better than the base, worse, or cannot be told from it.
 
+    Behind each the difference in points and its interval.
+
     Example:
         >>> verdict({})
         'not run'
     """
-    words = {word: [answer for answer, c in found.items() if c.word == word] for word in ("better", "worse", "cannot tell")}
+    words: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    for answer, c in found.items():
+        words[c.word].append(f"{answer} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f})")
     said = [f"{word}: {', '.join(answers)}" for word, answers in words.items() if answers]
     return "; ".join(said) or "not run"
 
@@ -720,11 +724,11 @@ def transferred(layout: Layout, source: str, target: str, variant: str) -> tuple
 
 
 def operating(runs: Sequence[ScoredVideos], fps: float, rates: Sequence[float] = (0.01, 0.001)) -> pd.DataFrame:
-    """:func:`vad_lib.statistics.operating_points` and the calibration error, a row per seed and rate."""
+    """:func:`vad_lib.alarms.operating_points` and the calibration error, a row per seed and rate."""
     found = []
     for run in runs:
-        points = statistics.operating_points(run, fps, rates)
-        found.append(points.assign(seed=run.seed, calibration_error=statistics.calibration(run).expected_error))
+        points = alarms.operating_points(run, fps, rates)
+        found.append(points.assign(seed=run.seed, calibration_error=alarms.calibration(run).expected_error))
     return pd.concat(found, ignore_index=True)
 
 

@@ -19,7 +19,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from pydantic import Field
 
-from vad_lib import tables
+from vad_lib import experiments, tables
 from vad_lib.config import PROFILES, Settings, get_profile
 from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError, command_line
 from vad_lib.files import (
@@ -133,8 +133,9 @@ def plan(
         parameters: further notebook parameters; each must be known to at least one chosen notebook.
 
     Raises:
-        ConfigError: unknown notebook, item or parameter; the message lists the known ones.
+        ConfigError: unknown notebook, item, parameter or table row; the message lists the known ones.
     """
+    _check_variants((parameters or {}).get("variants", []))
     chosen_datasets = datasets or manifest.datasets
     wanted: dict[str, set[str]] = {}  # notebook -> data sets
 
@@ -179,6 +180,15 @@ def plan(
         everything = sorted({name for notebook in wanted for name in notebook_parameters(layout, notebook)})
         raise ConfigError(f"unknown parameter {', '.join(unknown)}; the chosen notebooks have {', '.join(everything)}.")
     return executions
+
+
+def _check_variants(variants: Any) -> None:
+    """Before features are made, not after."""
+    if not isinstance(variants, list):
+        raise ConfigError(f"parameter variants: expected a list, got {variants!r}; write 'variants=[{variants}]'.")
+    unknown = [str(name) for name in variants if name not in ("all", *experiments.VARIANTS)]
+    if unknown:
+        raise ConfigError(f"parameter variants: no row {', '.join(unknown)}; known: all, {', '.join(experiments.VARIANTS)}.")
 
 
 def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Can these numbers be trusted? Intervals, paired comparisons, power, and what protocol and threshold are worth.
+"""Can these numbers be trusted? Intervals, paired comparisons, and what the protocol is worth.
 
 A metric of a table has two sources of chance: the seed that a model was trained with, and the videos that happen to
 be in the test set. Seeds and videos are crossed, not nested: every seed is scored on the same videos, so more seeds
@@ -33,7 +33,7 @@ Metric = Literal["auc", "ap", "map_vadclip_code", "map_abnormal_only", "category
 Word = Literal["better", "worse", "cannot tell"]
 
 _CHUNK = 2_000_000  # numbers held at once: some 16 MB an array, which stays near the processor
-_GRID = 500  # levels that stand for a confidence distribution
+GRID = 500  # levels that stand for a confidence distribution
 _ROUNDS = 1000  # of drawing again before a test set counts as one that has one class only
 SLIDING_WINDOWS, BLOCK_WINDOWS = (3, 7, 15), (4, 8, 16)  # snippets; 7 and 8 are PEL4VAD's, see scoring.smoothed
 
@@ -122,7 +122,7 @@ class ScoredVideos:
         return np.bincount(self.video, self.normal, minlength=len(self.videos)).astype(np.int64)
 
     @cached_property
-    def _first_frames(self) -> np.ndarray:
+    def first_frames(self) -> np.ndarray:
         """Of each video when all stand one after the other, int64 (V,)."""
         lengths = self.abnormal_frames + self.normal_frames
         return np.cumsum(lengths) - lengths
@@ -495,7 +495,7 @@ def _summary(values: np.ndarray, plan: _Plan, metric: str, seeds: tuple[int, ...
         low, high = bca_quantiles(tails, drawn, mean[0], left_out)
         kind = f"test videos, {len(seeds)} seed{'s' * (len(seeds) > 1)} fixed (BCa bootstrap, {strata})"
     else:
-        grid = (np.arange(_GRID) + 0.5) / _GRID
+        grid = (np.arange(GRID) + 0.5) / GRID
         of_videos = bca_quantiles(grid, drawn, mean[0], left_out) - mean[0]
         of_seeds = stats.t.ppf(grid, len(seeds) - 1) * points.std(ddof=1) / np.sqrt(len(seeds))
         sums = np.add.outer(_share_of_videos(values, plan) * of_videos, of_seeds)
@@ -753,338 +753,13 @@ def interpolated(scored: ScoredVideos) -> ScoredVideos:
     video = np.repeat(scored.video, frames)
     abnormal = np.zeros(len(video), dtype=np.int64)
     for place, start, end in scored.events:
-        abnormal[scored._first_frames[place] + start : scored._first_frames[place] + end] = 1
+        abnormal[scored.first_frames[place] + start : scored.first_frames[place] + end] = 1
     cuts = np.flatnonzero(np.diff(scored.video)) + 1
     scores = [
         scoring.interpolated(part, lengths)
         for part, lengths in zip(np.split(scored.score, cuts), np.split(frames, cuts), strict=True)
     ]
     return replace(scored, video=video, score=np.concatenate(scores), abnormal=abnormal, normal=1 - abnormal)
-
-
-# --- power ------------------------------------------------------------------------------------------------
-
-
-def half_width(components: Components, seeds: int, videos: int, level: float = 0.95) -> float:
-    """Half the width of the interval that :func:`compare` would give with these numbers of seeds and test videos.
-
-    Args:
-        components: measured by :func:`compare`.
-        seeds: S, at least 2.
-        videos: V, at least 1.
-        level: of the interval.
-
-    Returns:
-        fraction.
-
-    Raises:
-        ConfigError: fewer than two seeds, or no video.
-
-    Example: seeds alone give Student's t, videos alone the normal distribution.
-        >>> round(half_width(Components(1.0, 0.0, 0.0, 5, 290), seeds=5, videos=290), 2)  # 2.776 / sqrt(5)
-        1.24
-        >>> round(half_width(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)  # 1.96 / sqrt(100)
-        0.196
-    """
-    if seeds < 2 or videos < 1:
-        raise ConfigError(f"power: expected two seeds or more and one video or more, got {seeds} and {videos}.")
-    of_seeds, of_videos = components.standard_errors(seeds, videos)
-    tail = (1 + level) / 2
-    if not of_seeds or not of_videos:  # the closed form, exact
-        return float(of_seeds * stats.t.ppf(tail, seeds - 1) + of_videos * stats.norm.ppf(tail))
-    grid = (np.arange(_GRID) + 0.5) / _GRID
-    sums = np.add.outer(of_videos * stats.norm.ppf(grid), of_seeds * stats.t.ppf(grid, seeds - 1))
-    return float(np.quantile(sums, tail))
-
-
-def detectable(components: Components, seeds: int, videos: int, *, level: float = 0.95, power: float = 0.8) -> float:
-    """The true difference that :func:`compare` calls better or worse with probability ``power``; a fraction.
-
-    The half-width of the interval plus what chance takes away in the other cases, ``power``'s normal quantile of the
-    standard error. Args and errors as in :func:`half_width`.
-
-    Example: 1.96 and 0.84 standard errors.
-        >>> round(detectable(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)
-        0.28
-    """
-    half = half_width(components, seeds, videos, level)
-    return half + float(stats.norm.ppf(power) * np.hypot(*components.standard_errors(seeds, videos)))
-
-
-def seeds_needed(
-    components: Components, step: float, videos: int | None = None, *, level: float = 0.95, power: float = 0.8
-) -> int | None:
-    """The fewest seeds with which a true difference of ``step`` is seen with probability ``power``.
-
-    Args:
-        components: measured by :func:`compare`.
-        step: fraction, such as 0.0011 for 0.11 points.
-        videos: V; None for as many as were measured.
-        level, power: as in :func:`detectable`.
-
-    Returns:
-        at least 2; None if no number suffices, because the test videos alone hide the step, or more than a million.
-    """
-    videos = videos or components.num_videos
-    return _fewest(lambda seeds: detectable(components, seeds, videos, level=level, power=power) <= step, 2)
-
-
-def videos_needed(
-    components: Components, step: float, seeds: int | None = None, *, level: float = 0.95, power: float = 0.8
-) -> int | None:
-    """The fewest test videos, of the same kind, that suffice; as :func:`seeds_needed` with the other number given."""
-    seeds = seeds or components.num_seeds
-    return _fewest(lambda videos: detectable(components, seeds, videos, level=level, power=power) <= step, 1)
-
-
-def _fewest(suffices: Callable[[int], bool], least: int, most: int = 1_000_000) -> int | None:
-    """The smallest number that suffices, by halving; more never suffice less."""
-    if suffices(least):
-        return least
-    if not suffices(most):
-        return None
-    low, high = least, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle) else (middle, high)
-    return high
-
-
-def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.DataFrame:
-    """Seeds and videos that each step needs: ``step``, ``difference``, ``detectable`` now, ``seeds`` and ``videos``.
-
-    ``seeds`` with the measured number of test videos, ``videos`` with the measured number of seeds; missing where none suffices.
-    """
-    now = detectable(components, components.num_seeds, components.num_videos)
-    rows = [(name, step, now, seeds_needed(components, step), videos_needed(components, step)) for name, step in steps.items()]
-    frame = pd.DataFrame(rows, columns=["step", "difference", "detectable", "seeds", "videos"])
-    return frame.astype({"seeds": "Int64", "videos": "Int64"})
-
-
-def needed_text(needed: pd.DataFrame) -> str:
-    """What :func:`needed_for_steps` found in words; steps with the same needs stand together.
-
-    Example: a step that one can have, and two that no number of test videos shows with the seeds at hand.
-        >>> columns = {"difference": [0.02, 0.01, 0.011], "seeds": [7, 1300, 1300], "videos": [40, None, None]}
-        >>> needed_text(pd.DataFrame(columns).astype({"videos": "Int64"}))
-        '2.00 points: 7 seeds, or 40 test videos; 1.00, 1.10 points: 1,300 seeds, or no number of test videos'
-    """
-    needs: dict[str, list[str]] = {}
-    for row in needed.itertuples():
-        seeds, videos = ("no number of" if pd.isna(number) else f"{number:,}" for number in (row.seeds, row.videos))
-        needs.setdefault(f"{seeds} seeds, or {videos} test videos", []).append(f"{100 * row.difference:.2f}")
-    return "; ".join(f"{', '.join(steps)} points: {need}" for need, steps in needs.items())
-
-
-def power_curves(components: Components, seeds: Sequence[int] | None = None, videos: Sequence[int] | None = None) -> pd.DataFrame:
-    """Half-width and detectable difference over the number of seeds, and over the number of test videos.
-
-    Args:
-        components: measured by :func:`compare`.
-        seeds: numbers to show, with the measured number of videos; None for 2 to 50.
-        videos: numbers to show, with the measured number of seeds; None for a quarter to sixty-four times as many.
-
-    Returns:
-        rows of ``over`` (``seeds`` or ``videos``), ``seeds``, ``videos``, ``half_width`` and ``detectable`` (fractions).
-    """
-    seeds = seeds or (*range(2, 11), 12, 14, 16, 20, 25, 30, 40, 50)
-    videos = videos or tuple(np.unique(np.geomspace(max(components.num_videos / 4, 1), 64 * components.num_videos, 25).astype(int)))
-    pairs = [("seeds", number, components.num_videos) for number in seeds]
-    pairs += [("videos", components.num_seeds, int(number)) for number in videos]
-    rows = [(*pair, half_width(components, *pair[1:]), detectable(components, *pair[1:])) for pair in pairs]
-    return pd.DataFrame(rows, columns=["over", "seeds", "videos", "half_width", "detectable"])
-
-
-def paper_steps(reported: pd.DataFrame, dataset: str = "UCF-Crime") -> dict[str, float]:
-    """The steps of the paper's Table 4 (0.11, 0.53 and 0.48 points on UCF-Crime): row -> its gain over the row above.
-
-    Args:
-        reported: of :func:`vad_lib.tables.read_reported`.
-        dataset: ``UCF-Crime`` or ``XD-Violence``.
-
-    Returns:
-        variant -> fraction, rounded to the digits that the paper prints.
-
-    Raises:
-        DataError: fewer than two rows of the table.
-    """
-    chosen = (reported["item"] == "table4") & (reported["origin"] == "paper") & (reported["dataset"] == dataset)
-    rows = reported[chosen]
-    if len(rows) < 2:
-        raise DataError(
-            f"steps of the paper on {dataset}: expected rows of table4, got {len(rows)}; name UCF-Crime or XD-Violence."
-        )
-    changes = rows["value"].diff().iloc[1:]
-    return {method: round(float(change) / 100, 6) for method, change in zip(rows["method"].iloc[1:], changes, strict=True)}
-
-
-# --- calibration and thresholds ---------------------------------------------------------------------------
-
-
-class Calibration(NamedTuple):
-    """Whether a score of 0.7 means that 70 % of such frames are abnormal.
-
-    Attributes:
-        bins: a row per bin of scores: ``low``, ``high``, ``frames``, ``mean_score`` and ``abnormal_share``, the last two
-            missing in an empty bin.
-        expected_error: expected calibration error, the mean of |mean score - abnormal share| over frames, in [0, 1].
-        brier: mean of (score - label) squared over frames, in [0, 1].
-    """
-
-    bins: pd.DataFrame
-    expected_error: float
-    brier: float
-
-
-def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
-    """Reliability of the scores over all test frames, in bins of equal width; the last one holds 1.
-
-    No method here is trained to be calibrated, and AUC and AP do not see it: they know only the order of scores.
-
-    Raises:
-        ConfigError: no bin.
-    """
-    if num_bins < 1:
-        raise ConfigError(f"calibration: expected one bin or more, got {num_bins}.")
-    frames, score = scored.abnormal + scored.normal, scored.score.astype(np.float64)
-    place = np.clip((score * num_bins).astype(int), 0, num_bins - 1)
-    total, scores, abnormal = (np.bincount(place, w, num_bins) for w in (frames, score * frames, scored.abnormal))
-    edges = np.linspace(0, 1, num_bins + 1)
-    known = np.where(total > 0, total, np.nan)
-    bins = pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "frames": total.astype(np.int64),
-            "mean_score": scores / known,
-            "abnormal_share": abnormal / known,
-        }
-    )
-    squared = scored.abnormal * (score - 1) ** 2 + scored.normal * score**2
-    return Calibration(bins, float(np.abs(scores - abnormal).sum() / total.sum()), float(squared.sum() / total.sum()))
-
-
-def threshold_at(scored: ScoredVideos, rate: float) -> float:
-    """The lowest score that, as a threshold, calls at most this part of the normal frames abnormal.
-
-    Args:
-        scored: scores of a run. The threshold is set on the very frames that it is then judged on.
-        rate: fraction of all normal frames, those of abnormal videos included.
-
-    Returns:
-        in [0, 1]; infinity if even the highest score is too common among normal frames.
-
-    Raises:
-        ConfigError: a rate outside [0, 1).
-        DataError: no normal frame.
-    """
-    if not 0 <= rate < 1:
-        raise ConfigError(f"false alarm rate: expected a fraction in [0, 1), got {rate}.")
-    total = scored.normal.sum()
-    if not total:
-        raise DataError(f"{scored.title}: a false alarm rate needs normal frames, got none; add normal test videos.")
-    values, rank = np.unique(-scored.score, return_inverse=True)
-    false = np.cumsum(np.bincount(rank, scored.normal)) / total
-    allowed = int(np.searchsorted(false, rate, side="right"))
-    return float(-values[allowed - 1]) if allowed else np.inf
-
-
-class Delays(NamedTuple):
-    """How soon each event is seen.
-
-    Attributes:
-        events: a row per event: ``video``, ``start`` and ``end`` (frames, end excluded), ``delay_seconds`` from its start to
-            its first frame at or above the threshold, missing if there is none.
-        missed: events without such a frame.
-        threshold: that was used.
-    """
-
-    events: pd.DataFrame
-    missed: int
-    threshold: float
-
-
-def detection_delays(scored: ScoredVideos, threshold: float, fps: float) -> Delays:
-    """Seconds from the start of each event to the first of its frames that is called abnormal.
-
-    An event is a run of abnormal frames. An alarm that is on already when the event starts gives 0; an alarm before or
-    after the event does not count.
-
-    Args:
-        scored: scores of a run.
-        threshold: a frame is called abnormal if its score is at least this.
-        fps: frames per second of the videos.
-
-    Raises:
-        ConfigError: fps not above 0.
-    """
-    if not fps > 0:
-        raise ConfigError(f"detection delay: expected frames per second above 0, got {fps}.")
-    ends = np.cumsum(scored.abnormal + scored.normal)
-    alarm = scored.score >= threshold
-    # frames counted over all videos; a sentinel stands for "no further alarm"
-    alarm_ends = np.append(ends[alarm], np.iinfo(np.int64).max)
-    alarm_starts = np.append((ends - scored.abnormal - scored.normal)[alarm], np.iinfo(np.int64).max)
-    video, start, end = scored.events.T
-    first = scored._first_frames[video]
-    following = np.searchsorted(alarm_ends, first + start, side="right")
-    seen = np.maximum(alarm_starts[following], first + start)
-    found = seen < first + end
-    delay = np.where(found, (seen - first - start) / fps, np.nan)
-    names = np.array(scored.videos, dtype=object)[video]
-    events = pd.DataFrame({"video": names, "start": start, "end": end, "delay_seconds": delay})
-    return Delays(events, int((~found).sum()), float(threshold))
-
-
-def false_alarms_per_hour(scored: ScoredVideos, threshold: float, fps: float) -> float:
-    """False alarms per hour of normal frames.
-
-    An alarm is a maximal run of frames at or above the threshold within a video; it is false if none of them is abnormal.
-    One that begins too early or ends too late is none, though its normal frames count in a false alarm *rate*.
-
-    Args and errors as in :func:`detection_delays`; also a DataError without normal frames.
-    """
-    if not fps > 0:
-        raise ConfigError(f"false alarms: expected frames per second above 0, got {fps}.")
-    hours = scored.normal.sum() / fps / 3600
-    if not hours:
-        raise DataError(f"{scored.title}: false alarms need normal frames, got none; add normal test videos.")
-    alarm = scored.score >= threshold
-    begins = alarm & ~(np.append(False, alarm[:-1]) & np.append(False, np.diff(scored.video) == 0))
-    number = np.cumsum(begins)[alarm] - 1
-    return float((np.bincount(number, scored.abnormal[alarm]) == 0).sum() / hours) if alarm.any() else 0.0
-
-
-def operating_points(scored: ScoredVideos, fps: float, rates: Sequence[float] = (0.01, 0.001)) -> pd.DataFrame:
-    """What a method does at a false alarm rate that one could live with.
-
-    Args:
-        scored: scores of a run.
-        fps: frames per second of the videos.
-        rates: wanted parts of the normal frames that are called abnormal.
-
-    Returns:
-        one row per rate: ``rate``, ``threshold``, ``reached_rate`` (at most ``rate``), ``recall`` of abnormal frames,
-        ``false_alarms_per_hour``, ``events``, ``missed``, and ``median_delay_seconds`` of the events that are seen.
-        Thresholds are set on the test frames themselves, so recall is an upper bound.
-    """
-    rows = []
-    for rate in rates:
-        threshold = threshold_at(scored, rate)
-        alarm, delays = scored.score >= threshold, detection_delays(scored, threshold, fps)
-        rows.append(
-            {
-                "rate": rate,
-                "threshold": threshold,
-                "reached_rate": float(scored.normal[alarm].sum() / scored.normal.sum()),
-                "recall": float(scored.abnormal[alarm].sum() / max(scored.abnormal.sum(), 1)),
-                "false_alarms_per_hour": false_alarms_per_hour(scored, threshold, fps),
-                "events": len(delays.events),
-                "missed": delays.missed,
-                "median_delay_seconds": delays.events["delay_seconds"].median(),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 # --- cells of tables --------------------------------------------------------------------------------------

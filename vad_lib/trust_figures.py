@@ -14,18 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from vad_lib.alarms import Calibration, Delays
 from vad_lib.errors import DataError
 from vad_lib.figures import BLUE, GREEN, METHOD_COLOURS, ORANGE, VERMILION, style
-from vad_lib.statistics import (
-    Calibration,
-    Comparison,
-    Components,
-    Delays,
-    Interval,
-    comparison_text,
-    interval_text,
-    power_curves,
-)
+from vad_lib.power import power_curves
+from vad_lib.statistics import Comparison, Components, Interval, comparison_text, interval_text
 from vad_lib.tables import METRIC_TITLES, RULE_TITLES
 
 GREY = "#777777"
@@ -119,7 +112,7 @@ def power_panels(components: Components, title: str, steps: Mapping[str, float])
         steps: name -> difference to resolve, a fraction above 0; a horizontal line each.
 
     Returns:
-        the figure, and the rows of :func:`vad_lib.statistics.power_curves`.
+        the figure, and the rows of :func:`vad_lib.power.power_curves`.
     """
     points = power_curves(components)
     looks = (

@@ -23,6 +23,8 @@ ORDER = (
     *(
         "experiments",
         "statistics",
+        "power",
+        "alarms",
         "tables",
         "figures",
         "comparison",

@@ -4,11 +4,10 @@ The official code lets padding take part: in the attention and in the weights of
 scores. So ``encode`` gets the padded features here, and the prompt term a mask without padding.
 """
 
-import math
-
 import numpy as np
 import pytest
 import torch
+from fillings import features, filling
 
 from vad_lib.features import resampled
 from vad_lib.files import read_array, read_arrays
@@ -31,28 +30,8 @@ CATEGORIES = {"ucf": [0, 3, 0, 7], "xd": [0, 3, 0, 5]}
 OPTIONS = {"ucf": {}, "xd": XD_VIOLENCE}
 
 
-def noise(j: np.ndarray, k: int) -> np.ndarray:
-    value = 43758.5453 * np.sin(12.9898 * (j + 1) + 78.233 * (k + 1))
-    return value - np.floor(value)
-
-
-def filling(kind: str, k: int, shape: tuple[int, ...], gain: bool) -> torch.Tensor:
-    j = np.arange(math.prod(shape), dtype=np.float64)
-    if kind == "A":
-        values = 0.05 * np.cos(0.37 * j + 1.3 * k) + gain
-    elif len(shape) > 1:
-        values = np.sqrt(3 / math.prod(shape[1:])) * (2 * noise(j, k) - 1)
-    else:
-        values = 0.1 * (2 * noise(j, k) - 1) + gain
-    return torch.from_numpy(values.astype(np.float32)).reshape(shape)
-
-
 def inputs(kind: str) -> torch.Tensor:
-    b, t, d = np.ogrid[:4, :20, :1024]
-    if kind == "A":
-        values = np.sin(0.11 * t + 0.013 * d + 0.7 * b)
-    else:
-        values = 2 * noise(np.arange(4 * 20 * 1024, dtype=np.float64), 1000).reshape(4, 20, 1024) - 1
+    values = features(kind, (4, 20, 1024))
     values[2, 15:] = 0
     return torch.from_numpy(values.astype(np.float32))
 

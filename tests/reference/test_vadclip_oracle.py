@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from fillings import features, filling
 
 from vad_lib.features import resampled
 from vad_lib.files import read_arrays
@@ -42,28 +43,8 @@ COUNTS = {"ucf": (14, 47, 12_642_306), "xd": (7, 35, 9_489_922)}
 LENGTHS = (200, 256)
 
 
-def noise(j: np.ndarray, k: int) -> np.ndarray:
-    value = 43758.5453 * np.sin(12.9898 * (j + 1) + 78.233 * (k + 1))
-    return value - np.floor(value)
-
-
-def filling(kind: str, k: int, shape: tuple[int, ...], gain: bool) -> torch.Tensor:
-    j = np.arange(math.prod(shape), dtype=np.float64)
-    if kind == "A":
-        values = 0.05 * np.cos(0.37 * j + 1.3 * k) + gain
-    elif len(shape) > 1:
-        values = 0.5 * np.sqrt(3 / math.prod(shape[1:])) * (2 * noise(j, k) - 1)
-    else:
-        values = 0.1 * (2 * noise(j, k) - 1) + gain
-    return torch.from_numpy(values.astype(np.float32)).reshape(shape)
-
-
 def inputs(kind: str) -> torch.Tensor:
-    b, t, d = np.ogrid[:2, :256, :512]
-    if kind == "A":
-        values = np.sin(0.11 * t + 0.013 * d + 0.7 * b)
-    else:
-        values = 2 * noise(np.arange(2 * 256 * 512, dtype=np.float64), 1000).reshape(2, 256, 512) - 1
+    values = features(kind, (2, 256, 512))
     values[0, 200:] = 0
     return torch.from_numpy(values.astype(np.float32))
 
@@ -76,7 +57,7 @@ def model(data: str, fill: str) -> VadCLIP:
     c, d = np.ogrid[:categories, :512]
     with torch.no_grad():
         for k, name in enumerate(names):
-            named[name].copy_(filling(fill, k, tuple(named[name].shape), gain="norm.weight" in name))
+            named[name].copy_(filling(fill, k, tuple(named[name].shape), gain="norm.weight" in name, spread=0.5))
         method.encoded_text.copy_(torch.from_numpy(np.sin(0.21 * c + 0.017 * d + 0.5 * c * np.cos(0.3 * d))))
     return method.eval()
 

@@ -207,7 +207,9 @@ def test_runs_of_other_steps_are_not_compared(place, dataset, tmp_path):
 
 def test_words():
     found = {"a": comparison(0.01, 0.03), "b": comparison(-0.03, -0.01), "c": comparison(-0.01, 0.01), "d": comparison(0.01, 0.02)}
-    assert beyond.verdict(found) == "better: a, d; worse: b; cannot tell: c"
+    assert beyond.verdict(found) == (
+        "better: a (+2.0, +1.0 to +3.0), d (+1.5, +1.0 to +2.0); worse: b (-2.0, -3.0 to -1.0); cannot tell: c (+0.0, -1.0 to +1.0)"
+    )
     assert beyond.in_words(found["a"]).startswith("better: +2.00 points (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)")
     assert beyond.in_words(None) == "not run"
     alone = beyond.over_seeds({1: 0.2}, {1: 0.9}, "recall")

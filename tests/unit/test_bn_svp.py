@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from bags import random_bags
 from torch import Tensor
 
 from vad_lib.errors import ConfigError, DataError
@@ -11,17 +12,8 @@ from vad_lib.methods import bn_svp
 from vad_lib.methods.bn_svp import BNSVP, SPEC, BNSVPOutput, BNSVPSettings, GraphLayers, bag_scores, graded_similarity, propagate
 
 
-def batch(
-    labels: tuple[float, ...] = (0, 0, 1, 1), segments: int = 16, lengths: tuple[int, ...] | None = None, crops: int = 1
-) -> Batch:
-    video_labels = torch.tensor(labels, dtype=torch.float32)
-    return Batch(
-        torch.randn(len(labels), crops, segments, 12),
-        torch.arange(segments) < torch.tensor(lengths or (segments,) * len(labels))[:, None],
-        video_labels,
-        torch.stack([1 - video_labels, video_labels], dim=1),
-        tuple(f"v{i}" for i in range(len(labels))),
-    )
+def batch(labels: tuple[float, ...] = (0, 0, 1, 1), segments: int = 16, **more) -> Batch:
+    return random_bags(labels, segments, **more)
 
 
 def small(**options) -> BNSVP:
@@ -217,7 +209,7 @@ def test_loss_worked_by_hand(monkeypatch):
 
 def test_normal_padding_is_not_the_maximum(monkeypatch):
     monkeypatch.setattr(bn_svp, "sticky_hdp_hmm", lambda *_: np.array([[0, 0, 0]]))
-    terms = small().loss(output([[0.4, 0.2, 0.9], [0.6, 0.2, 0.9]]), batch((0, 1), 3, (2, 2)))
+    terms = small().loss(output([[0.4, 0.2, 0.9], [0.6, 0.2, 0.9]]), batch((0, 1), 3, lengths=(2, 2)))
     assert terms["main"].value.item() == pytest.approx(1 - 0.6 + 0.4)
 
 

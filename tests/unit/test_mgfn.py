@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from bags import random_bags
 
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.method import Batch, total_loss
@@ -12,17 +13,6 @@ from vad_lib.methods.mgfn import MGFN, SPEC, Block, ChannelNorm, Focus, Glance, 
 
 def small(**options) -> MGFN:
     return MGFN(MGFNSettings(feature_dim=12, widths=(64, 64, 64), blocks=(1, 1, 1), **options))
-
-
-def batch(labels: tuple[float, ...], segments: int, lengths: tuple[int, ...] | None = None, crops: int = 1) -> Batch:
-    video_labels = torch.tensor(labels)
-    return Batch(
-        torch.randn(len(labels), crops, segments, 12),
-        torch.arange(segments) < torch.tensor(lengths or (segments,) * len(labels))[:, None],
-        video_labels,
-        torch.stack([1 - video_labels, video_labels], dim=1),
-        tuple(f"v{i}" for i in range(len(labels))),
-    )
 
 
 def output(scores, magnitudes, l1_norms) -> MGFNOutput:
@@ -38,7 +28,7 @@ def rows(*videos: tuple[float, ...]) -> MGFNOutput:
 
 
 def terms(method: MGFN, found: MGFNOutput, labels: tuple[float, ...], lengths: tuple[int, ...] | None = None) -> dict[str, float]:
-    data = batch(labels, found.logits.shape[2], lengths)
+    data = random_bags(labels, found.logits.shape[2], lengths)
     return {name: term.value.item() for name, term in method.loss(found, data).items()}
 
 
@@ -190,7 +180,7 @@ def test_pairs_of_the_paper():
 def test_a_single_row_has_no_partner_in_its_class(contrast):
     method, l1_norms = small(kept=2, contrast=contrast).eval(), torch.tensor([[[3.0, 4.0]], [[6.0, 8.0]]], requires_grad=True)
     found = rows((0.0, 0.0), (0.0, 0.0))._replace(l1_norms=l1_norms)
-    found_terms = method.loss(found, batch((0.0, 1.0), 2))
+    found_terms = method.loss(found, random_bags((0.0, 1.0), 2))
     assert found_terms["within_normal"].value == 0 and found_terms["within_abnormal"].value == 0
     assert found_terms["between"].value.item() == pytest.approx(195.0**2, rel=1e-5)
     total_loss(found_terms).backward()
@@ -223,7 +213,7 @@ def test_scores_are_smooth_in_all_videos_and_sparse_in_normal_ones():
 
 
 def test_weights_of_the_terms():
-    method, data = small(), batch((0.0, 1.0), 4)
+    method, data = small(), random_bags((0.0, 1.0), 4)
     weights = {name: term.weight for name, term in method.loss(method(data.features), data).items()}
     assert weights == {
         "main": 1.0,
@@ -239,7 +229,7 @@ def test_segments_are_passed_over_in_training_only():
     method = small(kept=1, dropped=0.7)
     scores, magnitudes = [[[0.2, 0.4, 0.8, 0.9]]] * 2, [[[4.0, 3.0, 2.0, 1.0]]] * 2
     found = output(scores, magnitudes, [[[0.0] * 4]] * 2)
-    data = batch((0.0, 1.0), 4)
+    data = random_bags((0.0, 1.0), 4)
     for training, several in ((True, True), (False, False)):
         method.train(training)
         values = {method.loss(found, data)["main"].value.item() for _ in range(30)}
@@ -250,7 +240,7 @@ def test_segments_are_passed_over_in_training_only():
 
 @pytest.mark.parametrize("contrast", ["code", "paper"])
 def test_labels_may_come_in_any_order(contrast):
-    method, data = small(contrast=contrast).eval(), batch((0.0, 0.0, 1.0, 1.0), 6, crops=2)
+    method, data = small(contrast=contrast).eval(), random_bags((0.0, 0.0, 1.0, 1.0), 6, crops=2)
     order = torch.tensor([2, 0, 3, 1])
     shuffled = Batch(*(field[order] for field in data[:4]), data.videos)
     loss = total_loss(method.loss(method(data.features), data))
@@ -258,7 +248,7 @@ def test_labels_may_come_in_any_order(contrast):
 
 
 def test_a_batch_out_of_balance_is_an_error():
-    method, data = small(), batch((0.0, 1.0, 1.0), 4)
+    method, data = small(), random_bags((0.0, 1.0, 1.0), 4)
     with pytest.raises(DataError, match="1 normal and 2 abnormal"):
         method.loss(method(data.features), data)
 

@@ -81,6 +81,10 @@ def test_unknown_names_are_errors(layout):
         reproduce.plan(manifest(layout), layout, only=("table9",))
     with pytest.raises(ConfigError, match="unknown parameter nummer; the chosen notebooks have data, dataset"):
         reproduce.plan(manifest(layout), layout, parameters={"nummer": 2})
+    with pytest.raises(ConfigError, match="parameter variants: no row rftm; known: all, logistic-regression"):
+        reproduce.plan(manifest(layout), layout, parameters={"variants": ["rtfm", "rftm"]})
+    with pytest.raises(ConfigError, match=r"expected a list, got 'rtfm'; write 'variants=\[rtfm\]'"):
+        reproduce.plan(manifest(layout), layout, parameters={"variants": "rtfm"})
     execution = reproduce.plan(manifest(layout), layout)[0]
     execution.parameters["nummer"] = 2
     with pytest.raises(ConfigError, match="a_first has no parameter nummer"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_scores import expanded, made, one_video, planted
 from scipy import stats
 
 from vad_lib import metrics, scoring, tables
@@ -13,62 +14,7 @@ from vad_lib import statistics as st
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import read_arrays, write_arrays
 
-REPORTED = Path(__file__).resolve().parents[2] / "results" / "reported.csv"
 FEW = st.Resampling(num_resamples=200)
-
-
-def made(seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.4, title: str = "Row") -> st.ScoredVideos:
-    """Random test scores with many ties; labels are the same for every seed, every third video is normal."""
-    shared, rng = np.random.default_rng(7), np.random.default_rng([seed, 1])
-    lengths = shared.integers(3, 9, videos)
-    video = np.repeat(np.arange(videos), lengths)
-    frames = shared.integers(1, 17, len(video))
-    abnormal = np.where(video % 3 == 0, 0, shared.integers(0, frames + 1))
-    labels = np.concatenate([np.repeat([1, 0], [a, f - a]) for a, f in zip(abnormal, frames)])
-    score = np.clip(rng.random(len(video)) * 0.6 + lift * abnormal / frames, 0, 1).round(decimals)
-    return st.ScoredVideos(
-        title=title,
-        seed=seed,
-        videos=tuple(f"v{i:02d}" for i in range(videos)),
-        abnormal_video=np.arange(videos) % 3 != 0,
-        video=video,
-        score=score,
-        abnormal=abnormal,
-        normal=frames - abnormal,
-        events=st._events(labels, np.bincount(video, frames).astype(int)),
-    )
-
-
-def one_video(score, abnormal, normal, events, videos=1, video=None) -> st.ScoredVideos:
-    """Pieces given by hand, all in one video unless ``video`` says otherwise."""
-    video = np.zeros(len(score), dtype=int) if video is None else np.array(video)
-    has_event = np.isin(np.arange(videos), [event[0] for event in events])
-    names = tuple(f"v{i}" for i in range(videos))
-    arrays = [np.array(part) for part in (score, abnormal, normal)]
-    return st.ScoredVideos("Row", 0, names, has_event, video, *arrays, np.array(events, dtype=int).reshape(-1, 3))
-
-
-def planted(values: np.ndarray) -> list[st.ScoredVideos]:
-    """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames."""
-    steps = 200
-    score = np.concatenate([(np.arange(steps) + 0.5) / steps, np.zeros(values.shape[1])])
-    video = np.concatenate([np.zeros(steps, dtype=int), np.arange(1, values.shape[1] + 1)])
-    events = [(v, 0, 16) for v in range(1, values.shape[1] + 1)]
-    of_normal = video == 0
-    runs = one_video(score, 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 1, video)
-    return [replace(runs, seed=s, score=np.concatenate([score[:steps], row])) for s, row in enumerate(values)]
-
-
-def expanded(scored: st.ScoredVideos, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores of every frame of the drawn videos."""
-    labels, scores = [], []
-    for place, times in enumerate(counts):
-        for _ in range(int(times)):
-            mine = scored.video == place
-            for score, abnormal, normal in zip(scored.score[mine], scored.abnormal[mine], scored.normal[mine]):
-                labels += [1] * int(abnormal) + [0] * int(normal)
-                scores += [score] * int(abnormal + normal)
-    return np.array(labels), np.array(scores)
 
 
 # --- exact values -----------------------------------------------------------------------------------------
@@ -424,158 +370,6 @@ def test_interpolated_scores_keep_every_frame_and_its_label():
     assert found.value("auc") == pytest.approx(metrics.frame_roc_auc(labels, scores))
     with pytest.raises(DataError, match="expected frames of each of 2 scores, got 3"):
         scoring.interpolated(np.zeros(2), np.ones(3, dtype=int))
-
-
-# --- power ------------------------------------------------------------------------------------------------
-
-
-MIXED = st.Components(between_seeds=2e-5, between_videos=4e-3, together=6e-3, num_seeds=5, num_videos=290)
-
-
-def test_power_by_hand():
-    videos_only = st.Components(0.0, 4.0, 0.0, 5, 100)
-    assert st.half_width(videos_only, 5, 400) == pytest.approx(1.959964 * 2 / 20)
-    assert st.half_width(videos_only, 5, 400, level=0.9) == pytest.approx(1.644854 * 2 / 20)
-    assert st.detectable(videos_only, 5, 400) == pytest.approx((1.959964 + 0.841621) * 2 / 20, rel=1e-6)
-    together_only = st.Components(0.0, 0.0, 9.0, 5, 100)
-    assert st.half_width(together_only, 4, 25) == pytest.approx(stats.t.ppf(0.975, 3) * 3 / 10)
-    error = np.sqrt(2e-5 / 40 + 4e-3 / 290 + 6e-3 / 290 / 40)
-    assert st.half_width(MIXED, 40, 290) == pytest.approx(1.96 * error, rel=0.01)  # with many seeds t is the normal
-
-
-def test_the_half_width_is_that_of_the_comparison():
-    rng = np.random.default_rng(8)
-    values = 0.5 + 0.03 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 60)) + 0.05 * rng.normal(size=(4, 60))
-    found = st.compare(planted(np.full((4, 60), 0.5)), planted(np.clip(values, 0, 1)), "auc", st.Resampling(num_resamples=1000))
-    expected = st.half_width(found.components, 4, found.num_videos)
-    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
-
-
-def test_more_seeds_and_more_videos_never_hurt():
-    curves = st.power_curves(MIXED)
-    for over, part in curves.groupby("over"):
-        assert (part[["half_width", "detectable"]].diff().iloc[1:] < 0).all().all()
-        assert part[over].is_monotonic_increasing and (part["detectable"] > part["half_width"]).all()
-    assert set(curves[curves["over"] == "seeds"]["videos"]) == {290} and set(curves[curves["over"] == "videos"]["seeds"]) == {5}
-
-
-def test_numbers_needed_are_the_least_that_suffice():
-    seeds = st.seeds_needed(MIXED, 0.014)
-    assert st.detectable(MIXED, seeds, 290) <= 0.014 < st.detectable(MIXED, seeds - 1, 290)
-    videos = st.videos_needed(MIXED, 0.0085, seeds=10)
-    assert st.detectable(MIXED, 10, videos) <= 0.0085 < st.detectable(MIXED, 10, videos - 1)
-    assert st.seeds_needed(MIXED, 0.0011) is None  # 290 videos hide the step
-    assert st.videos_needed(MIXED, 0.0011) is None  # and five seeds too
-    assert st.seeds_needed(MIXED, 0.5) == 2
-    assert st.seeds_needed(MIXED, 0.0011, videos=10**6) > 50
-    table = st.needed_for_steps(MIXED, {"small": 0.0011, "large": 0.02})
-    assert table["seeds"].isna().tolist() == [True, False] and table["step"].tolist() == ["small", "large"]
-    assert table["detectable"].iloc[0] == pytest.approx(st.detectable(MIXED, 5, 290))
-
-
-def test_four_of_five_true_differences_of_the_detectable_size_are_seen():
-    rng, seen, runs = np.random.default_rng(9), 0, 120
-    components = st.Components(0.02**2, 0.1**2, 0.05**2, 5, 40)
-    step = st.detectable(components, 5, 40)
-    base = planted(np.full((5, 40), 0.4))
-    for _ in range(runs):
-        noise = 0.02 * rng.normal(size=(5, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.05 * rng.normal(size=(5, 40))
-        seen += st.compare(base, planted(np.clip(0.4 + step + noise, 0, 1)), "auc", FEW).word == "better"
-    assert 0.7 < seen / runs < 0.9
-
-
-def test_power_needs_a_spread():
-    with pytest.raises(ConfigError, match="expected two seeds or more and one video or more, got 1 and 290"):
-        st.half_width(MIXED, 1, 290)
-    with pytest.raises(ConfigError, match="got 5 and 0"):
-        st.detectable(MIXED, 5, 0)
-
-
-def test_the_steps_of_the_paper():
-    reported = tables.read_reported(REPORTED)
-    assert st.paper_steps(reported) == {"pcl": 0.0011, "pcl-dbagf": 0.0053, "proposed": 0.0048}
-    assert st.paper_steps(reported, "XD-Violence") == {"pcl": 0.0016, "pcl-dbagf": 0.0031, "proposed": 0.0041}
-    with pytest.raises(DataError, match="steps of the paper on Own: expected rows of table4, got 0"):
-        st.paper_steps(reported, "Own")
-
-
-# --- calibration and thresholds ---------------------------------------------------------------------------
-
-
-def test_calibration_by_hand():
-    # frames: 10 with score 0.1 (1 abnormal), 10 with 0.3 (2), 4 with 1.0 (4)
-    scored = one_video([0.1, 0.3, 1.0], [1, 2, 4], [9, 8, 0], [(0, 0, 7)])
-    found = st.calibration(scored, num_bins=2)
-    assert found.bins["frames"].tolist() == [20, 4] and found.bins["low"].tolist() == [0, 0.5]
-    assert found.bins["mean_score"].tolist() == pytest.approx([0.2, 1]) and found.bins["abnormal_share"].tolist() == [0.15, 1]
-    assert found.expected_error == pytest.approx(20 / 24 * 0.05)
-    assert found.brier == pytest.approx((1 * 0.81 + 9 * 0.01 + 2 * 0.49 + 8 * 0.09) / 24)
-    empty = st.calibration(scored, num_bins=10).bins
-    assert empty["frames"].sum() == 24 and empty["abnormal_share"].isna().sum() == 7
-    with pytest.raises(ConfigError, match="expected one bin or more, got 0"):
-        st.calibration(scored, 0)
-
-
-def test_thresholds_keep_the_rate():
-    scored = one_video([0.9, 0.8, 0.5, 0.2], [8, 0, 8, 0], [1, 4, 5, 90], [(0, 0, 8), (0, 20, 28)])
-    assert st.threshold_at(scored, 0.01) == 0.9
-    assert st.threshold_at(scored, 0.05) == 0.8
-    assert st.threshold_at(scored, 0.099) == 0.8
-    assert st.threshold_at(scored, 0.1) == 0.5
-    assert st.threshold_at(scored, 0.001) == np.inf
-    with pytest.raises(ConfigError, match=r"expected a fraction in \[0, 1\), got 5"):
-        st.threshold_at(scored, 5)
-    with pytest.raises(DataError, match="a false alarm rate needs normal frames, got none"):
-        st.threshold_at(one_video([0.5], [16], [0], [(0, 0, 16)]), 0.01)
-
-
-def test_delays_by_hand():
-    # video 0: event 8..40, alarms in 16..32; video 1: event 0..16 under an alarm, event 32..40 without one
-    score = [0.1, 0.9, 0.1, 0.9, 0.2, 0.1]
-    events = [(0, 8, 40), (1, 0, 16), (1, 32, 40)]
-    scored = one_video(score, [8, 16, 8, 16, 0, 8], [8, 0, 8, 0, 16, 8], events, 2, [0, 0, 0, 1, 1, 1])
-    found = st.detection_delays(scored, 0.9, fps=4)
-    assert found.events["delay_seconds"].tolist()[:2] == [2, 0] and np.isnan(found.events["delay_seconds"][2])
-    assert found.missed == 1 and found.threshold == 0.9 and found.events["video"].tolist() == ["v0", "v1", "v1"]
-    nothing = st.detection_delays(scored, np.inf, fps=4)
-    assert nothing.missed == 3 and nothing.events["delay_seconds"].isna().all()
-    assert st.detection_delays(scored, 0.1, fps=4).events["delay_seconds"].tolist() == [0, 0, 0]
-    with pytest.raises(ConfigError, match="expected frames per second above 0, got 0"):
-        st.detection_delays(scored, 0.5, 0)
-
-
-def test_an_alarm_before_the_event_or_in_the_next_video_does_not_count():
-    scored = one_video([0.9, 0.1, 0.9], [0, 16, 0], [16, 0, 16], [(0, 16, 32)], 2, [0, 0, 1])
-    assert st.detection_delays(scored, 0.5, fps=1).missed == 1
-
-
-def test_false_alarms_are_runs_that_touch_no_event():
-    # runs above 0.5: pieces 0-1 (normal), 3-4 (touches the event), 6 of the first video and 7 of the second (two runs)
-    score = [0.9, 0.8, 0.1, 0.7, 0.6, 0.1, 0.9, 0.9, 0.1]
-    abnormal = [0, 0, 0, 0, 16, 0, 0, 0, 0]
-    normal = [16, 16, 16, 16, 0, 16, 16, 16, 16]
-    scored = one_video(score, abnormal, normal, [(0, 64, 80)], 2, [0] * 7 + [1] * 2)
-    hours = 8 * 16 / 2 / 3600
-    assert st.false_alarms_per_hour(scored, 0.5, fps=2) == pytest.approx(3 / hours)
-    assert st.false_alarms_per_hour(scored, 0.85, fps=2) == pytest.approx(3 / hours)
-    assert st.false_alarms_per_hour(scored, 0.0, fps=2) == pytest.approx(1 / hours)  # the second video is one alarm
-    assert st.false_alarms_per_hour(scored, np.inf, fps=2) == 0
-    with pytest.raises(ConfigError, match="got -1"):
-        st.false_alarms_per_hour(scored, 0.5, -1)
-    with pytest.raises(DataError, match="false alarms need normal frames, got none"):
-        st.false_alarms_per_hour(one_video([0.5], [16], [0], [(0, 0, 16)]), 0.5, 25)
-
-
-def test_operating_points_put_it_together():
-    scored = made(decimals=3)
-    found = st.operating_points(scored, fps=25.0, rates=(0.2, 0.0))
-    assert (found["reached_rate"] <= found["rate"]).all() and found["recall"].is_monotonic_decreasing
-    labels, scores = expanded(scored, np.ones(12))
-    row = found.iloc[0]
-    assert row["recall"] == pytest.approx(metrics.true_positive_rate(labels, scores, row["threshold"]))
-    assert row["reached_rate"] == pytest.approx(metrics.false_positive_rate(labels, scores, row["threshold"]))
-    assert row["events"] == len(scored.events) and row["missed"] == st.detection_delays(scored, row["threshold"], 25.0).missed
-    assert found["false_alarms_per_hour"].iloc[1] == 0
 
 
 # --- cells ------------------------------------------------------------------------------------------------

@@ -2,22 +2,12 @@
 
 import pytest
 import torch
+from bags import random_bags
 from torch import Tensor
 
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.method import Batch, total_loss
+from vad_lib.method import total_loss
 from vad_lib.methods.sultani_mil import PORT, SPEC, SultaniMIL, SultaniMILOutput, SultaniMILSettings, bag_ranking
-
-
-def batch(labels: tuple[float, ...], segments: int, lengths: tuple[int, ...] | None = None, crops: int = 1) -> Batch:
-    video_labels = torch.tensor(labels)
-    return Batch(
-        torch.randn(len(labels), crops, segments, 12),
-        torch.arange(segments) < torch.tensor(lengths or (segments,) * len(labels))[:, None],
-        video_labels,
-        torch.stack([1 - video_labels, video_labels], dim=1),
-        tuple(f"v{i}" for i in range(len(labels))),
-    )
 
 
 def small(**options) -> SultaniMIL:
@@ -27,7 +17,7 @@ def small(**options) -> SultaniMIL:
 def terms_of(method: SultaniMIL, scores: list[list[float]], labels: tuple[float, ...], lengths=None) -> dict[str, float]:
     """Values of the terms for given scores, one crop; the weight norm, which does not depend on them, apart."""
     logits = torch.tensor(scores).logit()[:, None]
-    terms = method.loss(SultaniMILOutput(logits), batch(labels, logits.shape[2], lengths))
+    terms = method.loss(SultaniMILOutput(logits), random_bags(labels, logits.shape[2], lengths))
     return {name: term.value.item() for name, term in terms.items() if name != "weight_norm"}
 
 
@@ -66,7 +56,7 @@ def test_equal_scores(constant):
 
 
 def test_weights_of_the_terms():
-    method, data = small(), batch(LABELS, 5)
+    method, data = small(), random_bags(LABELS, 5)
     terms = method.loss(method(data.features), data)
     assert {name: term.weight for name, term in terms.items()} == {
         "main": 1.0,
@@ -100,7 +90,7 @@ def test_labels_may_come_in_any_order():
 def test_crops_are_bags_of_their_own_in_training_and_averaged_in_scores():
     logits = torch.tensor(SCORES).logit()
     crops = logits.view(2, 2, 3)  # two videos of two crops instead of four videos
-    terms = small().loss(SultaniMILOutput(crops), batch((0.0, 1.0), 3, crops=2))
+    terms = small().loss(SultaniMILOutput(crops), random_bags((0.0, 1.0), 3, crops=2))
     for name, value in terms_of(small(), SCORES, LABELS).items():
         assert terms[name].value.item() == pytest.approx(value)
     score = small().scores(SultaniMILOutput(crops))["score"]
@@ -123,7 +113,7 @@ def test_a_higher_best_abnormal_score_and_a_lower_normal_one_cost_less():
 
 def test_only_the_best_segment_of_a_video_is_ranked():
     logits = torch.tensor(SCORES).logit()[:, None].requires_grad_()
-    small().loss(SultaniMILOutput(logits), batch(LABELS, 3))["main"].value.backward()
+    small().loss(SultaniMILOutput(logits), random_bags(LABELS, 3))["main"].value.backward()
     assert (logits.grad[:, 0] != 0).nonzero().tolist() == [[0, 0], [1, 0], [1, 1], [1, 2], [2, 1], [3, 0], [3, 1]]  # ties share
     assert (logits.grad[2:] <= 0).all() and (logits.grad[:2] >= 0).all()
 
@@ -177,7 +167,7 @@ def test_dropout_only_in_training():
 def test_the_port_differs_in_all_of_its_options():
     port = SultaniMIL(SultaniMILSettings(**PORT))
     assert all(getattr(port.settings, name) != getattr(SultaniMILSettings(), name) for name in PORT)
-    data = batch(LABELS, 200)
+    data = random_bags(LABELS, 200)
     output = SultaniMILOutput(torch.full((4, 1, 200), 10.0))
     assert port.eval().loss(output, data)["sparsity"].value.item() == pytest.approx(200, rel=1e-3)  # mean over two pairs
     # in training six scores in ten are dropped and the others grow to 1 / 0.4: the sum keeps its mean and varies
@@ -189,7 +179,7 @@ def test_the_port_differs_in_all_of_its_options():
 
 @pytest.mark.parametrize("pairing", ["all", "index"])
 def test_unequal_numbers_are_errors(pairing):
-    method, data = small(pairing=pairing), batch((0.0, 1.0, 1.0), 4)
+    method, data = small(pairing=pairing), random_bags((0.0, 1.0, 1.0), 4)
     with pytest.raises(DataError, match="1 normal and 2 abnormal"):
         method.loss(method(data.features), data)
 
@@ -211,7 +201,7 @@ def test_narrow_profiles_keep_enough_for_the_dropout():
 def test_learns_which_segments_are_abnormal(options):
     """From labels of videos alone: six videos, a planted shift in segments 4 to 6 of the abnormal ones."""
     method = SultaniMIL(SultaniMILSettings(feature_dim=12, width=128, **options)).train()
-    data = batch((0.0,) * 3 + (1.0,) * 3, 20)
+    data = random_bags((0.0,) * 3 + (1.0,) * 3, 20)
     data.features[3:, :, 4:7, 0] += 6.0
     optimiser = torch.optim.Adam(method.parameters(), lr=3e-3)
     for _ in range(60):

@@ -8,8 +8,10 @@ from matplotlib.image import imread
 
 from vad_lib import figures
 from vad_lib import trust_figures as tf
+from vad_lib.alarms import Calibration, Delays
 from vad_lib.errors import DataError
-from vad_lib.statistics import Calibration, Comparison, Components, Delays, Interval, power_curves
+from vad_lib.power import power_curves
+from vad_lib.statistics import Comparison, Components, Interval
 
 COMPONENTS = Components(between_seeds=4e-6, between_videos=3e-3, together=2e-3, num_seeds=5, num_videos=290)
 STEPS = {"+ PCL": 0.0011, "+ DBAGF": 0.0053, "+ L_total": 0.0048}

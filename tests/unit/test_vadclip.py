@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from bags import assert_crops_are_samples
 from safetensors.torch import load_file, save_file
 
 from vad_lib import prompts, registry, training
@@ -211,18 +212,7 @@ def test_both_scores_and_the_map():
 
 
 def test_crops_are_samples_of_their_own_and_order_does_not_matter():
-    method, data = small().eval(), batch(crops=2)
-    loss = total_loss(method.loss(method(data.features), data))
-    apart = data._replace(
-        features=data.features.transpose(0, 1).flatten(0, 1)[:, None],
-        mask=data.mask.repeat(2, 1),
-        video_labels=data.video_labels.repeat(2),
-        category_targets=data.category_targets.repeat(2, 1),
-    )
-    torch.testing.assert_close(total_loss(method.loss(method(apart.features), apart)), loss)
-    order = torch.tensor([2, 0, 3, 1])
-    shuffled = Batch(*(field[order] for field in data[:4]), data.videos)
-    torch.testing.assert_close(total_loss(method.loss(method(shuffled.features), shuffled)), loss)
+    assert_crops_are_samples(small().eval(), batch(crops=2))
 
 
 # --- learned tokens ---------------------------------------------------------------------------------
