@@ -1,7 +1,7 @@
 """What is left of a trained run when it is made small and fast: quality, size and time on one CPU thread.
 
     python benchmarks/bench_deploy.py --run results/quick/runs/synth-crime/proposed/seed2022
-    python benchmarks/bench_deploy.py --run RUN --keep      # also write results/benchmarks/deploy.*
+    python benchmarks/bench_deploy.py --run RUN --keep --out build/deploy      # also write results/benchmarks/deploy.*
 
 PyTorch float32, ONNX float32, ONNX with 8-bit weights, half and four fifths of the weights pruned, a student of at most a
 tenth of the parameters, and the causal form of the method, on whole videos and on a stream of single snippets. All of
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ import torch
 from common import interleaved, machine, parser, report
 from safetensors.torch import save
 
-from vad_lib import deploy, experiments, training
+from vad_lib import deploy, experiments, statistics, training
 from vad_lib.config import FRAMES_PER_SNIPPET, TrainSettings, get_profile
 from vad_lib.datasets import Dataset, load_dataset, video_batch
 from vad_lib.method import Method
@@ -161,14 +162,17 @@ def main() -> int:
     def difference(first: str, second: str) -> float:
         return max(float(np.abs(scores[first][video] - scores[second][video]).max()) for video in scores[first])
 
+    kept = statistics.load_scored(given.run)
+    scored = {name: replace(kept, score=np.concatenate([found[video] for video in kept.videos])) for name, found in scores.items()}
     table = []
     for name, row in rows.items():
-        measured = training.test_metrics(dataset, scores[name])
+        against = statistics.compare([scored["PyTorch float32"]], [scored[name]], dataset.headline_metric)
         table.append(
             {
                 "form": name,
-                "AUC %": f"{100 * measured['auc']:.2f}",
-                "AP %": f"{100 * measured['ap']:.2f}",
+                "AUC %": statistics.interval_text(statistics.interval([scored[name]], "auc")),
+                "AP %": statistics.interval_text(statistics.interval([scored[name]], "ap")),
+                f"{dataset.headline_metric.upper()} against the first row": statistics.comparison_text(against),
                 "mean change of scores": float(
                     np.mean(np.concatenate([np.abs(scores[name][v] - scores["PyTorch float32"][v]) for v in scores[name]]))
                 ),
@@ -197,6 +201,10 @@ def main() -> int:
             f"Largest difference between the stream and the same model on whole videos: {changed:.1e}; a snippet of the stream "
             f"takes {1000 * medians['causal, snippet by snippet'] / snippets:.2f} ms."
         )
+    notes.append(
+        "Intervals are 95 %, over the test videos (BCa bootstrap, normal and abnormal ones apart); they speak of these trained "
+        "models, not of what another seed would give."
+    )
     notes.append("Zeros of a pruned model save time only where a library skips them, which dense products do not.")
     report("deploy", "Small and fast", pd.DataFrame(table), notes, keep=given.keep)
     failed = [name for name, good in checks.items() if not good]
