@@ -195,11 +195,36 @@ def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
 
 
 def _fine_grained(arrays: Mapping[str, np.ndarray]) -> FineGrained | None:
-    if "category_named" not in arrays:
+    """The arrays of :func:`vad_lib.detection.fine_grained_arrays`, None where there are none.
+
+    Raises:
+        ValueError: they do not fit each other.
+    """
+    fields = {name: f"detection_{name}" for name in detection.Matched._fields}
+    if not {"category_named", "abnormal_category_named", *fields.values()} & {*arrays}:
         return None
-    fields = {name: arrays.get(f"detection_{name}") for name in detection.Matched._fields}
-    matched = None if fields["video"] is None else detection.Matched(**fields)
-    return FineGrained(arrays["category_named"], arrays["abnormal_category_named"], matched)
+    videos, categories = len(arrays["videos"]), len(arrays["categories"])
+    named, abnormal_named = arrays["category_named"], arrays["abnormal_category_named"]
+    expected = {"category_named": ((videos,), "b"), "abnormal_category_named": ((videos,), "b")}
+    matched = None
+    if {*fields.values()} & {*arrays}:
+        matched = detection.Matched(**{name: arrays[key] for name, key in fields.items()})
+        segments = len(matched.video)
+        shapes = ((segments,), (segments,), (segments,), (segments, len(detection.IOUS)), (videos, categories), (videos,))
+        expected |= dict(zip(fields.values(), zip(shapes, "iifbib")))
+    for name, (shape, kind) in expected.items():
+        if arrays[name].shape != shape or arrays[name].dtype.kind != kind:
+            raise ValueError(
+                f"{name}: shape {shape} and kind {kind!r} expected, {arrays[name].shape}, {arrays[name].dtype.kind!r} found"
+            )
+    if matched and not (
+        np.isin(matched.video, np.arange(videos)).all()
+        and np.isin(matched.category, np.arange(categories)).all()
+        and np.isfinite(matched.score).all()
+        and (matched.events >= 0).all()
+    ):
+        raise ValueError("segments of videos or categories that the run has not, or without a finite score")
+    return FineGrained(named, abnormal_named, matched)
 
 
 def load_all(runs: Sequence[HasFolder | Path], rule: str | None = None) -> tuple[ScoredVideos, ...]:

@@ -485,9 +485,11 @@ def a_run(folder: Path) -> Path:
     items = ((name, rng.normal(size=(1, 4 if name == "brawl" else 3, 8)).astype(np.float32)) for name in names)
     FeatureStore.write(folder / "mine" / "store", contract, items)
     train = TrainSettings(steps=2, eval_every=1, batch_size=2, num_segments=2, validation_fraction=0.5)
-    settings = training.RunSettings(variant="ur-dmu", method="ur-dmu", title="UR-DMU", width=16, profile="smoke", train=train)
-    run = folder / "seed1"
-    training.train_run(settings, load_dataset(folder / "mine"), None, run, progress=False)
+    dataset, run = load_dataset(folder / "mine"), folder / "seed1"
+    # the proposed model's runs hold all arrays that any run has
+    settings = training.RunSettings(variant="proposed", method="proposed", title="Proposed", width=16, profile="smoke", train=train)
+    text = prompts.text_features("random", dataset.categories)
+    training.train_run(settings, dataset, text, run, progress=False)
     return run
 
 

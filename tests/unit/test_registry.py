@@ -155,6 +155,17 @@ def test_same_seed_same_bits(name):
     assert torch.equal(method.scores(method(data.features))["score"], results[1][-1])
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@EVERY_METHOD
+def test_processor_and_gpu_agree(name):
+    method, data = build(name).eval(), make_batch(crops=2)
+    here = method.scores(method(data.features))
+    there = method.to("cuda").scores(method(data.features.to("cuda")))
+    for kind, value in here.items():
+        torch.testing.assert_close(there[kind].cpu(), value, rtol=1e-3, atol=1e-4)
+
+
 @EVERY_METHOD
 def test_training_goes_on_after_inference_mode(name):
     """Nothing computed under inference mode may be kept and met again by autograd."""

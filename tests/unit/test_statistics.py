@@ -9,7 +9,7 @@ import pytest
 from made_scores import expanded, made, one_video, planted
 from scipy import stats
 
-from vad_lib import metrics, scoring, tables
+from vad_lib import detection, metrics, scoring, tables
 from vad_lib import statistics as st
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.files import read_arrays, write_arrays
@@ -120,6 +120,60 @@ def test_runs_that_cannot_be_read(made_up):
         st.load_scored(folder)
     with pytest.raises(MissingFileError):
         st.load_scored(folder.parent / "seed99")
+
+
+def with_fine_grained(folder: Path) -> dict[str, np.ndarray]:
+    """Give a made-up run one segment and one event per video of an abnormal category."""
+    arrays = read_arrays(folder / "scores.npz")
+    count, categories = len(arrays["videos"]), len(arrays["categories"])
+    abnormal = np.array(["Normal" not in text.split(";") for text in arrays["video_categories"].tolist()])
+    place = np.flatnonzero(abnormal)
+    category = 1 + place % (categories - 1)
+    events = np.zeros((count, categories), dtype=np.int64)
+    events[place, category] = 1
+    hits = np.repeat((place % 2 == 0)[:, None], len(detection.IOUS), axis=1)
+    matched = detection.Matched(place, category, np.linspace(1, 0.5, len(place)), hits, events, abnormal)
+    named = np.arange(count) % 2 == 0
+    arrays |= {"category_named": named, "abnormal_category_named": named}
+    return arrays | {f"detection_{name}": array for name, array in matched._asdict().items()}
+
+
+def test_fine_grained_metrics_are_read_and_resampled(made_up):
+    folder = made_up.write("synth-crime", "proposed")
+    arrays = with_fine_grained(folder)
+    write_arrays(folder / "scores.npz", arrays)
+    scored = st.load_scored(folder)
+    assert scored.value("category_accuracy") == arrays["category_named"].mean()
+    assert scored.value("map_abnormal_only") == pytest.approx(
+        detection.mean_ap(detection.class_ap(scored.fine_grained.matched, "abnormal_only"), "abnormal_only").mean()
+    )
+    # without the named videos nothing is named
+    none_named = (~arrays["category_named"]).astype(float)[None]
+    assert st.resampled(scored, none_named, "category_accuracy")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("category_named", lambda array: array[:-1]),
+        ("abnormal_category_named", None),
+        ("detection_video", lambda array: array + 1000),
+        ("detection_category", lambda array: -array - 1),
+        ("detection_score", lambda array: array * np.nan),
+        ("detection_hits", lambda array: array[:, :2]),
+        ("detection_events", lambda array: array[:, :-1]),
+        ("detection_events", lambda array: array.astype(np.float32)),
+        ("detection_abnormal_video", None),
+        ("detection_video", None),
+    ],
+)
+def test_fine_grained_arrays_that_do_not_fit(made_up, name, change):
+    folder = made_up.write("synth-crime", "proposed")
+    arrays = with_fine_grained(folder)
+    array = arrays.pop(name)
+    write_arrays(folder / "scores.npz", arrays if change is None else arrays | {name: change(array)})
+    with pytest.raises(DataError, match="expected a finished run, but its parts do not fit together"):
+        st.load_scored(folder)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Training: selection rules, resume, controls, failures. All on planted bags, no video."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from vad_lib import registry, training
 from vad_lib.config import TrainSettings
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import ConfigError, OutputError, TrainingError
+from vad_lib.features import FeatureStore
 from vad_lib.files import file_sha256, read_arrays, read_json
 from vad_lib.method import LossTerm
 from vad_lib.prompts import text_features
+from vad_lib.scoring import snippet_scores
 
 TRAIN = TrainSettings(
     steps=12, eval_every=4, batch_size=4, num_segments=8, lr=2e-3, checkpoint_every=5, validation_fraction=0.3, plateau_patience=0
@@ -225,6 +228,35 @@ def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset,
     aucs = [read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"] for folder in (found, control)]
     assert aucs[0] > 0.85
     assert aucs[1] < 0.75
+
+
+@pytest.mark.parametrize("method", registry.METHODS)
+def test_permuted_labels_give_chance(tmp_path, dataset, text, method):
+    """One permutation may point anywhere, so several are averaged; labels that leaked would lift them all."""
+    short = TRAIN.replace(steps=40, eval_every=40, batch_size=8, lr=1e-3, permute_labels=True)
+    folders = [run(tmp_path / str(seed), dataset, text, method, train=short.replace(seed=seed))[0] for seed in range(2022, 2028)]
+    aucs = [read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"] for folder in folders]
+    assert 0.25 < np.mean(aucs) < 0.7, aucs
+
+
+@pytest.mark.parametrize("method", registry.METHODS)
+def test_a_float16_store_gives_the_scores_of_a_float32_one(tmp_path, dataset, text, method):
+    folder = tmp_path / "planted"
+    shutil.copytree(dataset.folder, folder, ignore=shutil.ignore_patterns("store"))
+    rng = np.random.default_rng(0)
+    full = {r.name: dataset.store.snippets(r.name).astype(np.float32) + rng.uniform(-1e-3, 1e-3) for r in dataset.videos.records}
+    scores = {}
+    for dtype in ("float16", "float32"):
+        contract = dataset.store.contract.replace(dtype=dtype)
+        FeatureStore.write(folder / "store", contract, ((name, values.astype(dtype)) for name, values in full.items()))
+        stored = load_dataset(folder)
+        needed = text if registry.METHODS[method].needs_text else None
+        torch.manual_seed(0)
+        model = registry.build_method(method, feature_dim=16, categories=stored.categories, text=needed, width=32, options={})
+        found = snippet_scores(model.eval(), stored, stored.videos.split("test"))
+        scores[dtype] = np.concatenate([found[name]["score"] for name in sorted(found)])
+    assert not np.array_equal(scores["float16"], scores["float32"]) or method == "clip-tsa"
+    assert np.abs(scores["float16"] - scores["float32"]).max() < 1e-2
 
 
 def test_selection_rule_decides_which_scores_are_kept(tmp_path, dataset, text):

@@ -3,6 +3,17 @@
 DOI 10.20165/j.cnki.ISSN1673-629X.2025.0286. Only the abstract is public: the parts are the authors', their
 inside is a reconstruction on the ground of UR-DMU, chosen so that every part can be switched back to it.
 
+symbol        here                       shape
+X             features                   (S, T, D)
+h             encoded                    (S, T, W)
+beta          position_logit, a sigmoid  (H,), share of the position codes in the keys
+tau           log_temperature, its exp   (H,), steps, of the distance decay
+a             attention                  (S, T, 2M), abnormal memory first
+
+S sequences (videos x crops), T segments, D feature width, W encoder width, H heads, M prototypes.
+
+How it differs from the others. It is UR-DMU with another encoder:
+
 - MSTF, three dilated convolutions with weights per time step, in place of UR-DMU's single convolution;
 - DPAM, attention with position codes and a learnable distance decay, in place of UR-DMU's layer;
 - a channel gate where DPAM's two branches are merged;

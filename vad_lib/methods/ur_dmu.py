@@ -12,6 +12,10 @@ mu, lambda    mean, log_variance         (b, T, W)
 F_c           context_features           (S, T, 2W), h beside what was read
 
 S sequences (videos x crops), b of them normal, T segments, D feature width, W encoder width, M prototypes.
+
+How it differs from the others. A segment is judged by what it resembles: the k best of it train two memories, and not only
+the score. Attention looks at the whole video and, by a fixed decay, at the neighbours. What is normal is a distribution, so
+that normal segments which training has not seen still lie near it.
 """
 
 from typing import Literal, NamedTuple
