@@ -32,7 +32,6 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 IOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 # VadCLIP, released code: threshold, weight of the video score, shortest segment in frames
 _DROP, _VIDEO_WEIGHT, _SHORTEST = 0.6, 0.7, 2
-_CHUNK = 2_000_000  # numbers held at once
 
 
 class Segments(NamedTuple):
@@ -236,13 +235,17 @@ def _weighted_ap(matched: Matched, counts: np.ndarray, variant: Variant) -> tupl
     for c in range(num_events.shape[1]):
         own = np.flatnonzero(matched.category == c)
         own = own[np.argsort(-matched.score[own], kind="stable")]
-        drawn = counts[:, matched.video[own]]  # (B, segments)
-        seen = np.cumsum(drawn, axis=1)
-        num_segments[:, c] = drawn.sum(axis=1)
+        videos = matched.video[own]
+        num_segments[:, c] = counts @ np.bincount(videos, minlength=counts.shape[1])
         for i, hits in enumerate(matched.hits[own].T):
-            found = drawn[:, hits]
+            places = np.flatnonzero(hits)
+            # precision counts at hits only, so all segments from one hit to the next stand together: (hits, V)
+            upto = places[-1] + 1 if len(places) else 0
+            between = np.zeros((len(places), counts.shape[1]))
+            np.add.at(between, (np.searchsorted(places, np.arange(upto)), videos[:upto]), 1)
+            found, seen = counts[:, videos[places]], np.cumsum(counts @ between.T, axis=1)
             # copies of a video have one rank; where nothing was drawn yet, nothing is added either
-            precision = np.cumsum(found, axis=1) / np.maximum(seen[:, hits], 1)
+            precision = np.cumsum(found, axis=1) / np.maximum(seen, 1)
             ap[:, i, c] = (found * precision).sum(axis=1) / np.maximum(num_events[:, c], 1)
     return ap, num_segments, num_events
 
@@ -258,16 +261,11 @@ def resampled_map(matched: Matched, counts: np.ndarray, variant: Variant) -> np.
     Returns:
         float64 (B,), fractions; each video once gives :func:`mean_ap`'s mean over IoUs.
     """
-    step = max(1, _CHUNK // max(len(matched.video), 1))
-    means = []
-    for start in range(0, len(counts), step):
-        ap, num_segments, num_events = _weighted_ap(matched, counts[start : start + step], variant)
-        if variant == "vadclip_code":
-            means.append(ap.mean(axis=(1, 2)) * num_segments.all(axis=1))
-        else:
-            there = num_events[:, 1:] > 0
-            means.append(ap[:, :, 1:].mean(axis=1).sum(axis=1, where=there) / np.maximum(there.sum(axis=1), 1))
-    return np.concatenate(means)
+    ap, num_segments, num_events = _weighted_ap(matched, counts, variant)
+    if variant == "vadclip_code":
+        return ap.mean(axis=(1, 2)) * num_segments.all(axis=1)
+    there = num_events[:, 1:] > 0
+    return ap[:, :, 1:].mean(axis=1).sum(axis=1, where=there) / np.maximum(there.sum(axis=1), 1)
 
 
 def mean_ap(detection: Detection, variant: Variant = "vadclip_code") -> np.ndarray:
