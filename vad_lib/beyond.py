@@ -28,6 +28,7 @@ from vad_lib import alarms, experiments, figures, prompts, registry, scoring, st
 from vad_lib.config import Profile
 from vad_lib.datasets import Dataset, load_dataset, video_batch
 from vad_lib.errors import ConfigError, DataError, VadError
+from vad_lib.extraction import extract_dataset
 from vad_lib.features import FeatureStore, resampled
 from vad_lib.files import content_hash, file_sha256, read_json, write_arrays, write_json
 from vad_lib.model import Proposed, category_scores, learned_text
@@ -51,6 +52,7 @@ class Answer(NamedTuple):
         templates: in place of those of ``prompts.yml``; empty for all of them.
         features: those of the data set (empty), or ``noise`` in their place, see :class:`NoiseStore`.
         left_out: a category whose videos are left out of training; its prompts stay.
+        crops: of every snippet, in training and testing; 0 for those of the data set's features.
     """
 
     options: dict[str, Any] = {}  # noqa: RUF012
@@ -58,6 +60,7 @@ class Answer(NamedTuple):
     templates: tuple[str, ...] = ()
     features: Literal["", "noise"] = ""
     left_out: str = ""
+    crops: int = 0
 
 
 class Question(NamedTuple):
@@ -120,6 +123,7 @@ QUESTIONS: dict[str, Question] = {
         "Does the language matter at all?", {"random vectors": Answer(text="random"), "one-hot": Answer(text="one-hot")}
     ),
     "context": Question("What does the future of a video tell?", {"past only": Answer({"context": "causal"})}),
+    "crops": Question("What do ten crops of every snippet add?", {"10 crops": Answer(crops=10)}),
     "features": Question("Is there anything in the features?", {"noise": Answer(features="noise")}),
     "zero-shot": Question("Is a category still found if training never saw it?", {}, each_category=True),
 }
@@ -135,10 +139,17 @@ def answers_to(question: str, dataset: Dataset) -> dict[str, Answer]:
         raise ConfigError(f"unknown question {question!r}; known: {', '.join(QUESTIONS)}.")
     asked = QUESTIONS[question]
     if not asked.each_category:
-        return asked.answers
+        return {name: answer for name, answer in asked.answers.items() if not answer.crops or _can_be_cropped(dataset, answer)}
     abnormal = dataset.categories[1:]
     # with one abnormal category nothing abnormal would be left to train on
     return {f"without {category}": Answer(left_out=category) for category in abnormal if len(abnormal) > 1}
+
+
+def _can_be_cropped(dataset: Dataset, answer: Answer) -> bool:
+    """True if there are videos to take more crops of than the features have."""
+    if not dataset.synthetic and not (dataset.folder / "videos").is_dir():
+        return False
+    return dataset.store is None or dataset.store.num_crops < answer.crops
 
 
 def chosen_questions(names: Sequence[str]) -> tuple[str, ...]:
@@ -297,7 +308,11 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
                 return False
         with _torch_threads(1):
             return training.train_run(settings, dataset, text, folder, progress=False)
-    answer = answers_to(task.question, dataset)[task.answer]
+    answer = answers_to(task.question, dataset).get(task.answer)
+    if answer is None:  # the features have as many crops
+        return False
+    if answer.crops:
+        dataset = load_dataset(dataset.folder, backbone=profile.features.backbone, crops=answer.crops)
     settings = experiments.run_settings("proposed", profile, task.seed, device, counterpart=dataset.counterpart)
     settings = settings.replace(
         variant=task.question, title=f"{task.question}: {task.answer}", options={**settings.options, **answer.options}
@@ -337,7 +352,8 @@ def run_grid(
 ) -> GridReport:
     """Train every run that is missing, several at a time; started again, it goes on.
 
-    A run that fails (a loss that grows without bound is an answer too) is reported and does not stop the others.
+    A run that fails (a loss that grows without bound is an answer too) is reported and does not stop the others. Features of
+    more crops, where an answer wants them, are extracted first.
 
     Args:
         layout: where data and results are.
@@ -356,12 +372,44 @@ def run_grid(
     seeds = tuple(seeds or range(profile.train.seed, profile.train.seed + profile.seeds))
     todo = tasks(datasets, questions, seeds, rows)
     processes = 1 if device != "cpu" else jobs or os.cpu_count() or 1
+    failed = _extract_crops(todo, layout, profile, datasets, processes, device, progress)
+    todo = [task for task in todo if task not in failed]
     work = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")
     results = work(joblib.delayed(_attempt)(task, layout, profile, device, torch.get_num_threads()) for task in todo)
     done = list(tqdm(results, total=len(todo), desc="grid", unit="run", disable=None if progress else True))
-    failed = {task: message for task, _, message in done if message}
+    failed |= {task: message for task, _, message in done if message}
     trained = sum(new for _, new, _ in done)
-    return GridReport(trained, len(done) - trained - len(failed), failed)
+    return GridReport(trained, sum(not message for _, _, message in done) - trained, failed)
+
+
+def _extract_crops(
+    todo: Sequence[Task], layout: Layout, profile: Profile, datasets: Sequence[Dataset], jobs: int, device: str, progress: bool
+) -> dict[Task, str]:
+    """Features of as many crops as the answers want; tasks that cannot have them, and why."""
+    failed: dict[Task, str] = {}
+    for dataset in datasets:
+        wanted: dict[int, list[Task]] = {}
+        for task in todo:
+            if task.dataset == dataset.name and task.question:
+                wanted.setdefault(answers_to(task.question, dataset)[task.answer].crops, []).append(task)
+        for crops, theirs in wanted.items():
+            if not crops:
+                continue
+            videos, names = layout.videos(dataset.name), [record.name for record in dataset.videos.records]
+            place = layout.features(dataset.name, profile.features.backbone, crops)
+            settings = profile.features.replace(num_crops=crops)
+            try:
+                own = load_dataset(dataset.folder, backbone=profile.features.backbone)
+                if own.store.num_crops >= crops:
+                    continue
+                report = extract_dataset(videos, names, place, settings, device, progress, jobs=jobs)
+            except VadError as error:
+                failed |= dict.fromkeys(theirs, f"{type(error).__name__}: {error}")
+                continue
+            if missing := list(report.failures.values()):
+                counts = f"{len(missing)} of {len(names)} videos have no features of {crops} crops"
+                failed |= dict.fromkeys(theirs, f"{counts}; the first: {missing[0]}")
+    return failed
 
 
 # --- what the grid found ----------------------------------------------------------------------------------
@@ -415,6 +463,15 @@ def settle(layout: Layout, dataset: Dataset, question: str, how: Resampling = st
         if {run.seed for run in base} & {run.seed for run in runs}:
             found[answer] = statistics.compare(base, runs, dataset.headline_metric, shared)
     return found
+
+
+def cropped(layout: Layout, dataset: Dataset) -> tuple[ScoredVideos, ...]:
+    """Runs of the proposed model on features of several crops: its own, else those of the question ``crops``; may be empty."""
+    for folders in answer_folders(layout, dataset, "crops").values():
+        runs = statistics.load_all(folders)
+        if all(run.crop_scores is not None for run in runs):
+            return runs
+    return ()
 
 
 def grid_results(layout: Layout, datasets: Sequence[Dataset], questions: Sequence[str] = tuple(QUESTIONS)) -> pd.DataFrame:
@@ -568,6 +625,7 @@ def only_videos(scored: ScoredVideos, chosen: np.ndarray) -> ScoredVideos:
         score=scored.score[pieces],
         abnormal=scored.abnormal[pieces],
         normal=scored.normal[pieces],
+        crop_scores=None if scored.crop_scores is None else scored.crop_scores[:, pieces],
         events=np.column_stack([place[events[:, 0]], events[:, 1:]]).astype(np.int64),
     )
 

@@ -110,7 +110,7 @@ class Dataset:
 
 
 def load_dataset(
-    folder: Path | str, *, features: bool = True, expect: dict[str, Any] | None = None, backbone: str = "i3d"
+    folder: Path | str, *, features: bool = True, expect: dict[str, Any] | None = None, backbone: str = "i3d", crops: int = 0
 ) -> Dataset:
     """Read a data set and check that list and features belong together.
 
@@ -119,6 +119,7 @@ def load_dataset(
         features: False to read the list of videos only.
         expect: fields of the feature contract that must have these values, e.g. ``{"dimension": 1024}``.
         backbone: whose features to open, as in ``FeatureSettings``; imported ones lie where I3D's do.
+        crops: 5 or 10 for features made with so many beside those of the profile; 0 for those of the profile.
 
     Returns:
         the data set. Features of videos that are not listed are left unused, with a warning.
@@ -135,9 +136,10 @@ def load_dataset(
     videos = read_video_csv(folder / "videos.csv", info.categories, info.mask_rule)
     if not features:
         return Dataset(folder, info, videos, None)
-    place = feature_store(folder, backbone)
+    place = feature_store(folder, backbone, crops)
     if not place.is_dir():
-        how = _HOW_TO_MAKE if backbone == "i3d" else f"`python -m vad_lib.extraction --backbone {backbone}` makes it"
+        asked = f"--backbone {backbone}" * (backbone != "i3d") + f" --crops {crops}" * (crops > 0)
+        how = f"`python -m vad_lib.extraction --dataset {info.name} {asked.strip()}` makes it" if asked else _HOW_TO_MAKE
         raise MissingFileError(f"data set {info.name}: expected a feature store in {place}, found none; {how}.")
     store = FeatureStore.open(place, expect=expect)
     _check_features(info, videos, store)

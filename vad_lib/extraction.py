@@ -407,6 +407,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--data", default="", help="folder of data sets, one folder each (default: data/<profile> in the project)")
     add("--profile", default="quick", help=f"one of {', '.join(PROFILES)} (default: quick)")
     add("--backbone", choices=("i3d", *PUBLISHED), default="i3d", help="the network (default: i3d)")
+    add("--crops", type=int, choices=(1, 5, 10), help="beside the profile's features, those of so many crops")
     add("--clip-frames", choices=tuple(PLACES), default="middle", help="CLIP: a snippet's middle frame, or the mean of all 16")
     add("--weights", default="", help="checkpoint, or 'random' (default: Kinetics-400 for I3D, OpenAI's for CLIP)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="of torch, in every process")
@@ -416,13 +417,14 @@ def main(arguments: list[str] | None = None) -> int:
     add("--wait", action="store_true", help="wait while another process extracts into the same store, instead of stopping")
     options = parser.parse_args(arguments)
     settings = get_profile(options.profile).features.for_backbone(options.backbone, options.clip_frames, options.weights)
+    settings = settings.replace(num_crops=options.crops or settings.num_crops)
     layout = Layout.create(options.profile, data=options.data)
     records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
     with waiting(options.wait):
         report = extract_dataset(
             layout.videos(options.dataset),
             [record.name for record in records],
-            layout.features(options.dataset, options.backbone),
+            layout.features(options.dataset, options.backbone, options.crops or 0),
             settings,
             options.device,
             jobs=options.jobs,

@@ -15,9 +15,13 @@ def cache_dir() -> Path:
     return Path(os.environ.get("VAD_CACHE") or platformdirs.user_cache_dir("vad_lib"))
 
 
-def feature_store(dataset: Path, backbone: str = "i3d") -> Path:
-    """Folder of the features that a backbone, as in ``FeatureSettings``, makes of the data set in a folder."""
-    return dataset / "store" if backbone == "i3d" else dataset / "store" / backbone
+def feature_store(dataset: Path, backbone: str = "i3d", crops: int = 0) -> Path:
+    """Folder of the features that a backbone, as in ``FeatureSettings``, makes of the data set in a folder.
+
+    ``crops`` is 0 for as many as the profile wants, else a number of its own, kept beside those.
+    """
+    store = dataset / "store" if backbone == "i3d" else dataset / "store" / backbone
+    return store / f"{crops}-crops" if crops else store
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,12 @@ class Layout:
     def videos(self, dataset: str) -> Path:
         return self.dataset(dataset) / "videos"
 
-    def features(self, dataset: str, backbone: str = "i3d") -> Path:
-        """The feature store, with those of other backbones in it; ``features/`` beside it holds a user's own feature files."""
-        return feature_store(self.dataset(dataset), backbone)
+    def features(self, dataset: str, backbone: str = "i3d", crops: int = 0) -> Path:
+        """The feature store, with those of other backbones and numbers of crops in it.
+
+        ``features/`` beside it holds a user's own feature files.
+        """
+        return feature_store(self.dataset(dataset), backbone, crops)
 
     # --- results ----------------------------------------------------------------------------------
     @property

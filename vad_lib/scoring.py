@@ -17,6 +17,7 @@ from vad_lib.errors import ConfigError, DataError
 from vad_lib.method import Method
 
 Tail = Literal["exact", "extend"]
+FEWER_CROPS = (1, 5)  # that ten crops are compared with: the centre, and the corners too; see vad_lib.video.CROP_NAMES
 
 
 def snippet_scores(

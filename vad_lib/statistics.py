@@ -98,6 +98,7 @@ class ScoredVideos:
         normal: int64 (P,), normal frames of the piece.
         events: int64 (E, 3): place of the video, first abnormal frame, and the frame after the last; runs of abnormal frames.
         fine_grained: of a run with an alignment map, scored by the rule that it was made with; else None.
+        crop_scores: float (N, P), of each crop by itself, of a run with several crops, by the same rule; else None.
     """
 
     title: str
@@ -110,6 +111,7 @@ class ScoredVideos:
     normal: np.ndarray
     events: np.ndarray
     fine_grained: FineGrained | None = None
+    crop_scores: np.ndarray | None = None
 
     @cached_property
     def abnormal_frames(self) -> np.ndarray:
@@ -138,7 +140,21 @@ class ScoredVideos:
     def with_scores(self, change: Callable[[np.ndarray], np.ndarray]) -> "ScoredVideos":
         """The same pieces with other scores: ``change`` takes those of one video, (T,), and gives as many back."""
         parts = np.split(self.score, np.flatnonzero(np.diff(self.video)) + 1)
-        return replace(self, score=np.concatenate([change(part) for part in parts]), fine_grained=None)
+        return replace(self, score=np.concatenate([change(part) for part in parts]), fine_grained=None, crop_scores=None)
+
+    def first_crops(self, count: int) -> "ScoredVideos":
+        """The same pieces with the mean of the first crops as their score.
+
+        Raises:
+            DataError: the run has no scores of so many single crops.
+        """
+        if self.crop_scores is None or not 1 <= count <= len(self.crop_scores):
+            there = 0 if self.crop_scores is None else len(self.crop_scores)
+            raise DataError(
+                f"{self.title}, seed {self.seed}: expected scores of {count} single crops, got {there}; train on features of "
+                "several crops (`python -m vad_lib.extraction --crops 10`)."
+            )
+        return replace(self, score=self.crop_scores[:count].mean(axis=0), fine_grained=None, crop_scores=None)
 
 
 def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
@@ -191,7 +207,24 @@ def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
             normal=lengths - abnormal,
             events=_events(labels, num_frames),
             fine_grained=None if rule else _fine_grained(arrays),
+            crop_scores=None if rule else _crop_scores(arrays),
         )
+
+
+def _crop_scores(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Scores of single crops, (N, P); None where they are not.
+
+    Raises:
+        ValueError: they do not fit the scores.
+    """
+    if "crop_scores" not in arrays:
+        return None
+    found, pieces = arrays["crop_scores"], len(arrays["score"])
+    if found.ndim != 2 or found.shape[1] != pieces or len(found) < 2 or found.dtype.kind != "f":
+        raise ValueError(f"crop_scores: floats (crops, {pieces}) of two crops or more expected, {found.dtype} {found.shape} found")
+    if not ((found >= 0) & (found <= 1)).all():
+        raise ValueError("crop_scores: a score that is not in [0, 1]")
+    return found
 
 
 def _fine_grained(arrays: Mapping[str, np.ndarray]) -> FineGrained | None:
@@ -784,7 +817,33 @@ def interpolated(scored: ScoredVideos) -> ScoredVideos:
         scoring.interpolated(part, lengths)
         for part, lengths in zip(np.split(scored.score, cuts), np.split(frames, cuts), strict=True)
     ]
-    return replace(scored, video=video, score=np.concatenate(scores), abnormal=abnormal, normal=1 - abnormal)
+    frames_alone = {"abnormal": abnormal, "normal": 1 - abnormal, "fine_grained": None, "crop_scores": None}
+    return replace(scored, video=video, score=np.concatenate(scores), **frames_alone)
+
+
+def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> dict[str, Comparison]:
+    """What the mean over more crops is worth in testing, against the first crop alone (the centre), paired.
+
+    Args:
+        runs: the seeds of one row, with scores of single crops.
+        metric: ``auc`` or ``ap``.
+        how: level, number and seed of the resamples.
+
+    Returns:
+        ``5 crops`` (centre and corners) and ``10 crops`` (their mirror images too), or what there is -> comparison.
+
+    Raises:
+        DataError: no scores of single crops, or not of as many in every run.
+    """
+    first = [run.first_crops(1) for run in runs]
+    numbers = sorted({0 if run.crop_scores is None else len(run.crop_scores) for run in runs})
+    if len(numbers) > 1:
+        raise DataError(
+            f"{runs[0].title}: expected runs of as many crops, got {' and '.join(map(str, numbers))}; train them on the same "
+            "features."
+        )
+    counts = [count for count in (*scoring.FEWER_CROPS, *numbers) if 1 < count <= numbers[0]]
+    return {f"{n} crops": compare(first, [run.first_crops(n) for run in runs], metric, how) for n in dict.fromkeys(counts)}
 
 
 # --- cells of tables --------------------------------------------------------------------------------------

@@ -625,7 +625,8 @@ def protocol_table(
     """What the choices that the field leaves open are worth: metrics of one trained model under each of them.
 
     Columns hold the two readings of AP and the two false alarm rates. Rows change one thing against the first: smoothing of
-    the scores, a single crop instead of the mean over all, and the rule for frame masks where the data set has one.
+    the scores, a single crop or the first five instead of the mean over all ten, and the rule for frame masks where the data
+    set has one.
 
     Args:
         layout: where the run folders are.
@@ -681,6 +682,7 @@ def _protocol_settings(run: Run) -> list[tuple[str, dict[str, Any]]]:
     settings += [(text, _smoothed_metrics(run, kind, window)) for kind, window, text in _SMOOTHING]
     if len(crops) > 1:
         settings += [(f"crop {crop} alone", measured.get("crops", {}).get(crop, {})) for crop in crops]
+        settings += [(f"mean of the first {count} crops", found) for count, found in measured.get("first_crops", {}).items()]
     return settings + [(f"mask rule {r}", found) for r, found in measured.get("mask_rules", {}).items() if r != own_rule]
 
 

@@ -383,7 +383,8 @@ class Trainer:
                     fine = fine_grained_metrics(self.dataset, maps, self.model.temperature.item())
                     outcome["rules"][rule]["fine_grained"] = fine
             if rule == self.train.selection:
-                outcome["protocol"] = self._protocol(outcome["scores"][rule])
+                outcome["crop_scores"] = self._crop_scores()
+                outcome["protocol"] = self._protocol(outcome["scores"][rule], outcome["crop_scores"])
         outcome["validation"] = self.best["best_on_validation"]["measured"]
         outcome["weights"] = states[self.train.selection]["state"]
         outcome["parameters"] = sum(parameter.numel() for parameter in self.model.parameters())
@@ -396,15 +397,23 @@ class Trainer:
         self.test_seconds = time.perf_counter() - started
         return scores
 
-    def _protocol(self, scores: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
-        """What choices of the protocol are worth for the selected weights: single crops, and rules for frame masks."""
-        records, crops = self.dataset.videos.split("test"), self.dataset.store.contract.crops
-        single = {}
-        for place, crop in enumerate(crops if len(crops) > 1 else ()):
-            of_crop = self._snippet_scores(records, crop=place)
-            single[crop] = test_metrics(self.dataset, {name: value["score"] for name, value in of_crop.items()})
+    def _crop_scores(self) -> dict[str, np.ndarray]:
+        """Scores of each crop by itself for every test video, float32 (N, T); nothing where there is one crop only."""
+        records, crops = self.dataset.videos.split("test"), self.dataset.store.num_crops
+        alone = [self._snippet_scores(records, crop=crop) for crop in range(crops if crops > 1 else 0)]
+        return {record.name: np.stack([scores[record.name]["score"] for scores in alone]) for record in records if alone}
+
+    def _protocol(self, scores: dict[str, dict[str, np.ndarray]], crop_scores: dict[str, np.ndarray]) -> dict[str, Any]:
+        """What choices of the protocol are worth for the selected weights: fewer crops, and rules for frame masks."""
+        crops = self.dataset.store.contract.crops if crop_scores else ()
+
+        def measured(chosen: slice) -> dict[str, float]:
+            means = {name: of_crops[chosen].mean(axis=0) for name, of_crops in crop_scores.items()}
+            return test_metrics(self.dataset, means)
+
         return {
-            "crops": single,
+            "crops": {crop: measured(slice(place, place + 1)) for place, crop in enumerate(crops)},
+            "first_crops": {str(count): measured(slice(count)) for count in scoring.FEWER_CROPS if 1 < count < len(crops)},
             "mask_rules": mask_rule_metrics(self.dataset, {name: value["score"] for name, value in scores.items()}),
         }
 
@@ -756,6 +765,8 @@ def _score_arrays(dataset: Dataset, outcome: dict[str, Any], selection: str) -> 
         arrays |= detection.fine_grained_arrays(
             maps, fine_grained["temperature"], records, dataset.categories, **_detection_rules(dataset)
         )
+    if outcome.get("crop_scores"):
+        arrays["crop_scores"] = np.concatenate([outcome["crop_scores"][record.name] for record in records], axis=1)
     for rule in RULES:
         arrays[f"score_{rule}"] = np.concatenate([scores[rule][record.name]["score"] for record in records]).astype(np.float32)
     return arrays

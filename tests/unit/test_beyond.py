@@ -1,5 +1,6 @@
 """The grid of questions on planted bags: what each answer changes, runs made once, words that follow from intervals."""
 
+import dataclasses
 import shutil
 
 import matplotlib.pyplot as plt
@@ -7,11 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from planted_set import write_planted_dataset
 
 from vad_lib import beyond, beyond_figures, statistics, training
 from vad_lib.config import get_profile
 from vad_lib.datasets import load_dataset
 from vad_lib.errors import ConfigError, DataError
+from vad_lib.extraction import ExtractionReport
+from vad_lib.features import FeatureStore
 from vad_lib.files import read_json, write_json
 from vad_lib.model import ProposedSettings
 from vad_lib.paths import Layout
@@ -163,6 +167,67 @@ def test_an_answer_s_run_says_what_it_changed(place):
     assert (config["origin"], config["title"]) == ({"left_out": "Arson"}, "zero-shot: without Arson")
     config = read_json(beyond.Task("planted", "gate", "starts at 0.9", 1).folder(place) / "config.json")
     assert (config["options"], config["origin"]) == ({"gate_start": 2.2}, {})
+
+
+def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp_path, monkeypatch):
+    layout = Layout.create("smoke", tmp_path, tmp_path / "data")
+    write_planted_dataset(layout.dataset("planted"), np.random.default_rng(5))
+    rng, asked = np.random.default_rng(6), []
+
+    def extract(videos, names, store, settings, device, progress, jobs):
+        asked.append((videos, len(names), store, settings.num_crops, device, jobs))
+        two = own.store
+        noisy = ((v, np.tile(two.snippets(v), (5, 1, 1)) + rng.normal(size=(10, two.num_snippets(v), 16))) for v in names)
+        contract = two.contract.replace(crops=tuple(f"crop-{place}" for place in range(10)))
+        FeatureStore.write(store, contract, ((video, values.astype(np.float16)) for video, values in noisy))
+        return ExtractionReport(None, tuple(names), (), {})
+
+    monkeypatch.setattr(beyond, "extract_dataset", extract)
+    own = load_dataset(layout.dataset("planted"))
+    report = beyond.run_grid(layout, tiny(), [own], ["crops"], SEEDS, jobs=1)
+    assert (report.trained, report.failed) == (4, {})
+    assert asked == [(layout.videos("planted"), 52, layout.features("planted", crops=10), 10, "cpu", 1)]
+    folders = beyond.answer_folders(layout, own, "crops")
+    assert {answer: len(found) for answer, found in folders.items()} == {beyond.BASE: 2, "10 crops": 2}
+    config = read_json(folders["10 crops"][0] / "config.json")
+    assert len(config["features"]["crops"]) == 10 and config["options"] == {}
+    # two crops are several already, so the model's own runs answer what their mean is worth
+    assert [len(run.crop_scores) for run in beyond.cropped(layout, own)] == [2, 2]
+    ten = statistics.load_all(folders["10 crops"])
+    found = statistics.crop_averaging(ten, "auc", FEW)
+    assert list(found) == ["5 crops", "10 crops"]
+    measured = [read_json(folder / "metrics.json") for folder in folders["10 crops"]]
+    centre = [m["protocol"]["crops"]["crop-0"]["auc"] for m in measured]
+    of_five = [m["protocol"]["first_crops"]["5"]["auc"] for m in measured]
+    of_ten = [m["rules"][m["selection"]]["metrics"]["auc"] for m in measured]
+    assert found["5 crops"].values == pytest.approx(np.subtract(of_five, centre), abs=1e-6)
+    assert found["10 crops"].values == pytest.approx(np.subtract(of_ten, centre), abs=1e-6)
+    settled = beyond.settle(layout, own, "crops", FEW)
+    assert list(settled) == ["10 crops"]
+
+
+def test_crops_are_asked_for_only_where_there_are_videos_to_cut(place, dataset, tmp_path):
+    question = beyond.QUESTIONS["crops"].answers
+    assert beyond.answers_to("crops", dataset) == question
+    imported = dataclasses.replace(dataset, info=dataset.info.replace(synthetic=False))
+    assert beyond.answers_to("crops", imported) == {}
+    with_videos = dataclasses.replace(imported, folder=tmp_path)
+    (tmp_path / "videos").mkdir()
+    assert beyond.answers_to("crops", with_videos) == question
+    write_planted_dataset(tmp_path / "ten", np.random.default_rng(6), crops=10)
+    assert beyond.answers_to("crops", load_dataset(tmp_path / "ten")) == {}
+    # a list without its features does not tell how many crops there are; the grid finds out and has nothing to do
+    layout = Layout.create("smoke", tmp_path, tmp_path)
+    report = beyond.run_grid(layout, tiny(), [load_dataset(tmp_path / "ten", features=False)], ["crops"], (1,), jobs=1)
+    assert (report.trained, report.there, report.failed) == (1, 1, {})
+
+
+def test_videos_that_cannot_be_cropped_stop_no_other_run(place, dataset):
+    report = beyond.run_grid(place, tiny(), [dataset], ["crops", "gate"], (1,), jobs=1, progress=False)
+    assert (report.trained, report.there) == (0, 6)
+    assert [task.question for task in report.failed] == ["crops"]
+    message = next(iter(report.failed.values()))
+    assert message.startswith("52 of 52 videos have no features of 10 crops; the first: ") and "no such video" in message
 
 
 def test_results_have_the_base_in_every_question(place, dataset):

@@ -23,6 +23,7 @@ def test_other_folders_may_be_given(tmp_path, monkeypatch):
     assert layout.results == tmp_path / "relative" / "results" / "smoke"
     assert layout.videos("own") == tmp_path / "home" / "videos" / "own" / "videos"
     assert layout.features("own") == tmp_path / "home" / "videos" / "own" / "store"
+    assert layout.features("own", crops=10) == layout.features("own") / "10-crops"
     assert layout.features("own", "clip-vit-b-16") == layout.features("own", "i3d") / "clip-vit-b-16"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vad_lib import scoring, tables, training
+from vad_lib import scoring, statistics, tables, training
 from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.config import TrainSettings
 from vad_lib.datasets import Dataset, DatasetInfo, load_dataset
@@ -105,6 +105,20 @@ def test_the_mean_of_the_crops_is_the_default(chain):
     default = measured["rules"][measured["selection"]]["metrics"]
     assert len({crop["auc"] for crop in crops.values()} | {default["auc"]}) == 3
     assert {crop["num_frames"] for crop in crops.values()} == {default["num_frames"]}
+
+
+def test_scores_of_single_crops_are_kept(chain):
+    layout, dataset = chain
+    folder = layout.run(dataset.name, "proposed", 1)
+    stored, measured = read_arrays(folder / "scores.npz"), read_json(folder / "metrics.json")
+    assert stored["crop_scores"].shape == (2, len(stored["score"])) and stored["crop_scores"].dtype == np.float32
+    np.testing.assert_allclose(stored["crop_scores"].mean(axis=0), stored["score"], atol=1e-6)
+    run = statistics.load_scored(folder)
+    for place, crop in enumerate(measured["protocol"]["crops"].values()):
+        alone = dataclasses.replace(run, score=run.crop_scores[place])
+        assert (alone.value("auc"), alone.value("ap")) == pytest.approx((crop["auc"], crop["ap"]))
+    assert measured["protocol"]["first_crops"] == {}
+    assert statistics.load_scored(folder, "last").crop_scores is None
 
 
 def test_single_crops_average_to_the_score(chain):

@@ -413,6 +413,47 @@ def test_postprocessing_is_measured_on_the_frames():
     assert st.postprocessing(runs[0], "auc", FEW)["value"].iloc[0] == runs[0].value("auc")
 
 
+def test_the_mean_over_crops_is_compared_with_the_first_one():
+    rng = np.random.default_rng(3)
+    plain = [made(seed, decimals=6) for seed in (1, 2)]
+    crops = [np.clip(run.score + rng.normal(0, 0.1, (10, len(run.score))), 0, 1) for run in plain]
+    runs = [replace(run, crop_scores=of_crops, score=of_crops.mean(axis=0)) for run, of_crops in zip(plain, crops)]
+    found = st.crop_averaging(runs, "auc", FEW)
+    assert list(found) == ["5 crops", "10 crops"]
+    by_hand = [replace(run, score=of_crops[:5].mean(axis=0)).value("auc") for run, of_crops in zip(plain, crops)]
+    centre = [replace(run, score=of_crops[0]).value("auc") for run, of_crops in zip(plain, crops)]
+    assert found["5 crops"].values == pytest.approx(np.subtract(by_hand, centre))
+    assert found["10 crops"] == st.compare([run.first_crops(1) for run in runs], runs, "auc", FEW)
+    assert runs[0].first_crops(5).crop_scores is None
+    of_five = [replace(run, crop_scores=run.crop_scores[:5]) for run in runs]
+    assert list(st.crop_averaging(of_five, "ap", FEW)) == ["5 crops"]
+    with pytest.raises(DataError, match=r"expected runs of as many crops, got 5 and 10; train them on the same features"):
+        st.crop_averaging([of_five[0], runs[1]], "auc", FEW)
+    with pytest.raises(DataError, match="Row, seed 1: expected scores of 1 single crops, got 0; train on features of several"):
+        st.crop_averaging(plain, "auc", FEW)
+    assert runs[0].with_scores(lambda scores: scores).crop_scores is None and st.interpolated(runs[0]).crop_scores is None
+
+
+@pytest.mark.parametrize(
+    ("crops", "message"),
+    [
+        (lambda score: score[None], "two crops or more expected"),
+        (lambda score: np.stack([score, score])[:, 1:], "two crops or more expected"),
+        (lambda score: np.stack([score, score]).astype(int), "two crops or more expected"),
+        (lambda score: np.stack([score, score - 2]), r"a score that is not in \[0, 1\]"),
+        (lambda score: np.stack([score, score * np.nan]), r"a score that is not in \[0, 1\]"),
+    ],
+)
+def test_scores_of_crops_that_do_not_fit_are_refused(made_up, crops, message):
+    folder = made_up.write("synth-crime", "ur-dmu")
+    arrays = read_arrays(folder / "scores.npz")
+    write_arrays(folder / "scores.npz", arrays | {"crop_scores": np.stack([arrays["score"]] * 3)})
+    assert st.load_scored(folder).crop_scores.shape == (3, len(arrays["score"]))
+    write_arrays(folder / "scores.npz", arrays | {"crop_scores": crops(arrays["score"])})
+    with pytest.raises(DataError, match=message):
+        st.load_scored(folder)
+
+
 def test_interpolated_scores_keep_every_frame_and_its_label():
     scored = one_video([0.2, 0.6, 0.5, 0.1], [0, 3, 0, 2], [4, 1, 2, 2], [(0, 5, 8), (1, 2, 4)], 2, [0, 0, 1, 1])
     found = st.interpolated(scored)
