@@ -669,7 +669,7 @@ def test_the_command_line(own, capsys):
     assert main(["check", *common]) == 0
     shown = capsys.readouterr().out
     for text in (
-        "layout single, 1 crops (centre), 8 wide; mask rule frames",
+        "layout single, 1 crop (centre), 8 wide; mask rule frames",
         "Fighting",
         "train: 2 to 4 snippets, mean 3",
         "missing: none; surplus: none; duplicates: none",
