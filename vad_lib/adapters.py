@@ -129,7 +129,8 @@ class Findings:
         if self.layout is None:
             kind = "videos, from which features are to be extracted"
         else:
-            kind = f"features, layout {self.layout}, {len(self.crops)} crop{'s' * (len(self.crops) > 1)} ({', '.join(self.crops)}), {self.dimension:,} wide"
+            crops = f"{len(self.crops)} crop{'s' * (len(self.crops) > 1)} ({', '.join(self.crops)})"
+            kind = f"features, layout {self.layout}, {crops}, {self.dimension:,} wide"
         lines = [f"{self.info.title}: {kind}; mask rule {self.info.mask_rule}", f"{'':<16}{'train':>8}{'test':>8}"]
         splits = [self.videos.split(split) for split in get_args(Split)]
         for category in self.videos.categories:
