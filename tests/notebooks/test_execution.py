@@ -3,9 +3,11 @@
 import shutil
 
 import nbformat
+import pandas as pd
 import pytest
 
-from vad_lib import experiments, i3d, reproduce, tables
+from vad_lib import beyond, experiments, i3d, reproduce, tables
+from vad_lib.features import FeatureStore
 from vad_lib.files import file_sha256, read_json
 from vad_lib.paths import Layout, i3d_weights
 
@@ -83,3 +85,25 @@ def test_tables_say_what_they_were_made_with(chain):
     assert "our stand-in" in text
     timing = read_json(layout.run("synth-crime", "proposed", 2022) / "timing.json")
     assert timing["train_seconds"] > 0
+
+
+def test_the_grid_is_trained_and_answered_by_notebook_06(chain, tmp_path):
+    """Two seeds of two questions: features of ten crops are extracted, runs trained, the answers told."""
+    layout, _ = chain
+    again = Layout.create("smoke", tmp_path / "out", layout.data)
+    shutil.copytree(layout.results, again.results)
+    asked = {"train": True, "questions": ["gate", "crops"], "num_seeds": 2}
+    chosen = reproduce.plan(
+        reproduce.read_manifest(layout.manifest), again, only=("06_beyond_the_paper",), datasets=("synth-crime",), parameters=asked
+    )
+    reproduce.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "06_beyond_the_paper"])
+    assert len(FeatureStore.open(layout.features("synth-crime", crops=10)).contract.crops) == 10
+    said = pd.read_csv(again.tables / "beyond.csv")
+    answers = said[said["data"].str.startswith("SynthCrime")].set_index("question")["answer"]
+    for question in ("What do ten crops of every snippet add?", "What is the mean over crops worth in testing?"):
+        assert "not run" not in answers[question] and "10 crops" in answers[question]
+    assert answers["What is the mean over crops worth in testing?"].startswith("5 crops against one: ")
+    assert (again.figures / "beyond-crops-synth-crime.png").is_file()
+    gate = answers["Must the gate be learned, and where should it start (w = 0.5)?"]
+    assert all(answer in gate for answer in beyond.QUESTIONS["gate"].answers)
+    assert "Does the language matter at all?" not in answers.index  # it was not asked
