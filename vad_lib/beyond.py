@@ -37,7 +37,6 @@ from vad_lib.prompts import TextFeatures
 from vad_lib.statistics import Comparison, Interval, Resampling, ScoredVideos
 
 BASE = "as everywhere else"  # the answer that is the proposed model with its defaults, in every question
-ROWS = ("logistic-regression", "ur-dmu", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
 CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only")
 TRANSFERRED = ("msf-dmu", "proposed")  # without words, and with them
 _FREE = ("seed", "device", "checkpoint_every")  # training settings that may differ between runs that are compared
