@@ -917,10 +917,10 @@ def update_section(path: Path, section: str, markdown: str) -> Path:
 
 # Beginnings of the questions of notebook 06 whose answers the README tells, with the sections that answer them.
 _FINDINGS = (
-    "Does + PCL beat MSF-DMU",
     "Does Proposed beat + PCL + DBAGF",
     "How many seeds would show",
     "What does choosing the step on the test set give away",
+    "What is the mean over crops worth in testing",
     "Are abnormal videos called by their name",
     "Does the language matter at all",
     "Is a category found that is described in words only",
