@@ -610,7 +610,9 @@ def test_readme_gets_the_short_tables_between_its_markers(made_up, tmp_path):
 
 def test_findings_are_the_answers_of_notebook_06(made_up):
     answers = (
-        "data,question,answer,cell\nSynthCrime (rendered videos),Does Proposed beat + PCL + DBAGF?,cannot tell: +1.00,7\nother,Else?,no,8\n"
+        "data,question,answer,cell\n"
+        "SynthCrime (rendered videos),Does Proposed beat + PCL + DBAGF?,cannot tell: +1.00,7\n"
+        "other,Else?,no,8\n"
     )
     made_up.layout.tables.mkdir(parents=True)
     (made_up.layout.tables / "beyond.csv").write_text(answers)
