@@ -285,12 +285,17 @@ def test_the_command_line_keeps_a_store_for_each_backbone(small_clip, videos, tm
     contract = store.contract
     assert (contract.backbone, contract.short_side, contract.crop_size) == ("clip-vit-b-32-mean", 224, 224)
     assert load_dataset(folder).store.content_hash == of_i3d
+    with pytest.raises(MissingFileError, match=r"store/5-crops, found none; .*--dataset yard --crops 5` makes it"):
+        load_dataset(folder, crops=5)
+    assert extraction.main([*common, "--weights", "random", "--crops", "5"]) == 0
+    assert load_dataset(folder, crops=5).store.num_crops == 5 and load_dataset(folder).store.num_crops == 1
     capsys.readouterr()
 
-    # I3D's store written again leaves CLIP's alone, and each finds its own
+    # I3D's store written again leaves the others alone, and each finds its own
     assert extraction.main([*common, "--weights", "random"]) == 0
     assert extraction.main([*common, *clip, "--clip-frames", "mean"]) == 0
     assert capsys.readouterr().out.count("0 videos extracted, 2 were there already") == 2
     assert load_dataset(folder, backbone="clip-vit-b-32").store.content_hash == store.content_hash
+    assert load_dataset(folder, crops=5).store.num_crops == 5
     assert extraction.main([*common, "--backbone", "clip-vit-b-16", "--weights", str(tmp_path / "none.pt")]) == 1
     assert "error: " in capsys.readouterr().err
