@@ -447,7 +447,7 @@ def answer_folders(layout: Layout, dataset: Dataset, question: str) -> dict[str,
 def settle(layout: Layout, dataset: Dataset, question: str, how: Resampling = statistics.DEFAULT) -> dict[str, Comparison]:
     """Each answer of a question against the base, on the seeds that both have.
 
-    The level is shared among the answers (Bonferroni): of many equal ones, one would seem better by chance.
+    The level is shared among the answers.
 
     Returns:
         answer -> comparison by the data set's headline metric; answers without a common run left out.
@@ -456,7 +456,7 @@ def settle(layout: Layout, dataset: Dataset, question: str, how: Resampling = st
     if BASE not in folders:
         return {}
     base = statistics.load_all(folders.pop(BASE))
-    shared = how._replace(level=1 - (1 - how.level) / max(len(answers_to(question, dataset)), 1))
+    shared = how.shared(len(answers_to(question, dataset)))
     for answer, theirs in folders.items():
         runs = statistics.load_all(theirs)
         if {run.seed for run in base} & {run.seed for run in runs}:

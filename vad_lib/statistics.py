@@ -76,6 +76,15 @@ class Resampling(NamedTuple):
     seed: int = 0
     stratified: bool = True
 
+    def shared(self, answers: int) -> "Resampling":
+        """The level shared among the answers to one question (Bonferroni): of many equal ones, one would seem better by chance.
+
+        Example:
+            >>> Resampling().shared(2).level
+            0.975
+        """
+        return self._replace(level=1 - (1 - self.level) / max(answers, 1))
+
 
 DEFAULT = Resampling()
 
@@ -784,10 +793,9 @@ def postprocessing(runs: ScoredVideos | Sequence[ScoredVideos], metric: Metric, 
     Returns:
         one row per setting: ``setting``, ``rule`` (``none``, ``sliding``, ``blocks``, ``interpolated``), ``window`` in
         snippets, ``value`` (mean over seeds), ``change`` against the first row with the interval ``low`` to ``high`` (as in
-        :func:`compare`), and ``word``.
+        :func:`compare`, the level shared among the settings), and ``word``.
     """
     runs = [runs] if isinstance(runs, ScoredVideos) else runs
-    plan, plain = _measured(runs, metric, how)
     settings: list[tuple[str, str, int, Callable[[ScoredVideos], ScoredVideos]]] = [("as scored", "none", 1, lambda run: run)]
     for rule, windows, text in (("sliding", SLIDING_WINDOWS, "sliding mean"), ("blocks", BLOCK_WINDOWS, "block means")):
         for window in windows:
@@ -797,6 +805,7 @@ def postprocessing(runs: ScoredVideos | Sequence[ScoredVideos], metric: Metric, 
 
             settings.append((f"{text} of {window} snippets", rule, window, smooth))
     settings.append(("linear between snippets", "interpolated", 1, interpolated))
+    plan, plain = _measured(runs, metric, how.shared(len(settings) - 1))
     rows = []
     for setting, rule, window, change in settings:
         values = plain if rule == "none" else _values([change(run) for run in runs], plan, metric)
@@ -830,7 +839,8 @@ def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling
         how: level, number and seed of the resamples.
 
     Returns:
-        ``5 crops`` (centre and corners) and ``10 crops`` (their mirror images too), or what there is -> comparison.
+        ``5 crops`` (centre and corners) and ``10 crops`` (their mirror images too), or what there is -> comparison; the level
+        is shared among them.
 
     Raises:
         DataError: no scores of single crops, or not of as many in every run.
@@ -842,8 +852,9 @@ def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling
             f"{runs[0].title}: expected runs of as many crops, got {' and '.join(map(str, numbers))}; train them on the same "
             "features."
         )
-    counts = [count for count in (*scoring.FEWER_CROPS, *numbers) if 1 < count <= numbers[0]]
-    return {f"{n} crops": compare(first, [run.first_crops(n) for run in runs], metric, how) for n in dict.fromkeys(counts)}
+    counts = sorted({count for count in (*scoring.FEWER_CROPS, *numbers) if 1 < count <= numbers[0]})
+    shared = how.shared(len(counts))
+    return {f"{count} crops": compare(first, [run.first_crops(count) for run in runs], metric, shared) for count in counts}
 
 
 # --- cells of tables --------------------------------------------------------------------------------------

@@ -408,7 +408,7 @@ def test_postprocessing_is_measured_on_the_frames():
     smooth = [run.with_scores(lambda scores: scoring.smoothed(scores, "sliding", 7)) for run in runs]
     row = found.loc["sliding mean of 7 snippets"]
     assert row["value"] == pytest.approx(np.mean([run.value("ap") for run in smooth]))
-    paired = st.compare(runs, smooth, "ap", FEW)
+    paired = st.compare(runs, smooth, "ap", FEW._replace(level=1 - 0.05 / 7))
     assert row[["change", "low", "high", "word"]].tolist() == [paired.mean, paired.low, paired.high, paired.word]
     assert st.postprocessing(runs[0], "auc", FEW)["value"].iloc[0] == runs[0].value("auc")
 
@@ -423,7 +423,7 @@ def test_the_mean_over_crops_is_compared_with_the_first_one():
     by_hand = [replace(run, score=of_crops[:5].mean(axis=0)).value("auc") for run, of_crops in zip(plain, crops)]
     centre = [replace(run, score=of_crops[0]).value("auc") for run, of_crops in zip(plain, crops)]
     assert found["5 crops"].values == pytest.approx(np.subtract(by_hand, centre))
-    assert found["10 crops"] == st.compare([run.first_crops(1) for run in runs], runs, "auc", FEW)
+    assert found["10 crops"] == st.compare([run.first_crops(1) for run in runs], runs, "auc", FEW._replace(level=0.975))
     assert runs[0].first_crops(5).crop_scores is None
     of_five = [replace(run, crop_scores=run.crop_scores[:5]) for run in runs]
     assert list(st.crop_averaging(of_five, "ap", FEW)) == ["5 crops"]
