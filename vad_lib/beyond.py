@@ -145,7 +145,7 @@ def answers_to(question: str, dataset: Dataset) -> dict[str, Answer]:
 
 
 def _can_be_cropped(dataset: Dataset, answer: Answer) -> bool:
-    """True if there are videos to take more crops of than the features have."""
+    """True if there are videos to take more crops of than the features have; without features, their crops are not known."""
     if not dataset.synthetic and not (dataset.folder / "videos").is_dir():
         return False
     return dataset.store is None or dataset.store.num_crops < answer.crops
@@ -307,9 +307,7 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
                 return False
         with _torch_threads(1):
             return training.train_run(settings, dataset, text, folder, progress=False)
-    answer = answers_to(task.question, dataset).get(task.answer)
-    if answer is None:  # the features have as many crops
-        return False
+    answer = answers_to(task.question, dataset)[task.answer]
     if answer.crops:
         dataset = load_dataset(dataset.folder, backbone=profile.features.backbone, crops=answer.crops)
     settings = experiments.run_settings("proposed", profile, task.seed, device, counterpart=dataset.counterpart)
@@ -367,7 +365,10 @@ def run_grid(
 
     Raises:
         ConfigError: unknown question.
+        MissingFileError, DataError: a data set without features, or with damaged ones.
     """
+    # which questions can be asked depends on the features
+    datasets = [load_dataset(layout.dataset(dataset.name), backbone=profile.features.backbone) for dataset in datasets]
     seeds = tuple(seeds or range(profile.train.seed, profile.train.seed + profile.seeds))
     todo = tasks(datasets, questions, seeds, rows)
     processes = 1 if device != "cpu" else jobs or os.cpu_count() or 1
@@ -391,16 +392,12 @@ def _extract_crops(
         for task in todo:
             if task.dataset == dataset.name and task.question:
                 wanted.setdefault(answers_to(task.question, dataset)[task.answer].crops, []).append(task)
+        wanted.pop(0, None)
         for crops, theirs in wanted.items():
-            if not crops:
-                continue
             videos, names = layout.videos(dataset.name), [record.name for record in dataset.videos.records]
             place = layout.features(dataset.name, profile.features.backbone, crops)
             settings = profile.features.replace(num_crops=crops)
             try:
-                own = load_dataset(dataset.folder, backbone=profile.features.backbone)
-                if own.store.num_crops >= crops:
-                    continue
                 report = extract_dataset(videos, names, place, settings, device, progress, jobs=jobs)
             except VadError as error:
                 failed |= dict.fromkeys(theirs, f"{type(error).__name__}: {error}")

@@ -13,7 +13,7 @@ from planted_set import write_planted_dataset
 from vad_lib import beyond, beyond_figures, statistics, training
 from vad_lib.config import get_profile
 from vad_lib.datasets import load_dataset
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.extraction import ExtractionReport
 from vad_lib.features import FeatureStore
 from vad_lib.files import read_json, write_json
@@ -216,10 +216,13 @@ def test_crops_are_asked_for_only_where_there_are_videos_to_cut(place, dataset, 
     assert beyond.answers_to("crops", with_videos) == question
     write_planted_dataset(tmp_path / "ten", np.random.default_rng(6), crops=10)
     assert beyond.answers_to("crops", load_dataset(tmp_path / "ten")) == {}
-    # a list without its features does not tell how many crops there are; the grid finds out and has nothing to do
+    # a list without its features does not tell how many crops there are; the grid finds out and has nothing to ask
     layout = Layout.create("smoke", tmp_path, tmp_path)
     report = beyond.run_grid(layout, tiny(), [load_dataset(tmp_path / "ten", features=False)], ["crops"], (1,), jobs=1)
-    assert (report.trained, report.there, report.failed) == (1, 1, {})
+    assert (report.trained, report.there, report.failed) == (1, 0, {})
+    with pytest.raises(MissingFileError, match="expected a feature store"):
+        shutil.rmtree(tmp_path / "ten" / "store")
+        beyond.run_grid(layout, tiny(), [load_dataset(tmp_path / "ten", features=False)], ["crops"], (1,), jobs=1)
 
 
 def test_videos_that_cannot_be_cropped_stop_no_other_run(place, dataset):
