@@ -41,7 +41,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	touch $@
 
 weights: $(INSTALLED) ## fetch the I3D weights, once, into the user's cache
-	@$(BIN)/python -m vad_lib.i3d --fetch
+	@$(BIN)/python -m vad_lib.data.backbones.i3d_weights --fetch
 
 reproduce: weights ## videos to tables and figures (PROFILE, OUT, DATA, ARGS)
 	$(BIN)/python -m vad_lib.reproduce --profile "$(PROFILE)" $(if $(OUT),--out "$(OUT)") $(if $(DATA),--data "$(DATA)") $(ARGS)

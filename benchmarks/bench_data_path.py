@@ -24,12 +24,13 @@ import pandas as pd
 import torch
 from common import interleaved, machine, parser, report
 
-from vad_lib.annotations import VideoList, VideoRecord
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.datasets import BalancedBatches, Dataset, DatasetInfo
-from vad_lib.features import INDEX_COLUMNS, STORE_FILE, STORE_FORMAT, FeatureContract, FeatureStore
-from vad_lib.files import write_json, write_text
-from vad_lib.video import CROP_NAMES
+from vad_lib.data.annotations import VideoList, VideoRecord
+from vad_lib.data.batches import BalancedBatches
+from vad_lib.data.dataset import Dataset, DatasetInfo
+from vad_lib.data.feature_store import INDEX_COLUMNS, STORE_FILE, STORE_FORMAT, FeatureContract, FeatureStore
+from vad_lib.data.snippets import CROP_NAMES
+from vad_lib.storage.writing import write_json, write_text
 
 NORMAL, ABNORMAL, CROPS, DIMENSION, SEGMENTS, BATCH = 800, 810, 10, 1024, 200, 32
 FILLED, PLAIN_VIDEOS = 40, 20  # videos with numbers in the sparse store, and in the plain form's files

@@ -30,13 +30,17 @@ import torch
 from common import interleaved, machine, parser, report
 from safetensors.torch import save
 
-from vad_lib import deploy, experiments, statistics, training
 from vad_lib.config import FRAMES_PER_SNIPPET, TrainSettings, get_profile
-from vad_lib.datasets import Dataset, load_dataset, video_batch
-from vad_lib.method import Method
+from vad_lib.data import prepare
+from vad_lib.data.batches import video_batch
+from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.deployment import distillation, onnx_export, pruning, streaming
+from vad_lib.evaluation import comparisons, intervals, scored_videos
+from vad_lib.evaluation.scoring import snippet_scores
+from vad_lib.methods.base import Method
 from vad_lib.model import Proposed
-from vad_lib.paths import Layout
-from vad_lib.scoring import snippet_scores
+from vad_lib.runs import experiments, trained_model, trainer
+from vad_lib.storage.paths import Layout
 
 ONNX_TOLERANCE, STREAM_TOLERANCE, SHARE = 1e-4, 1e-5, 0.1
 SHARES = (0.5, 0.8)
@@ -72,13 +76,13 @@ def of_method(method: Method) -> Row:
 
 def of_file(path: Path, parameters: int) -> Row:
     """A method in an ONNX file."""
-    scorer = deploy.OnnxScorer(path)
+    scorer = onnx_export.OnnxScorer(path)
     return Row(usual(scorer), lambda features: scorer.scores(scorer(features[None])), path.read_bytes(), parameters)
 
 
 def of_stream(method: Method) -> Row:
     """A causal method, snippet by snippet."""
-    stream = deploy.StreamingScorer(method)
+    stream = streaming.StreamingScorer(method)
 
     def work(features: torch.Tensor) -> np.ndarray:
         stream.reset()
@@ -98,8 +102,8 @@ def usual(method: Method) -> Callable[[Dataset], dict[str, np.ndarray]]:
 
 def causal_run(run: Path, dataset: Dataset, text: experiments.TextFeatures | None, out: Path) -> Method:
     """The causal form of a run's method, trained as the run was."""
-    _, config = training.load_model(run)
-    settings = training.RunSettings(
+    _, config = trained_model.load_model(run)
+    settings = config.RunSettings(
         variant=f"{config['variant']}-causal",
         method=config["method"],
         title=f"{config['title']}, causal",
@@ -110,27 +114,27 @@ def causal_run(run: Path, dataset: Dataset, text: experiments.TextFeatures | Non
         train=TrainSettings(**config["train"]),
     )
     folder = out / settings.variant / run.name
-    training.train_run(settings, dataset, text, folder)
-    return training.load_model(folder)[0]
+    trainer.train_run(settings, dataset, text, folder)
+    return trained_model.load_model(folder)[0]
 
 
 def forms(run: Path, dataset: Dataset, text: experiments.TextFeatures | None, out: Path, scratch: Path) -> dict[str, Row]:
-    method, config = training.load_model(run)
+    method, config = trained_model.load_model(run)
     whole = of_method(method)
-    exported = deploy.export_onnx(method, scratch / "float32.onnx", about=config)
+    exported = onnx_export.export_onnx(method, scratch / "float32.onnx", about=config)
     found = {
         "PyTorch float32": whole,
         "ONNX float32": of_file(exported, whole.parameters),
-        "ONNX int8": of_file(deploy.quantise(exported, scratch / "int8.onnx"), whole.parameters),
+        "ONNX int8": of_file(onnx_export.quantise(exported, scratch / "int8.onnx"), whole.parameters),
     }
-    found |= {f"pruned {share:.0%}": of_method(deploy.pruned(method, share)) for share in SHARES}
+    found |= {f"pruned {share:.0%}": of_method(pruning.pruned(method, share)) for share in SHARES}
     if isinstance(method, Proposed):
         folder = out / "proposed-student" / run.name
-        deploy.distil(run, dataset, text, folder, deploy.DistilSettings(share=SHARE))
-        student = training.load_model(folder)[0]
+        distillation.distil(run, dataset, text, folder, distillation.DistilSettings(share=SHARE))
+        student = trained_model.load_model(folder)[0]
         found["student"] = of_method(student)
-        small = deploy.export_onnx(student, scratch / "student.onnx")
-        found["student, ONNX int8"] = of_file(deploy.quantise(small, scratch / "student8.onnx"), found["student"].parameters)
+        small = onnx_export.export_onnx(student, scratch / "student.onnx")
+        found["student, ONNX int8"] = of_file(onnx_export.quantise(small, scratch / "student8.onnx"), found["student"].parameters)
     if "context" in type(method.settings).model_fields:
         causal = causal_run(run, dataset, text, out)
         found["causal"] = of_method(causal)
@@ -147,10 +151,10 @@ def main() -> int:
     options.add_argument("--repeats", type=int, default=5)
     given = options.parse_args()
     torch.set_num_threads(given.threads)
-    _, config = training.load_model(given.run)
+    _, config = trained_model.load_model(given.run)
     profile = get_profile(config["profile"])
     dataset = load_dataset(given.data or Layout.create(profile.name).dataset(config["dataset"]), backbone=profile.features.backbone)
-    text = experiments.dataset_text(profile, dataset) if config["text"] else None
+    text = prepare.dataset_text(profile, dataset) if config["text"] else None
 
     with tempfile.TemporaryDirectory() as scratch:
         rows = forms(given.run, dataset, text, given.out or given.run.resolve().parents[1], Path(scratch))
@@ -162,17 +166,17 @@ def main() -> int:
     def difference(first: str, second: str) -> float:
         return max(float(np.abs(scores[first][video] - scores[second][video]).max()) for video in scores[first])
 
-    kept = statistics.load_scored(given.run)
+    kept = scored_videos.load_scored(given.run)
     scored = {name: replace(kept, score=np.concatenate([found[video] for video in kept.videos])) for name, found in scores.items()}
     table = []
     for name, row in rows.items():
-        against = statistics.compare([scored["PyTorch float32"]], [scored[name]], dataset.headline_metric)
+        against = comparisons.compare([scored["PyTorch float32"]], [scored[name]], dataset.headline_metric)
         table.append(
             {
                 "form": name,
-                "AUC %": statistics.interval_text(statistics.interval([scored[name]], "auc")),
-                "AP %": statistics.interval_text(statistics.interval([scored[name]], "ap")),
-                f"{dataset.headline_metric.upper()} against the first row": statistics.comparison_text(against),
+                "AUC %": intervals.interval_text(intervals.interval([scored[name]], "auc")),
+                "AP %": intervals.interval_text(intervals.interval([scored[name]], "ap")),
+                f"{dataset.headline_metric.upper()} against the first row": comparisons.comparison_text(against),
                 "mean change of scores": float(
                     np.mean(np.concatenate([np.abs(scores[name][v] - scores["PyTorch float32"][v]) for v in scores[name]]))
                 ),

@@ -20,8 +20,8 @@ from common import interleaved, machine, parser, report
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.metrics import evaluate
-from vad_lib.scoring import frame_scores
+from vad_lib.evaluation.frame_level import evaluate
+from vad_lib.evaluation.scoring import frame_scores
 
 # title, abnormal and normal videos, categories, crops, frames and abnormal frames of the official test sets
 SETS = (

@@ -15,9 +15,9 @@ from common import interleaved, machine, parser, report
 from reference_i3d import PlainI3D
 from torch import Tensor
 
+from vad_lib.data.backbones.i3d_weights import load_i3d, read_state
+from vad_lib.data.extraction_cost import extraction_cost
 from vad_lib.errors import MissingFileError
-from vad_lib.extraction import extraction_cost
-from vad_lib.i3d import load_i3d, read_state
 
 PROMISED_RATIO = 2.0  # at 224 pixels, on CPU
 # data set, frames of all its videos, crops; the frames of XD-Violence are its 217 hours at 24 a second

@@ -25,8 +25,10 @@ from reference_methods import PlainMGFN, PlainPEL4VAD, PlainRTFM, PlainVadCLIP
 from reference_ur_dmu import PlainURDMU
 from torch import Tensor, nn
 
-from vad_lib.method import Batch, Method, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
 from vad_lib.methods import mgfn, pel4vad, rtfm, ur_dmu, vadclip
+from vad_lib.methods.base import Method
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADSettings
 from vad_lib.methods.rtfm import RTFM, RTFMSettings

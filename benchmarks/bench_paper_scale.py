@@ -26,14 +26,17 @@ import pandas as pd
 import torch
 from common import machine, parser, report, seconds
 
-from vad_lib import scoring, training
-from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib import config
 from vad_lib.config import FRAMES_PER_SNIPPET, TrainSettings
-from vad_lib.datasets import Dataset, load_dataset
-from vad_lib.features import FeatureContract, FeatureStore
-from vad_lib.files import write_json
-from vad_lib.method import Batch
-from vad_lib.prompts import TextFeatures, text_features
+from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib.data.batches import Batch
+from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.prompts import TextFeatures, text_features
+from vad_lib.evaluation import scoring
+from vad_lib.runs import measure
+from vad_lib.runs import trainer as runs_trainer
+from vad_lib.storage.writing import write_json
 
 SETTINGS = {
     "float32": {},
@@ -114,7 +117,7 @@ def rehearse(scale: Scale, steps: int, compared: int) -> list[dict[str, object]]
         reference = scores["float32"]
         rows = []
         for name, turn in turns.items():
-            auc = training.test_metrics(dataset, scores[name])["auc"]
+            auc = measure.test_metrics(dataset, scores[name])["auc"]
             change = np.concatenate([np.abs(scores[name][video] - reference[video]) for video in reference])
             rows.append({"change": change, "auc": auc, "loss": turn.loss})
         for step in range(compared, steps):
@@ -148,8 +151,8 @@ class Turn:
         self, name: str, scale: Scale, dataset: Dataset, text: TextFeatures, folder: Path, changes: dict[str, object]
     ) -> None:
         train = scale.train.replace(**changes)
-        settings = training.RunSettings(variant=name, method="proposed", title=name, width=scale.width, train=train)
-        self.trainer = training.Trainer(settings, dataset, text, folder / name, key=name)
+        settings = config.RunSettings(variant=name, method="proposed", title=name, width=scale.width, train=train)
+        self.trainer = runs_trainer.Trainer(settings, dataset, text, folder / name, key=name)
         self.random = self._random_state()
         self.times: list[float] = []
         self.loss = float("nan")

@@ -25,8 +25,9 @@ import torch
 from common import interleaved, machine, parser, report, seconds
 from reference_ur_dmu import PlainURDMU
 
-from vad_lib.layers import segment_linear
-from vad_lib.method import Batch, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
+from vad_lib.methods.layers import segment_linear
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 
 TRAINING_BOUND = 1.4

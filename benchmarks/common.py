@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from vad_lib.files import write_text
-from vad_lib.paths import PROJECT_ROOT
-from vad_lib.tables import markdown_grid
+from vad_lib.report.tables.table import markdown_grid
+from vad_lib.storage.paths import PROJECT_ROOT
+from vad_lib.storage.writing import write_text
 
 KEPT = PROJECT_ROOT / "results" / "benchmarks"
 

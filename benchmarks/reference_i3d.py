@@ -1,4 +1,4 @@
-"""The plain I3D that ``vad_lib.i3d`` is measured against: nothing folded, contiguous memory, one layer after the other.
+"""The plain I3D that ``vad_lib.data.backbones.i3d_weights`` is measured against: nothing folded, contiguous memory, one layer after the other.
 
 It states the network the slow and obvious way, padding written out and batch norm as a layer of its own, as public
 PyTorch versions do. Its state dict is the ``pytorch-i3d`` layout itself.
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vad_lib.i3d import BATCH_NORM_EPS, FEATURE_DIM, MIXED_CHANNELS, same_padding
+from vad_lib.data.backbones.i3d import BATCH_NORM_EPS, FEATURE_DIM, MIXED_CHANNELS, same_padding
 
 
 def pad_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int], value: float = 0.0) -> Tensor:

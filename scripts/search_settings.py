@@ -17,19 +17,22 @@ from typing import Any
 
 import pandas as pd
 
-from vad_lib import experiments, registry, synthetic, training
+from vad_lib import config, registry
 from vad_lib.config import Profile, get_profile
-from vad_lib.datasets import load_dataset
-from vad_lib.files import read_json, write_text
+from vad_lib.data import prepare, synthetic
+from vad_lib.data.dataset import load_dataset
 from vad_lib.model import ProposedSettings
-from vad_lib.paths import PROJECT_ROOT, Layout
+from vad_lib.runs import experiments, trainer
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import write_text
 
 LAMBDAS = ("lambda_align", "lambda_cls", "lambda_con")
 LAMBDA_FACTORS = (1 / 3, 1, 3)  # of the default
 RATES = (3.125e-5, 1.25e-4, 5e-4, 2e-3)
 
 
-def lambda_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], training.RunSettings]]:
+def lambda_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
     """What the table says of a run, and its settings."""
     defaults = ProposedSettings()
     for factors in itertools.product(LAMBDA_FACTORS, repeat=len(LAMBDAS)):
@@ -37,7 +40,7 @@ def lambda_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], t
         yield lambdas, experiments.run_settings("proposed", profile, seed).replace(options=lambdas)
 
 
-def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], training.RunSettings]]:
+def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
     """What the table says of a run, and its settings."""
     for method, lr in itertools.product(registry.METHODS, RATES):
         settings = experiments.run_settings(method, profile, seed)
@@ -58,7 +61,7 @@ def main() -> None:
     name, grid, groups = GRIDS[options.grid]
     layout, profile = Layout.create(options.profile, data=options.data), get_profile(options.profile)
     sets = [load_dataset(layout.dataset(dataset)) for dataset in synthetic.DATASETS]
-    texts = [experiments.dataset_text(profile, dataset) for dataset in sets]
+    texts = [prepare.dataset_text(profile, dataset) for dataset in sets]
     measured = []
     for seed in range(profile.train.seed, profile.train.seed + options.seeds):
         for described, settings in grid(profile, seed):
@@ -66,7 +69,7 @@ def main() -> None:
             for dataset, text in zip(sets, texts):
                 folder = options.out / name / dataset.name / "_".join(map(str, described.values())) / f"seed{seed}"
                 needs_text = registry.METHODS[settings.method].needs_text
-                training.train_run(settings, dataset, text if needs_text else None, folder, progress=False)
+                trainer.train_run(settings, dataset, text if needs_text else None, folder, progress=False)
                 validation = read_json(folder / "metrics.json")["validation"]
                 row |= {f"{dataset.name} validation {metric}": validation[metric] for metric in ("auc", "bce")}
             measured.append(described | row)

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_up_results import MadeUpResults
 from planted_set import write_planted_dataset
+from safetensors.torch import save_file
 
-from vad_lib.provenance import seed_everything
+from vad_lib.storage.paths import Layout
+from vad_lib.storage.provenance import seed_everything
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,7 +45,7 @@ def shared() -> Path:
 
 
 def pytest_configure(config):
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("VAD_TEST_THREADS", "2")))
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +57,33 @@ def planted_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "planted"
     write_planted_dataset(folder, np.random.default_rng(5))
     return folder
+
+
+@pytest.fixture
+def made_up(tmp_path) -> MadeUpResults:
+    return MadeUpResults(Layout.create("quick", out=tmp_path, data=tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory):
+    """A function: open_clip's own CLIP class, small, with random weights, and a file of these."""
+    made = {}
+
+    def make(patch: int, pixels: int = 64):
+        import open_clip
+
+        if (patch, pixels) not in made:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(patch)
+                model = open_clip.CLIP(
+                    embed_dim=16,
+                    vision_cfg={"image_size": pixels, "layers": 2, "width": 128, "patch_size": patch},
+                    text_cfg={"context_length": 8, "vocab_size": 50, "width": 64, "heads": 1, "layers": 1},
+                    quick_gelu=True,
+                )
+            path = tmp_path_factory.mktemp("clip") / f"tiny-{patch}.safetensors"
+            save_file(model.state_dict(), path)
+            made[patch, pixels] = model.eval().requires_grad_(False), path
+        return made[patch, pixels]
+
+    return make

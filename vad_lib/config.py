@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from vad_lib.errors import ConfigError
-from vad_lib.files import content_hash
+from vad_lib.storage.hashing import content_hash
 
 FRAMES_PER_SNIPPET = 16  # paper, section 3.1
 CLIP_PIXELS = 224  # of the square that CLIP's ViT-B takes; other sizes do not fit its position embedding
@@ -234,3 +234,30 @@ def get_profile(name: str) -> Profile:
     if name not in PROFILES:
         raise ConfigError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}.")
     return PROFILES[name]
+
+
+RULES = ("last", "best_on_validation", "best_on_test")
+
+
+class RunSettings(Settings):
+    """What defines a run, apart from the data.
+
+    Attributes:
+        variant: name of the row, and of the run folder.
+        method: key of :data:`vad_lib.registry.METHODS` or of :data:`BASELINES`.
+        title: the row's name in tables.
+        options: settings of the method that differ from its defaults.
+        width: encoder width.
+        profile: name of the profile it came from.
+        declared: names of the training settings that the method's file asks for, beside those of the profile.
+        train: training settings; ``train.seed`` is the run's seed.
+    """
+
+    variant: str
+    method: str
+    title: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    width: int = 512
+    profile: str = ""
+    declared: tuple[str, ...] = ()
+    train: TrainSettings

@@ -10,9 +10,7 @@ All results are fractions.
 Legend: F frames, G distinct scores in decreasing order, V videos, P abnormal and N normal frames.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,9 +35,6 @@ class PrCurve(NamedTuple):
     thresholds: np.ndarray
 
 
-# --- at one threshold -----------------------------------------------------------------------------
-
-
 def true_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> float:
     """Part of the abnormal frames that is called abnormal, TPR = TP / (TP + FN) (equation 14).
 
@@ -58,8 +53,8 @@ def true_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float 
         >>> true_positive_rate(np.array([0, 1, 1]), np.array([0.6, 0.5, 0.4]))
         0.5
     """
-    labels, scores = _checked(labels, scores)
-    _need(labels, abnormal=True, normal=False, metric="the true positive rate")
+    labels, scores = checked_arrays(labels, scores)
+    require_classes(labels, abnormal=True, normal=False, metric="the true positive rate")
     return float(np.mean(scores[labels == 1] >= threshold))
 
 
@@ -72,8 +67,8 @@ def false_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float
         >>> false_positive_rate(np.array([0, 0, 1]), np.array([0.6, 0.4, 0.5]))
         0.5
     """
-    labels, scores = _checked(labels, scores)
-    _need(labels, abnormal=False, normal=True, metric="the false positive rate")
+    labels, scores = checked_arrays(labels, scores)
+    require_classes(labels, abnormal=False, normal=True, metric="the false positive rate")
     return float(np.mean(scores[labels == 0] >= threshold))
 
 
@@ -93,15 +88,12 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 
         >>> round(precision, 4), recall
         (0.6667, 1.0)
     """
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked_arrays(labels, scores)
     recall = true_positive_rate(labels, scores, threshold)
     alarms = scores >= threshold
     if not alarms.any():
         raise DataError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
     return float(np.mean(labels[alarms])), recall
-
-
-# --- over all thresholds --------------------------------------------------------------------------
 
 
 def frame_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -122,7 +114,7 @@ def frame_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
         0.75
     """
     _, *counts = _ranked(labels, scores, "AUC")
-    return _area_under_roc(*counts)
+    return area_under_roc(*counts)
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -135,7 +127,7 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
         0.25
     """
     _, *counts = _ranked(labels, scores, "AP")
-    return _area_by_steps(*counts)
+    return area_by_steps(*counts)
 
 
 def pr_auc_trapezoid(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -149,7 +141,7 @@ def pr_auc_trapezoid(labels: np.ndarray, scores: np.ndarray) -> float:
         0.625
     """
     _, *counts = _ranked(labels, scores, "the area under the precision-recall curve")
-    return _area_by_trapezoids(*counts)
+    return area_by_trapezoids(*counts)
 
 
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> RocCurve:
@@ -173,102 +165,18 @@ def pr_curve(labels: np.ndarray, scores: np.ndarray) -> PrCurve:
     )
 
 
-# --- over videos ----------------------------------------------------------------------------------
-
-
-def evaluate(
-    labels: Mapping[str, np.ndarray],
-    scores: Mapping[str, np.ndarray],
-    categories: Mapping[str, Sequence[str]],
-    normal_category: str,
-    threshold: float = 0.5,
-) -> dict[str, Any]:
-    """All metrics of one test set. The order of the videos changes nothing.
-
-    Args:
-        labels: per video uint8 (F_v,), 1 abnormal, 0 normal.
-        scores: per video (F_v,), in [0, 1].
-        categories: per video its category names.
-        normal_category: the category of normal videos.
-        threshold: for the rates; a frame is called abnormal if its score is at least this.
-
-    Returns:
-        plain numbers: ``auc``, ``ap``, ``ap_trapezoid``; ``auc_abnormal_videos``, the AUC over the frames of
-        abnormal videos alone; ``far_normal_videos`` and ``far_all_normal_frames``, the false alarm rate over
-        the frames of normal videos and over every normal frame; ``tpr``; ``auc_per_category``, for each
-        category the AUC over its abnormal videos and all normal videos, a video of several categories
-        counting in each; ``num_videos``, ``num_frames``, ``num_abnormal_frames``.
-
-    Raises:
-        DataError: videos missing or surplus in ``scores`` or ``categories``; lengths differ; NaN; a score
-            outside [0, 1]; no normal or no abnormal video; an abnormal frame in a normal video; a part with
-            frames of one class only.
-    """
-    for name, given in (("scores", scores), ("categories", categories)):
-        check_videos(tuple(labels), given, name)
-    videos = list(labels)
-    pairs = [_checked(labels[video], scores[video], f"video {video}") for video in videos]
-    abnormal_video = np.array([normal_category not in categories[video] for video in videos], dtype=bool)
-    for video, (label, _), abnormal in zip(videos, pairs, abnormal_video):
-        if label.any() and not abnormal:
-            raise DataError(f"video {video}: category {normal_category} but {label.sum()} abnormal frames; correct the list.")
-    if abnormal_video.all() or not abnormal_video.any():
-        raise DataError(
-            f"evaluation: needs normal and abnormal videos, got {abnormal_video.sum()} abnormal of {len(videos)}; "
-            "check the intervals and the test split."
-        )
-    every_label = np.concatenate([label for label, _ in pairs])
-    every_score = np.concatenate([score for _, score in pairs])
-    video_of_frame = np.repeat(np.arange(len(videos)), [len(label) for label, _ in pairs])
-    # Frames of a snippet share score and label: what is ranked and counted are runs of equal frames, a sixteenth as many.
-    change = (np.diff(every_score) != 0) | (np.diff(every_label) != 0) | (np.diff(video_of_frame) != 0)
-    starts = np.append(0, np.flatnonzero(change) + 1)
-    lengths = np.diff(np.append(starts, len(every_label)))
-    run_label, run_video = every_label[starts], video_of_frame[starts]
-    _, rank = _distinct(every_score[starts])
-
-    def counts(chosen: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Abnormal and normal frames of the chosen videos at each distinct score."""
-        runs = chosen[run_video]
-        _need(run_label[runs], abnormal=True, normal=True, metric=metric, frames=int(lengths[runs].sum()))
-        return _count(rank[runs], run_label[runs], lengths[runs])
-
-    everything = counts(np.ones(len(videos), dtype=bool), "AUC")
-    names = sorted({name for video, abnormal in zip(videos, abnormal_video) if abnormal for name in categories[video]})
-    per_category = {}
-    for name in names:
-        chosen = ~abnormal_video | np.array([name in categories[video] for video in videos])
-        per_category[name] = _area_under_roc(*counts(chosen, f"AUC of category {name}"))
-    return {
-        "auc": _area_under_roc(*everything),
-        "ap": _area_by_steps(*everything),
-        "ap_trapezoid": _area_by_trapezoids(*everything),
-        "auc_abnormal_videos": _area_under_roc(*counts(abnormal_video, "AUC on abnormal videos")),
-        "far_normal_videos": float(np.mean(every_score[~abnormal_video[video_of_frame]] >= threshold)),
-        "far_all_normal_frames": float(np.mean(every_score[every_label == 0] >= threshold)),
-        "tpr": float(np.mean(every_score[every_label == 1] >= threshold)),
-        "auc_per_category": per_category,
-        "num_videos": len(videos),
-        "num_frames": len(every_label),
-        "num_abnormal_frames": int(every_label.sum(dtype=np.int64)),
-    }
-
-
-# --- the sums -------------------------------------------------------------------------------------
-
-
-def _area_under_roc(abnormal: np.ndarray, normal: np.ndarray) -> float:
+def area_under_roc(abnormal: np.ndarray, normal: np.ndarray) -> float:
     # Twice the area in whole numbers, so that the order of frames cannot move the last digit.
     above = np.cumsum(abnormal) - abnormal
     doubled = np.sum(normal * (2 * above + abnormal))
     return float(doubled / (2 * int(abnormal.sum()) * int(normal.sum())))
 
 
-def _area_by_steps(abnormal: np.ndarray, normal: np.ndarray) -> float:
+def area_by_steps(abnormal: np.ndarray, normal: np.ndarray) -> float:
     return float(np.sum(abnormal / abnormal.sum() * _precision(abnormal, normal)))
 
 
-def _area_by_trapezoids(abnormal: np.ndarray, normal: np.ndarray) -> float:
+def area_by_trapezoids(abnormal: np.ndarray, normal: np.ndarray) -> float:
     precision = np.append(1, _precision(abnormal, normal))
     return float(np.sum(abnormal / abnormal.sum() * (precision[1:] + precision[:-1]) / 2))
 
@@ -280,19 +188,19 @@ def _precision(abnormal: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 def _ranked(labels: np.ndarray, scores: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct scores in decreasing order, and the abnormal and the normal frames at each; int64 (G,)."""
-    labels, scores = _checked(labels, scores)
-    _need(labels, abnormal=True, normal=True, metric=metric)
-    values, rank = _distinct(scores)
-    return values, *_count(rank, labels)
+    labels, scores = checked_arrays(labels, scores)
+    require_classes(labels, abnormal=True, normal=True, metric=metric)
+    values, rank = distinct_scores(scores)
+    return values, *rank_counts(rank, labels)
 
 
-def _distinct(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct scores in decreasing order (G,), and the place of every frame among them (F,)."""
     values, rank = np.unique(scores, return_inverse=True)
     return values[::-1], len(values) - 1 - rank
 
 
-def _count(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def rank_counts(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Abnormal and normal frames at each rank, int64 (G,); an entry stands for ``lengths`` frames, or for one."""
     together = np.bincount(rank, lengths)
     abnormal = np.bincount(rank, labels if lengths is None else labels * lengths, minlength=len(together))
@@ -300,34 +208,7 @@ def _count(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = No
     return abnormal.astype(np.int64), (together - abnormal).astype(np.int64)
 
 
-# --- checks ---------------------------------------------------------------------------------------
-
-
-def check_videos(listed: Sequence[str], given: Iterable[str], name: str = "scores") -> None:
-    """Check that something was given for exactly the listed videos, before any number is made of it.
-
-    Args:
-        listed: names of the videos of the test list.
-        given: names of the videos that came.
-        name: of what was given, for the message.
-
-    Raises:
-        DataError: a name stands twice in the list or among what was given, or videos are missing or surplus.
-    """
-    given = tuple(given)
-    for what, names in (("the test list", listed), (name, given)):
-        twice = sorted(video for video, times in Counter(names).items() if times > 1)
-        if twice:
-            raise DataError(f"{what}: expected every video once, got twice: {_some(twice)}. Remove or rename one of each pair.")
-    missing, surplus = sorted(set(listed) - set(given)), sorted(set(given) - set(listed))
-    if missing or surplus:
-        raise DataError(
-            f"{name}: expected the {len(listed)} videos that have labels; missing: {_some(missing)}; "
-            f"surplus: {_some(surplus)}. Score exactly the videos of the test list."
-        )
-
-
-def _checked(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
+def checked_arrays(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or scores.ndim != 1:
         raise DataError(f"{name}: expected one label and one score per frame, got shapes {labels.shape} and {scores.shape}.")
@@ -348,7 +229,7 @@ def _checked(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tu
     return labels, scores
 
 
-def _need(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str, frames: int | None = None) -> None:
+def require_classes(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str, frames: int | None = None) -> None:
     has_abnormal, has_normal = bool((labels == 1).any()), bool((labels == 0).any())
     if (abnormal and not has_abnormal) or (normal and not has_normal):
         found = "abnormal" if has_abnormal else "normal"
@@ -357,7 +238,3 @@ def _need(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str, fram
             f"{metric}: not defined, it needs {wanted} frames and all {frames or len(labels):,} frames are {found}; "
             "check the intervals or add videos of the other class."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "none"

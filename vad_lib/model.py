@@ -36,11 +36,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vad_lib import losses
-from vad_lib.causal import RunningMean
+from vad_lib.data.batches import Batch
 from vad_lib.errors import DataError
-from vad_lib.layers import segment_linear
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
-from vad_lib.methods import msf_dmu
+from vad_lib.losses import LossTerm
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.causal import RunningMean
+from vad_lib.methods.layers import segment_linear
 from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
 from vad_lib.methods.ur_dmu import decay_groups
 
@@ -357,7 +358,6 @@ SPEC = MethodSpec(
     idea="a second score from the likeness of segments to sentences about the categories, and a learned gate between the two",
     settings=ProposedSettings,
     build=lambda settings, text: Proposed(settings, torch.tensor(text.values)),
-    modules=(*msf_dmu.SPEC.modules, "model"),
     needs_text=True,
     question="language",
     builds_on=("msf-dmu", "vadclip"),

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vad_lib import model
+from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError
-from vad_lib.method import Method, MethodSpec
 from vad_lib.methods import bn_svp, clip_tsa, mgfn, msf_dmu, pel4vad, rtfm, sultani_mil, ur_dmu, vadclip
-from vad_lib.prompts import TextFeatures
+from vad_lib.methods.base import Method, MethodSpec
 
 METHODS: dict[str, MethodSpec] = {
     spec.name: spec

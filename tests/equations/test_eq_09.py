@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from vad_lib.method import Batch, LossTerm, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm, total_loss
 from vad_lib.model import Proposed, ProposedSettings
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from vad_lib.data.batches import Batch
 from vad_lib.losses import consistency_loss
-from vad_lib.method import Batch
 from vad_lib.model import Proposed, ProposedSettings
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vad_lib.metrics import evaluate, false_alarm_rate, false_positive_rate
+from vad_lib.evaluation.frame_level import evaluate
+from vad_lib.metrics import false_alarm_rate, false_positive_rate
 
 LABELS = np.array([0, 0, 1, 1, 0, 1, 0, 0])
 SCORES = np.array([0.1, 0.4, 0.35, 0.8, 0.8, 0.9, 0.2, 0.4])

@@ -2,7 +2,9 @@
 
 import torch
 
-from vad_lib.method import Batch, Method, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
+from vad_lib.methods.base import Method
 
 
 def random_bags(

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from vad_lib import statistics as st
+from vad_lib.evaluation import scored_videos
 
 
-def made(seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.4, title: str = "Row") -> st.ScoredVideos:
+def made(
+    seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.4, title: str = "Row"
+) -> scored_videos.ScoredVideos:
     """Random test scores with many ties; labels are the same for every seed, every third video is normal."""
     shared, rng = np.random.default_rng(7), np.random.default_rng([seed, 1])
     lengths = shared.integers(3, 9, videos)
@@ -16,7 +18,7 @@ def made(seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.
     abnormal = np.where(video % 3 == 0, 0, shared.integers(0, frames + 1))
     labels = np.concatenate([np.repeat([1, 0], [a, f - a]) for a, f in zip(abnormal, frames)])
     score = np.clip(rng.random(len(video)) * 0.6 + lift * abnormal / frames, 0, 1).round(decimals)
-    return st.ScoredVideos(
+    return scored_videos.ScoredVideos(
         title=title,
         seed=seed,
         videos=tuple(f"v{i:02d}" for i in range(videos)),
@@ -25,20 +27,20 @@ def made(seed: int = 0, *, videos: int = 12, decimals: int = 1, lift: float = 0.
         score=score,
         abnormal=abnormal,
         normal=frames - abnormal,
-        events=st._events(labels, np.bincount(video, frames).astype(int)),
+        events=scored_videos._events(labels, np.bincount(video, frames).astype(int)),
     )
 
 
-def one_video(score, abnormal, normal, events, videos=1, video=None) -> st.ScoredVideos:
+def one_video(score, abnormal, normal, events, videos=1, video=None) -> scored_videos.ScoredVideos:
     """Pieces given by hand, all in one video unless ``video`` says otherwise."""
     video = np.zeros(len(score), dtype=int) if video is None else np.array(video)
     has_event = np.isin(np.arange(videos), [event[0] for event in events])
     names = tuple(f"v{i}" for i in range(videos))
     arrays = [np.array(part) for part in (score, abnormal, normal)]
-    return st.ScoredVideos("Row", 0, names, has_event, video, *arrays, np.array(events, dtype=int).reshape(-1, 3))
+    return scored_videos.ScoredVideos("Row", 0, names, has_event, video, *arrays, np.array(events, dtype=int).reshape(-1, 3))
 
 
-def planted(values: np.ndarray) -> list[st.ScoredVideos]:
+def planted(values: np.ndarray) -> list[scored_videos.ScoredVideos]:
     """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames."""
     steps = 200
     score = np.concatenate([(np.arange(steps) + 0.5) / steps, np.zeros(values.shape[1])])
@@ -49,7 +51,7 @@ def planted(values: np.ndarray) -> list[st.ScoredVideos]:
     return [replace(runs, seed=s, score=np.concatenate([score[:steps], row])) for s, row in enumerate(values)]
 
 
-def expanded(scored: st.ScoredVideos, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expanded(scored: scored_videos.ScoredVideos, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores of every frame of the drawn videos."""
     labels, scores = [], []
     for place, times in enumerate(counts):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.features import FeatureContract, FeatureStore
-from vad_lib.files import write_json
+from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.storage.writing import write_json
 
 
 def write_planted_dataset(folder: Path, rng: np.random.Generator, dimension: int = 16, crops: int = 2) -> None:

@@ -6,10 +6,16 @@ import nbformat
 import pandas as pd
 import pytest
 
-from vad_lib import beyond, experiments, i3d, reproduce, tables
-from vad_lib.features import FeatureStore
-from vad_lib.files import file_sha256, read_json
-from vad_lib.paths import Layout, i3d_weights
+from vad_lib.data.backbones import i3d_weights as backbones_i3d_weights
+from vad_lib.data.feature_store import FeatureStore
+from vad_lib.open_questions import questions
+from vad_lib.report.tables import paper
+from vad_lib.runner import execution as runner_execution
+from vad_lib.runner import manifest
+from vad_lib.runs import experiments
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.paths import Layout, i3d_weights
+from vad_lib.storage.reading import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -18,11 +24,13 @@ pytestmark = pytest.mark.slow
 def chain(tmp_path_factory):
     """One complete smoke run in an empty folder; its layout and executions."""
     if not i3d_weights().is_file():
-        pytest.skip(f"I3D weights are not at {i3d_weights()}; `python -m {i3d.__name__} --fetch` gets them (make does)")
+        pytest.skip(
+            f"I3D weights are not at {i3d_weights()}; `python -m {backbones_i3d_weights.__name__} --fetch` gets them (make does)"
+        )
     folder = tmp_path_factory.mktemp("chain")
     layout = Layout.create("smoke", folder / "out", folder / "data")
-    executions = reproduce.plan(reproduce.read_manifest(layout.manifest), layout)
-    ran = reproduce.reproduce(layout, executions)
+    executions = manifest.plan(manifest.read_manifest(layout.manifest), layout)
+    ran = runner_execution.reproduce(layout, executions)
     assert ran == [execution.name for execution in executions]
     return layout, executions
 
@@ -30,9 +38,9 @@ def chain(tmp_path_factory):
 def test_all_outputs_are_there_and_executed_without_error(chain):
     layout, executions = chain
     for execution in executions:
-        assert not reproduce.missing_outputs(layout, execution)
+        assert not runner_execution.missing_outputs(layout, execution)
         executed = layout.executed / f"{execution.name}.ipynb"
-        assert executed.stat().st_size < reproduce.LARGEST_EXECUTED_BYTES, f"{executed.name} is too large"
+        assert executed.stat().st_size < runner_execution.LARGEST_EXECUTED_BYTES, f"{executed.name} is too large"
         cells = nbformat.read(executed, as_version=4).cells
         outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
         assert not [output for output in outputs if output.output_type == "error"]
@@ -60,7 +68,7 @@ def test_nothing_is_written_outside_the_known_folders(chain):
 
 def test_a_second_run_repeats_nothing(chain):
     layout, executions = chain
-    assert reproduce.reproduce(layout, executions) == []
+    assert runner_execution.reproduce(layout, executions) == []
 
 
 def test_trained_again_numbers_and_tables_are_the_same_bytes(chain, tmp_path):
@@ -69,8 +77,8 @@ def test_trained_again_numbers_and_tables_are_the_same_bytes(chain, tmp_path):
     again = Layout.create("smoke", tmp_path / "out", layout.data)
     shutil.copytree(layout.results / "strips", again.results / "strips")
     shutil.copytree(layout.results / "controls", again.results / "controls")
-    chosen = reproduce.plan(reproduce.read_manifest(layout.manifest), again, only=("02_training",), datasets=("synth-crime",))
-    reproduce.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "02_training"])
+    chosen = manifest.plan(manifest.read_manifest(layout.manifest), again, only=("02_training",), datasets=("synth-crime",))
+    runner_execution.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "02_training"])
     runs = sorted(path.relative_to(again.results) for path in again.results.glob("runs/*/*/seed*/metrics.json"))
     assert {run.parts[2] for run in runs} == {*experiments.COMPARED, "logistic-regression", "proposed-permuted"}
     for run in (*runs, "tables/table2.csv", "tables/table2.md"):
@@ -79,7 +87,7 @@ def test_trained_again_numbers_and_tables_are_the_same_bytes(chain, tmp_path):
 
 def test_tables_say_what_they_were_made_with(chain):
     layout, _ = chain
-    text = tables.table2(layout).markdown()
+    text = paper.table2(layout).markdown()
     assert "rendered" in text
     assert "not CLIP" in text
     assert "our stand-in" in text
@@ -93,10 +101,10 @@ def test_the_grid_is_trained_and_answered_by_notebook_06(chain, tmp_path):
     again = Layout.create("smoke", tmp_path / "out", layout.data)
     shutil.copytree(layout.results, again.results)
     asked = {"train": True, "questions": ["gate", "crops"], "num_seeds": 2}
-    chosen = reproduce.plan(
-        reproduce.read_manifest(layout.manifest), again, only=("06_beyond_the_paper",), datasets=("synth-crime",), parameters=asked
+    chosen = manifest.plan(
+        manifest.read_manifest(layout.manifest), again, only=("06_beyond_the_paper",), datasets=("synth-crime",), parameters=asked
     )
-    reproduce.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "06_beyond_the_paper"])
+    runner_execution.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "06_beyond_the_paper"])
     assert len(FeatureStore.open(layout.features("synth-crime", crops=10)).contract.crops) == 10
     said = pd.read_csv(again.tables / "beyond.csv")
     answers = said[said["data"].str.startswith("SynthCrime")].set_index("question")["answer"]
@@ -105,5 +113,5 @@ def test_the_grid_is_trained_and_answered_by_notebook_06(chain, tmp_path):
     assert answers["What is the mean over crops worth in testing?"].startswith("5 crops against one: ")
     assert (again.figures / "beyond-crops-synth-crime.png").is_file()
     gate = answers["Must the gate be learned, and where should it start (w = 0.5)?"]
-    assert all(answer in gate for answer in beyond.QUESTIONS["gate"].answers)
+    assert all(answer in gate for answer in questions.QUESTIONS["gate"].answers)
     assert "Does the language matter at all?" not in answers.index  # it was not asked

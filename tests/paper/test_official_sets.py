@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 
 from vad_lib import metrics, reproduce
-from vad_lib.adapters import ImportSettings, check_source, import_dataset
-from vad_lib.annotations import check_records
-from vad_lib.datasets import load_dataset
+from vad_lib.data.annotations import check_records
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.importing.discover import check_source
+from vad_lib.data.importing.public_lists import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
+from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.data.importing.write import import_dataset
 from vad_lib.errors import DataError
-from vad_lib.files import read_arrays, read_json
-from vad_lib.official import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
-from vad_lib.paths import Layout, i3d_weights
+from vad_lib.evaluation import frame_level
+from vad_lib.storage.paths import Layout, i3d_weights
+from vad_lib.storage.reading import read_arrays, read_json
 
 # data set, rule, column of the lengths, key of the known answers
 CASES = [
@@ -112,8 +115,8 @@ def test_known_metrics_from_the_raw_files(shared, dataset, rule, column, kind):
         values = 0.6 * (0.5 + 0.5 * np.sin(0.16 * np.arange(len(parts)) + 0.37 * number)) + 0.4 * parts
         scores[video] = np.repeat(np.round(20 * values) / 20 if kind == "ties" else values, 16)
     categories = {record.name: record.categories for record in records}
-    found = metrics.evaluate(labels, scores, categories, "Normal")
-    strict = metrics.evaluate(labels, scores, categories, "Normal", threshold=float(np.nextafter(0.5, 1)))
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
+    strict = frame_level.evaluate(labels, scores, categories, "Normal", threshold=float(np.nextafter(0.5, 1)))
     inside = [record.name for record in records if record.categories != ("Normal",)]
     expected = {
         "n_frames": found["num_frames"],
@@ -320,7 +323,9 @@ def test_the_order_is_that_of_the_arrays_not_of_the_test_list(shared):
 def test_one_command_makes_the_tables_of_ucf_crime(shared, tmp_path):
     """The text files and RTFM's layout of features: all 1,900 videos, at their lengths."""
     if not i3d_weights().is_file():
-        pytest.skip(f"I3D weights are not at {i3d_weights()}; `python -m vad_lib.i3d --fetch` gets them (make does)")
+        pytest.skip(
+            f"I3D weights are not at {i3d_weights()}; `python -m vad_lib.data.backbones.i3d_weights --fetch` gets them (make does)"
+        )
     lengths = released(shared, tmp_path / "data" / "ucf-crime", "ucf-crime", "len_B_rtfm", write_rtfm)["test"]
     command = ["--dataset", "ucf-crime", "--data", str(tmp_path / "data"), "--profile", "smoke", "--out", str(tmp_path)]
     rows = "variants=[logistic-regression, ur-dmu, msf-dmu, rtfm, proposed]"  # the others are no slower to wire, only to run

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vad_lib.paths import Layout
-from vad_lib.tables import read_reported
+from vad_lib.report.tables.reported import read_reported
+from vad_lib.storage.paths import Layout
 
 PAPER_NAMES = {
     "VadCLIP": "vadclip",

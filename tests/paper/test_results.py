@@ -3,12 +3,17 @@
 import nbformat
 import pytest
 
-from vad_lib import experiments, reproduce, tables, training
-from vad_lib.datasets import load_dataset
-from vad_lib.files import read_arrays, read_json
+from vad_lib import config
+from vad_lib.data.dataset import load_dataset
+from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.metrics import average_precision, frame_roc_auc
-from vad_lib.paths import PROJECT_ROOT, Layout
-from vad_lib.scoring import frame_scores
+from vad_lib.report import equations, pages
+from vad_lib.report.tables import paper
+from vad_lib.runner import execution as runner_execution
+from vad_lib.runner import manifest
+from vad_lib.runs import experiments
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.reading import read_arrays, read_json
 
 DATASETS = {"synth-crime": "auc", "synth-violence": "ap"}
 
@@ -23,17 +28,17 @@ def layout():
 
 @pytest.mark.parametrize("name", ["table2", "table3", "table4", "table5"])
 def test_tables_follow_from_run_folders(layout, name):
-    table = getattr(tables, name)(layout)
+    table = getattr(paper, name)(layout)
     assert (layout.tables / f"{name}.csv").read_text() == table.csv()
     assert (layout.tables / f"{name}.md").read_text() == table.markdown()
 
 
 def test_pages_are_current(layout):
     readme = (PROJECT_ROOT / "README.md").read_text()
-    assert tables.results_table_markdown(layout).strip() in readme
-    assert tables.findings_markdown(layout).strip() in readme
-    assert tables.findings_markdown(layout).count("\n- ") <= 15
-    assert tables.equation_map(layout).strip() in layout.equations.read_text()
+    assert pages.results_table_markdown(layout).strip() in readme
+    assert pages.findings_markdown(layout).strip() in readme
+    assert pages.findings_markdown(layout).count("\n- ") <= 15
+    assert equations.equation_map(layout).strip() in layout.equations.read_text()
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -41,7 +46,7 @@ def test_pages_are_current(layout):
 def test_metrics_follow_from_stored_scores(layout, dataset, variant):
     folder = layout.run(dataset, variant, 2022)
     scores, rules = read_arrays(folder / "scores.npz"), read_json(folder / "metrics.json")["rules"]
-    for rule in training.RULES:
+    for rule in config.RULES:
         parts, place = [], 0
         for snippets, frames in zip(scores["num_snippets"], scores["num_frames"]):
             parts += list(frame_scores(scores[f"score_{rule}"][place : place + snippets], int(frames)))
@@ -66,10 +71,10 @@ def test_multiple_instance_learning_beats_inherited_labels_and_the_control_does_
 
 
 def test_every_execution_of_the_manifest_is_committed_and_small(layout):
-    for execution in reproduce.plan(reproduce.read_manifest(layout.manifest), layout):
+    for execution in manifest.plan(manifest.read_manifest(layout.manifest), layout):
         path = layout.executed / f"{execution.name}.ipynb"
         assert path.is_file(), f"{path.name} is missing; `make reproduce` makes it"
-        assert path.stat().st_size < reproduce.LARGEST_EXECUTED_BYTES
+        assert path.stat().st_size < runner_execution.LARGEST_EXECUTED_BYTES
         outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", ())]
         assert outputs
         assert not [output for output in outputs if output.output_type == "error"]

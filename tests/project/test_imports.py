@@ -79,12 +79,12 @@ def test_the_package_itself_imports_nothing():
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("from vad_lib.training import fit", ["training"]),
-        ("import vad_lib.tables", ["tables"]),
+        ("from vad_lib.runs.trainer import fit", ["training"]),
+        ("import vad_lib.report.tables.table", ["tables"]),
         ("from vad_lib import figures, errors", ["figures"]),
         ("from vad_lib.methods import ur_dmu", ["methods.ur_dmu"]),
-        ("def f():\n    from vad_lib.scoring import frame_scores", ["scoring"]),
-        ("from vad_lib.video import read_frames\nimport numpy", []),
+        ("def f():\n    from vad_lib.evaluation.scoring import frame_scores", ["scoring"]),
+        ("from vad_lib.data.video import read_frames\nimport numpy", []),
     ],
 )
 def test_the_rule_sees_each_form_of_import(source, expected):

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from vad_lib import adapters, experiments
 from vad_lib.config import Profile, get_profile
-from vad_lib.datasets import Dataset, load_dataset
-from vad_lib.paths import Layout
+from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.importing import __main__ as importing_main
+from vad_lib.runs import experiments
+from vad_lib.storage.paths import Layout
 
 METHODS = ("logistic-regression", "ur-dmu", "msf-dmu", "proposed")
 
@@ -38,7 +39,7 @@ def benchmark(shared, tmp_path_factory) -> Benchmark:
     layout = Layout.create("quick", folder, folder / "data")
     source, target = shared / "real" / "fight_bags", layout.dataset("fight-bags")
     command = ["import", "--dataset", "fight-bags", "--source", str(source), "--out", str(target), "--title", "Fight bags"]
-    assert adapters.main(command) == 0
+    assert importing_main.main(command) == 0
     dataset, profile = load_dataset(target), benchmark_profile()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order on every machine; for models this small a second thread gains little

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.feature_comparison import compare_features
+from vad_lib.data.snippets import crop_views, network_input, read_snippets
 from vad_lib.errors import MissingFileError
-from vad_lib.feature_check import compare_features
-from vad_lib.i3d import load_i3d
-from vad_lib.video import crop_views, network_input, read_snippets
 
 CLIPS = ("fi037", "nofi001")
 COLOURED = "nofi001"  # the other is grey, so that exchanged colours cannot show

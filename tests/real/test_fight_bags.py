@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from vad_lib import tables
-from vad_lib.files import read_json
+from vad_lib.report.tables import all_tables
+from vad_lib.storage.reading import read_json
 
 # Measured for this data set by others: logistic regression on snippets that inherit their video's label, and chance.
 YARDSTICK = {"auc": 0.808, "ap": 0.438}
@@ -46,7 +46,7 @@ def test_trained_methods_beat_the_yardstick(measured, capsys):
 
 @pytest.mark.slow
 def test_runs_fill_the_table_of_an_own_data_set(benchmark, measured):
-    written = {table.name: table for table in tables.write_all_tables(benchmark.layout, [benchmark.dataset])}
+    written = {table.name: table for table in all_tables.write_all_tables(benchmark.layout, [benchmark.dataset])}
     table = written["methods-fight-bags"]
     text = (benchmark.layout.tables / "methods-fight-bags.md").read_text(encoding="utf-8")
     for variant in TRAINED:

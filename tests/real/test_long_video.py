@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vad_lib import own_video
+from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.video import probe, read_frames
+from vad_lib.data.video_writing import write_video
+from vad_lib.deployment import score_video
 from vad_lib.errors import ConfigError, MissingFileError
-from vad_lib.i3d import load_i3d
 from vad_lib.metrics import frame_roc_auc
-from vad_lib.video import probe, read_frames, write_video
 
 FPS = 25.0
 HEIGHT, WIDTH = 270, 360
@@ -50,7 +51,7 @@ def long_video(shared, tmp_path_factory) -> LongVideo:
 
 
 @pytest.fixture(scope="module")
-def scored(benchmark, long_video, tmp_path_factory) -> own_video.ScoredVideo:
+def scored(benchmark, long_video, tmp_path_factory) -> score_video.ScoredVideo:
     try:
         load_i3d("kinetics400")
     except MissingFileError as error:
@@ -58,9 +59,9 @@ def scored(benchmark, long_video, tmp_path_factory) -> own_video.ScoredVideo:
     run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
     out = tmp_path_factory.mktemp("scored")
     command = [str(long_video.path), "--run", str(run), "--out", str(out), "--short-side", "256", "--crop-size", "224"]
-    assert own_video.main(command) == 0
+    assert score_video.main(command) == 0
     files = {"scores": out / "scores.csv", "curve": out / "curve.png", "video": out / "annotated.mp4"}
-    return own_video.ScoredVideo(pd.read_csv(files["scores"]), files)
+    return score_video.ScoredVideo(pd.read_csv(files["scores"]), files)
 
 
 @pytest.mark.slow
@@ -109,5 +110,5 @@ def test_pictures(scored, long_video):
 def test_an_imported_recipe_must_be_stated(benchmark, long_video, tmp_path):
     run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
     with pytest.raises(ConfigError, match="--short-side 256 --crop-size 224"):
-        own_video.score_video(long_video.path, run, tmp_path)
+        score_video.score_video(long_video.path, run, tmp_path)
     assert not any(tmp_path.iterdir())

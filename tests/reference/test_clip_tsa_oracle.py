@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import layers, losses
-from vad_lib.features import segment_means
-from vad_lib.files import read_arrays
-from vad_lib.method import Batch, total_loss
+from vad_lib import losses
+from vad_lib.data.batches import Batch
+from vad_lib.data.segments import segment_means
+from vad_lib.losses import total_loss
+from vad_lib.methods import layers, mil_losses
 from vad_lib.methods.clip_tsa import CLIPTSA, CLIPTSASettings, PerturbedTopK
+from vad_lib.storage.reading import read_arrays
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("temporal_network.py"))))
 
@@ -148,7 +150,7 @@ def test_every_loss_term(answers, crops):
     output = method(features)
     terms = method.loss(output, batch)
     scores, magnitudes = method.scores(output)["score"], output.features.norm(dim=-1).mean(dim=1)
-    bags = losses.mean_at(scores[..., None], losses.largest_magnitudes(magnitudes, batch.mask, k=3))
+    bags = losses.mean_at(scores[..., None], mil_losses.largest_magnitudes(magnitudes, batch.mask, k=3))
     weighted = {name: term.value * term.weight for name, term in terms.items()}
     found = {
         "scores": scores,

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from vad_lib import detection
-from vad_lib.annotations import VideoRecord
-from vad_lib.files import read_arrays
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.evaluation import detection
+from vad_lib.storage.reading import read_arrays
 
 SETS = {"ucf": "ucf_crime", "xd": "xd_violence"}
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib.files import read_arrays
-from vad_lib.losses import largest_magnitudes
-from vad_lib.method import Batch, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
+from vad_lib.methods.mil_losses import largest_magnitudes
+from vad_lib.storage.reading import read_arrays
 
 NORM = (("gain", 1.0), ("shift", 0.2))
 FEED_FORWARD = (

@@ -9,12 +9,12 @@ import pytest
 import torch
 from fillings import features, filling
 
-from vad_lib.features import resampled
-from vad_lib.files import read_array, read_arrays
-from vad_lib.method import Batch
+from vad_lib.data.batches import Batch
+from vad_lib.data.segments import resampled
+from vad_lib.evaluation.scoring import smoothed
 from vad_lib.methods import pel4vad
 from vad_lib.methods.pel4vad import PEL4VAD, SPEC, XD_VIOLENCE, PEL4VADSettings
-from vad_lib.scoring import smoothed
+from vad_lib.storage.reading import read_array, read_arrays
 
 # canonical order of the parameters; a third of the packed ones is a parameter of its own
 CANONICAL = (

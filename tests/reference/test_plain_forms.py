@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vad_lib.method import Batch, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADSettings
 from vad_lib.methods.rtfm import RTFM, RTFMSettings

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from vad_lib import metrics
-from vad_lib.annotations import VideoRecord
-from vad_lib.method import Method
-from vad_lib.scoring import frame_scores, snippet_scores
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.evaluation import frame_level
+from vad_lib.evaluation.scoring import frame_scores, snippet_scores
+from vad_lib.methods.base import Method
 
 BOUNDED = settings(max_examples=40, deadline=None, derandomize=True)
 RANKED = (metrics.frame_roc_auc, metrics.average_precision, metrics.pr_auc_trapezoid)
@@ -88,7 +89,7 @@ def test_the_order_of_videos_changes_not_one_bit(test_set, random):
     labels, scores, categories = test_set
     order = random.sample(list(labels), len(labels))
     shuffled = ({video: part[video] for video in order} for part in (labels, scores, categories))
-    assert metrics.evaluate(*shuffled, "Normal") == metrics.evaluate(labels, scores, categories, "Normal")
+    assert frame_level.evaluate(*shuffled, "Normal") == frame_level.evaluate(labels, scores, categories, "Normal")
 
 
 @BOUNDED

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from vad_lib.data.backbones.i3d import I3D
+from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.snippets import crop_views, network_input, read_snippets
+from vad_lib.data.video import probe, read_frames
 from vad_lib.errors import MissingFileError
-from vad_lib.i3d import I3D, load_i3d
-from vad_lib.video import crop_views, network_input, probe, read_frames, read_snippets
 
 CLIPS = ("fi001", "fi037", "fi104", "nofi001", "nofi040", "nofi120")
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import layers, losses
-from vad_lib.files import read_arrays
-from vad_lib.method import Batch, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
+from vad_lib.methods import layers, mil_losses
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
+from vad_lib.storage.reading import read_arrays
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("temporal_network.py"))))
 
@@ -79,7 +80,7 @@ def test_forward_and_every_loss_term(case):
         with torch.no_grad():
             output = method(inputs(*shape))
         magnitudes = output.features.norm(dim=-1).mean(dim=1)
-        top = losses.largest_magnitudes(magnitudes, torch.ones_like(magnitudes, dtype=torch.bool), k=3)
+        top = mil_losses.largest_magnitudes(magnitudes, torch.ones_like(magnitudes, dtype=torch.bool), k=3)
         scores = method.scores(output)["score"]
         found = {
             "score": scores,
@@ -97,7 +98,7 @@ def test_forward_and_every_loss_term(case):
             )
             terms = method.loss(output, batch)
             bags = scores.gather(1, top.indices).mean(dim=1)
-            norms = losses.selected_norms(output.features, top)
+            norms = mil_losses.selected_norms(output.features, top)
             found |= {
                 "score_nor": bags[:2],
                 "score_abn": bags[2:],

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib.files import read_arrays
-from vad_lib.method import Batch, total_loss
+from vad_lib.data.batches import Batch
+from vad_lib.losses import total_loss
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
+from vad_lib.storage.reading import read_arrays
 
 LAYER = (
     ("norm.weight", 1.0),
@@ -150,7 +151,7 @@ def test_training_mode_without_noise_and_dropout_equals_evaluation(case):
 
 def test_the_spread_answers_would_show_a_wrong_mask(shared, monkeypatch):
     """Rows instead of columns normalised: the slip that the official code makes must be kept."""
-    from vad_lib import layers
+    from vad_lib.methods import layers
 
     right = layers.local_decay
     monkeypatch.setattr(layers, "local_decay", lambda values, temperature, normalise: right(values, temperature, "rows"))

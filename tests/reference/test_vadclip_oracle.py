@@ -11,11 +11,11 @@ import pytest
 import torch
 from fillings import features, filling
 
-from vad_lib.features import resampled
-from vad_lib.files import read_arrays
-from vad_lib.method import Batch
+from vad_lib.data.batches import Batch
+from vad_lib.data.segments import resampled
 from vad_lib.methods import vadclip
 from vad_lib.methods.vadclip import SPEC, XD_VIOLENCE, VadCLIP, VadCLIPSettings, distance_graph, similarity_graph
+from vad_lib.storage.reading import read_arrays
 
 FEED_FORWARD = ("up.weight", "up.bias", "down.weight", "down.bias")
 LAYER = (

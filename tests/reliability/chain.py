@@ -17,13 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vad_lib import experiments, provenance, tables, training
 from vad_lib.config import FeatureSettings, Profile, SyntheticSettings, TrainSettings
+from vad_lib.data import prepare
+from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import VadError
-from vad_lib.features import FeatureStore
-from vad_lib.files import TEMPORARY, file_sha256, read_array, read_arrays, read_json
-from vad_lib.locks import LOCK_FILE
-from vad_lib.paths import Layout
+from vad_lib.report.tables import all_tables
+from vad_lib.runs import experiments, trainer
+from vad_lib.storage import provenance
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.locks import LOCK_FILE
+from vad_lib.storage.paths import Layout
+from vad_lib.storage.reading import read_array, read_arrays, read_json
+from vad_lib.storage.writing import TEMPORARY
 
 DATASET = "synth-violence"
 METHODS = ("ur-dmu", "proposed")
@@ -50,9 +55,9 @@ ON_THE_WAY = (*MEASURED, "render.json")
 
 
 def small_chain(layout: Layout) -> None:
-    dataset = experiments.prepare_dataset(layout, PROFILE, DATASET, progress=False)
+    dataset = prepare.prepare_dataset(layout, PROFILE, DATASET, progress=False)
     experiments.run_variants(METHODS, dataset, layout, PROFILE, progress=False)
-    tables.write_all_tables(layout, [dataset])
+    all_tables.write_all_tables(layout, [dataset])
 
 
 def layout_of(folder: Path) -> Layout:
@@ -84,7 +89,7 @@ def begin(folder: Path) -> tuple[int, int]:
 
 
 def _say_where(writing: int) -> None:
-    replace, step = os.replace, training.Trainer.train_step
+    replace, step = os.replace, trainer.Trainer.train_step
 
     def said(source, target, **others):
         os.write(writing, f"before {Path(target).parent.name}/{Path(target).name}\n".encode())
@@ -95,7 +100,7 @@ def _say_where(writing: int) -> None:
         os.write(writing, f"{self.settings.variant} {self.step}\n".encode())
         return step(self, batch)
 
-    os.replace, training.Trainer.train_step = said, stepped
+    os.replace, trainer.Trainer.train_step = said, stepped
 
 
 def live(folder: Path, seen: set[str], kill_after: int | None, pause: float = 0.0) -> int:

@@ -26,16 +26,25 @@ import cv2
 import numpy as np
 import yaml
 
-from vad_lib import adapters, figures, official, prompts, reproduce, statistics, training, video
-from vad_lib.annotations import read_video_csv
+from vad_lib import config
 from vad_lib.config import TrainSettings
-from vad_lib.datasets import load_dataset
+from vad_lib.data import prompts, snippets, video
+from vad_lib.data.annotations import read_video_csv
+from vad_lib.data.backbones.i3d_weights import read_state
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.importing import discover, public_lists, write
+from vad_lib.data.importing import settings as importing_settings
+from vad_lib.data.synthetic import render
 from vad_lib.errors import VadError
-from vad_lib.features import FeatureContract, FeatureStore
-from vad_lib.files import file_sha256, read_array, read_arrays, read_json, write_json, write_text
-from vad_lib.i3d import read_state
-from vad_lib.paths import Layout
-from vad_lib.synthetic import render
+from vad_lib.evaluation import scored_videos
+from vad_lib.report.figures import run_scores, strips
+from vad_lib.runner import manifest
+from vad_lib.runs import trained_model, trainer
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.paths import Layout
+from vad_lib.storage.reading import read_array, read_arrays, read_json
+from vad_lib.storage.writing import write_json, write_text
 
 SECONDS = 60  # of one case; all of them take a fraction of one, but machines may be busy
 MEGABYTES = 1500  # of addresses beyond those that the libraries have taken
@@ -251,13 +260,13 @@ def of_arrays(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     name = str(rng.choice(["a.npy", "a__0.npy", "a__999999999.npy", "b__1.npy", "a.NPY"]))
     place(rng, folder / "features" / name, broken_array(rng))
     (folder / "videos.csv").write_text("video,split,category,n_frames,intervals\na,train,Normal,48,\nb,test,Arson,48,0-9\n")
-    settings = adapters.ImportSettings(dataset="mine", dimension=8, partial=True)
+    settings = importing_settings.ImportSettings(dataset="mine", dimension=8, partial=True)
     path = folder / "features" / name
     return [
         lambda: read_array(path),
         lambda: read_array(path, mmap=True),
-        lambda: str(adapters.check_source(folder, settings, progress=False)),
-        lambda: adapters.import_dataset(folder, folder / "out", settings, progress=False),
+        lambda: str(discover.check_source(folder, settings, progress=False)),
+        lambda: write.import_dataset(folder, folder / "out", settings, progress=False),
         lambda: prompts.text_features("file", CATEGORIES, file=path),
         lambda: read_state(path),
     ]
@@ -340,10 +349,10 @@ def of_lists(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     files = {part: folder / part for part in (*UCF, *XD)}
 
     def xd() -> None:
-        names = {"train": official.read_names(files["rgb.list"]), "test": ()}
-        official.read_xd_violence(files["annotations.txt"], files["multi.txt"], names)
+        names = {"train": public_lists.read_names(files["rgb.list"]), "test": ()}
+        public_lists.read_xd_violence(files["annotations.txt"], files["multi.txt"], names)
 
-    return [lambda: official.read_ucf_crime(*(files[part] for part in UCF)), xd]
+    return [lambda: public_lists.read_ucf_crime(*(files[part] for part in UCF)), xd]
 
 
 VIDEOS = """video,split,category,n_frames,intervals,class_intervals
@@ -375,7 +384,7 @@ def of_videos_csv(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     text = changed_words(rng, VIDEOS, str(rng.choice([",", ",", ";", "-"])))
     place(rng, folder / "videos.csv", damaged_text(rng, VIDEOS) if rng.integers(2) else text.encode(errors="surrogatepass"))
     shutil.copy(folder / "videos.csv", folder / "frames.csv") if (folder / "videos.csv").is_file() else None
-    settings = adapters.ImportSettings(dataset="mine", dimension=8, partial=bool(rng.integers(2)))
+    settings = importing_settings.ImportSettings(dataset="mine", dimension=8, partial=bool(rng.integers(2)))
     counted = settings.replace(frames=str(folder / "frames.csv"))
     inferred = settings.replace(categories=CATEGORIES) if rng.integers(2) else settings
     if rng.integers(2):
@@ -383,8 +392,8 @@ def of_videos_csv(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     return [
         lambda: read_video_csv(folder / "videos.csv", CATEGORIES, str(rng.choice(["frames", "A", "B", "C"]))),
         lambda: load_dataset(folder),
-        lambda: str(adapters.check_source(folder, inferred, progress=False)),
-        lambda: str(adapters.check_source(folder, counted, progress=False)),
+        lambda: str(discover.check_source(folder, inferred, progress=False)),
+        lambda: str(discover.check_source(folder, counted, progress=False)),
     ]
 
 
@@ -392,7 +401,7 @@ def of_videos_csv(rng: Random, folder: Path) -> list[Callable[[], Any]]:
 def of_settings(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     about = a_set(folder)
     np.save(_made(folder / "features") / "quiet.npy", np.ones((3, 8), np.float32))
-    settings = adapters.ImportSettings(dataset="mine", dimension=8, partial=True)
+    settings = importing_settings.ImportSettings(dataset="mine", dimension=8, partial=True)
     what = rng.integers(4)
     if what == 0:
         place(rng, folder / "dataset.json", broken_json(rng, about))
@@ -420,8 +429,8 @@ def of_settings(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     return [
         lambda: load_dataset(folder),
         every_feature,
-        lambda: str(adapters.check_source(folder, settings, progress=False)),
-        lambda: adapters.prepare_folder(folder, "mine", progress=False),
+        lambda: str(discover.check_source(folder, settings, progress=False)),
+        lambda: write.prepare_folder(folder, "mine", progress=False),
     ]
 
 
@@ -438,7 +447,7 @@ def of_manifests(rng: Random, folder: Path) -> list[Callable[[], Any]]:
             "minutes": {"smoke": 1},
         }
         value = {"datasets": ["one"], "notebooks": {"a_first": fields, "b": fields | {"items": {}, "needs": ["a_first"]}}}
-        reader = lambda: reproduce.read_manifest(path)  # noqa: E731
+        reader = lambda: manifest.read_manifest(path)  # noqa: E731
     else:
         value = {"templates": ["a video of {}", "{}"], "phrases": {"Normal": "nothing", "Arson": "fire"}}
         reader = lambda: prompts.load_prompts(path)  # noqa: E731
@@ -487,9 +496,9 @@ def a_run(folder: Path) -> Path:
     train = TrainSettings(steps=2, eval_every=1, batch_size=2, num_segments=2, validation_fraction=0.5)
     dataset, run = load_dataset(folder / "mine"), folder / "seed1"
     # the proposed model's runs hold all arrays that any run has
-    settings = training.RunSettings(variant="proposed", method="proposed", title="Proposed", width=16, profile="smoke", train=train)
+    settings = config.RunSettings(variant="proposed", method="proposed", title="Proposed", width=16, profile="smoke", train=train)
     text = prompts.text_features("random", dataset.categories)
-    training.train_run(settings, dataset, text, run, progress=False)
+    trainer.train_run(settings, dataset, text, run, progress=False)
     return run
 
 
@@ -507,11 +516,11 @@ def of_runs(rng: Random, folder: Path) -> list[Callable[[], Any]]:
         content = damaged(rng, content)
     place(rng, run / name, content)
     return [
-        lambda: training.load_model(run),
+        lambda: trained_model.load_model(run),
         lambda: read_state(run / "weights.safetensors"),
-        lambda: figures.load_scores(run),
-        lambda: figures.load_log(run),
-        lambda: statistics.load_scored(run, [None, *training.RULES][rng.integers(4)]),
+        lambda: run_scores.load_scores(run),
+        lambda: run_scores.load_log(run),
+        lambda: scored_videos.load_scored(run, [None, *config.RULES][rng.integers(4)]),
     ]
 
 
@@ -561,14 +570,14 @@ def of_videos(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     path = _made(folder / "videos") / f"a{suffix}"
     place(rng, path, content)
     (folder / "videos.csv").write_text("video,split,category,n_frames,intervals\na,train,Normal,20,\n")
-    settings = adapters.ImportSettings(dataset="mine", partial=True)
+    settings = importing_settings.ImportSettings(dataset="mine", partial=True)
     return [
         lambda: video.find_video(folder / "videos", "a"),
         lambda: video.header_frames(path),
         lambda: video.probe(path),
-        lambda: [snippet.shape for snippet in video.read_snippets(path, 40, 32)],
-        lambda: video.frame_strip(path, [0, 19], 24),
-        lambda: str(adapters.check_source(folder, settings, progress=False)),
+        lambda: [snippet.shape for snippet in snippets.read_snippets(path, 40, 32)],
+        lambda: strips.frame_strip(path, [0, 19], 24),
+        lambda: str(discover.check_source(folder, settings, progress=False)),
     ]
 
 

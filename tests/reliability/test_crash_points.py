@@ -14,13 +14,17 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import adapters, training
-from vad_lib.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib import config
 from vad_lib.config import TrainSettings
-from vad_lib.datasets import load_dataset
-from vad_lib.features import FeatureContract, FeatureStore
-from vad_lib.files import TEMPORARY, partial_folder, read_json, write_json, write_text
-from vad_lib.locks import LOCK_FILE
+from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.importing import settings as importing_settings
+from vad_lib.data.importing import write
+from vad_lib.runs import baselines, measure, trainer
+from vad_lib.storage.locks import LOCK_FILE
+from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import TEMPORARY, partial_folder, write_json, write_text
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 MOST_OPERATIONS = 200
@@ -123,13 +127,13 @@ def canned(monkeypatch, planted_folder):
     test = dataset.videos.split("test")
     rng = np.random.default_rng(0)
     scores = {record.name: {"score": rng.random(dataset.store.num_snippets(record.name), dtype=np.float32)} for record in test}
-    measured = training.test_metrics(dataset, {name: value["score"] for name, value in scores.items()})
+    measured = measure.test_metrics(dataset, {name: value["score"] for name, value in scores.items()})
 
     def fit(settings, dataset, progress):
         return {
             "log": [{"step": 1, "loss": 0.5}],
-            "rules": {rule: {"step": 1, "metrics": measured} for rule in training.RULES},
-            "scores": dict.fromkeys(training.RULES, scores),
+            "rules": {rule: {"step": 1, "metrics": measured} for rule in config.RULES},
+            "scores": dict.fromkeys(config.RULES, scores),
             "validation": {"auc": 0.5, "bce": 0.7},
             "weights": {"w": torch.full((3,), settings.train.lr)},
             "parameters": 3,
@@ -137,14 +141,14 @@ def canned(monkeypatch, planted_folder):
             "test_seconds": 1.0,
         }
 
-    monkeypatch.setitem(training.BASELINES, "canned", training.Baseline(fit))
-    monkeypatch.setattr("vad_lib.provenance.commit", lambda: "as it is")
+    monkeypatch.setitem(baselines.BASELINES, "canned", baselines.Baseline(fit))
+    monkeypatch.setattr("vad_lib.storage.provenance.commit", lambda: "as it is")
     return dataset
 
 
 def run_of(dataset, folder: Path, lr: float) -> bool:
-    settings = training.RunSettings(variant="canned", method="canned", title="Canned", train=TrainSettings(lr=lr, steps=1))
-    return training.train_run(settings, dataset, None, folder / "seed1", progress=False)
+    settings = config.RunSettings(variant="canned", method="canned", title="Canned", train=TrainSettings(lr=lr, steps=1))
+    return trainer.train_run(settings, dataset, None, folder / "seed1", progress=False)
 
 
 def test_a_run_folder_is_whole_or_not_there(tmp_path, canned):
@@ -173,7 +177,7 @@ def test_a_run_that_was_complete_but_not_in_place_is_not_trained_again(tmp_path,
     run_of(canned, tmp_path, lr=0.2)
     whole = content(tmp_path / "seed1")
     (tmp_path / "seed1").rename(partial_folder(tmp_path / "seed1"))
-    monkeypatch.setitem(training.BASELINES, "canned", training.Baseline(None))  # training would fail
+    monkeypatch.setitem(baselines.BASELINES, "canned", baselines.Baseline(None))  # training would fail
     assert run_of(canned, tmp_path, lr=0.2)
     assert content(tmp_path / "seed1") == whole
     assert [path.name for path in tmp_path.iterdir()] == ["seed1"]
@@ -201,12 +205,14 @@ def test_an_import_that_was_killed_is_done_again(tmp_path):
         split = "train" if name in "ab" else "test"
         records.append(VideoRecord(name, split, (category,), 16 * array.shape[1], spans))
     write_video_csv(source / "videos.csv", VideoList(("Normal", "Arson"), tuple(records)))
-    settings = adapters.ImportSettings(dataset="mine", dimension=4, layout="t-n-d", crops=("centre", "left"), dtype="float32")
+    settings = importing_settings.ImportSettings(
+        dataset="mine", dimension=4, layout="t-n-d", crops=("centre", "left"), dtype="float32"
+    )
     FeatureStore.write(before / "store", CONTRACT, features(1, "ab").items())
     write_json(before / "dataset.json", {"name": "mine"})
 
     def work(folder):
-        adapters.import_dataset(source, folder, settings, progress=False)
+        write.import_dataset(source, folder, settings, progress=False)
 
     def after_death(folder):
         FeatureStore.open(folder / "store", verify=True)

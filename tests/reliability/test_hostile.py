@@ -15,18 +15,27 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import adapters, clip_weights, extraction, i3d, official, prompts, reproduce, synthetic, training, video
-from vad_lib.annotations import read_video_csv
-from vad_lib.clip_image import load_clip_image
+from vad_lib import config
 from vad_lib.config import FeatureSettings, SyntheticSettings, TrainSettings
-from vad_lib.datasets import load_dataset
+from vad_lib.data import extraction, prompts, synthetic, video, video_writing
+from vad_lib.data.annotations import read_video_csv
+from vad_lib.data.backbones import clip_weights, i3d_weights
+from vad_lib.data.backbones.clip_image import load_clip_image
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.importing import describe, discover, public_lists, write
+from vad_lib.data.importing import settings as importing_settings
+from vad_lib.data.importing.layouts import files_below, walk
+from vad_lib.data.synthetic import render
 from vad_lib.errors import DataError, MissingFileError
-from vad_lib.feature_files import files_below, walk
-from vad_lib.features import FeatureContract, FeatureStore
-from vad_lib.files import LINKS_VARIABLE, file_sha256, partial_folder, plain_name, read_array, read_arrays, read_json, write_json
-from vad_lib.synthetic import render
+from vad_lib.runner import manifest
+from vad_lib.runs import trained_model, trainer
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.reading import read_array, read_arrays, read_json
+from vad_lib.storage.safe_names import LINKS_VARIABLE, plain_name
+from vad_lib.storage.writing import partial_folder, write_json
 
-OWN = adapters.ImportSettings(dataset="mine", dimension=4)
+OWN = importing_settings.ImportSettings(dataset="mine", dimension=4)
 VIDEOS = "video,split,category,n_frames,intervals\na,train,Normal,32,\nb,test,Arson,32,0-9\n"
 needs_links = pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="needs links")
 
@@ -94,8 +103,8 @@ MAKERS = (pickle.dumps, as_array, as_archive, as_checkpoint, as_old_checkpoint, 
 def a_run(planted_folder: Path, folder: Path) -> Path:
     dataset = load_dataset(planted_folder)
     train = TrainSettings(steps=1, eval_every=1, batch_size=2, num_segments=2, validation_fraction=0.3)
-    settings = training.RunSettings(variant="ur-dmu", method="ur-dmu", title="UR-DMU", width=16, train=train)
-    training.train_run(settings, dataset, None, folder / "seed1", progress=False)
+    settings = config.RunSettings(variant="ur-dmu", method="ur-dmu", title="UR-DMU", width=16, train=train)
+    trainer.train_run(settings, dataset, None, folder / "seed1", progress=False)
     return folder / "seed1"
 
 
@@ -127,8 +136,8 @@ def test_no_loader_runs_a_pickle(tmp_path, planted_folder, maker, monkeypatch):
 
     source = own_folder(tmp_path / "mine")
     (source / "features" / "a.npy").write_bytes(content)
-    refused("feature files", lambda: adapters.check_source(source, OWN, progress=False))
-    refused("import", lambda: adapters.import_dataset(source, None, OWN, progress=False))
+    refused("feature files", lambda: discover.check_source(source, OWN, progress=False))
+    refused("import", lambda: write.import_dataset(source, None, OWN, progress=False))
 
     contract = FeatureContract(backbone="noise", dimension=4, crops=("centre",), dtype="float32")
     store = FeatureStore.write(tmp_path / "store", contract, [("a", np.ones((1, 2, 4), np.float32))])
@@ -144,7 +153,7 @@ def test_no_loader_runs_a_pickle(tmp_path, planted_folder, maker, monkeypatch):
     for suffix in (".pt", ".pth", ".safetensors", ".npy"):
         weights = tmp_path / f"weights{suffix}"
         weights.write_bytes(content)
-        refused(f"I3D {suffix}", lambda weights=weights: i3d.load_i3d(weights))
+        refused(f"I3D {suffix}", lambda weights=weights: i3d_weights.load_i3d(weights))
         refused(f"CLIP {suffix}", lambda weights=weights: clip_weights.read_tower(weights, "text"))
         refused(f"CLIP images {suffix}", lambda weights=weights: load_clip_image("clip-vit-b-16", weights=weights))
         refused(f"CLIP texts {suffix}", lambda weights=weights: prompts.text_features("clip", ("Normal",), weights=weights))
@@ -152,13 +161,13 @@ def test_no_loader_runs_a_pickle(tmp_path, planted_folder, maker, monkeypatch):
     cached = tmp_path / "cache" / "i3d_rgb_kinetics400.safetensors"
     cached.parent.mkdir()
     cached.write_bytes(content)
-    refused("I3D cache", lambda: i3d.load_i3d("kinetics400"))
+    refused("I3D cache", lambda: i3d_weights.load_i3d("kinetics400"))
     assert prompts._read_cached(cached) is None
 
     run = a_run(planted_folder, tmp_path / "runs")
     whole = (run / "weights.safetensors").read_bytes()
     (run / "weights.safetensors").write_bytes(content)
-    refused("run", lambda: training.load_model(run))
+    refused("run", lambda: trained_model.load_model(run))
     partial = partial_folder(run)
     run.rename(partial)
     (partial / "metrics.json").unlink()
@@ -230,12 +239,12 @@ def test_feature_files_behind_a_link_out_are_not_read(tmp_path, monkeypatch, wha
         (folder / "features" / "a.npy").rename(secret / "a.npy")
         (folder / "features" / "more").symlink_to(secret)
     with pytest.raises(DataError, match=rf"leads out of .*{LINKS_VARIABLE}=1 if such links are meant"):
-        adapters.check_source(folder, OWN, progress=False)
+        discover.check_source(folder, OWN, progress=False)
     with pytest.raises(DataError, match="leads out of"):
-        adapters.import_dataset(folder, tmp_path / "out", OWN, progress=False)
+        write.import_dataset(folder, tmp_path / "out", OWN, progress=False)
     assert not (tmp_path / "out" / "store").exists()
     monkeypatch.setenv(LINKS_VARIABLE, "1")
-    assert not adapters.check_source(folder, OWN, progress=False).problems
+    assert not discover.check_source(folder, OWN, progress=False).problems
 
 
 @needs_links
@@ -266,14 +275,14 @@ def test_pipes_and_dangling_links_are_no_files(tmp_path):
     (folder / "features" / "gone.npy").symlink_to("nowhere.npy")
     (folder / "features" / "self.npy").symlink_to("self.npy")
     os.mkfifo(folder / "features" / "pipe.npy")
-    assert not adapters.check_source(folder, OWN, progress=False).problems
+    assert not discover.check_source(folder, OWN, progress=False).problems
     for reader in (read_array, read_arrays, read_json):
         with pytest.raises(DataError, match="no plain file"):
             reader(folder / "features" / "pipe.npy")
 
 
 def a_clip(path: Path, colour: int = 90) -> Path:
-    video.write_video(path, [np.full((48, 64, 3), colour, np.uint8)] * 16, 25)
+    video_writing.write_video(path, [np.full((48, 64, 3), colour, np.uint8)] * 16, 25)
     return path
 
 
@@ -315,10 +324,10 @@ def test_official_lists_are_never_followed(tmp_path):
     secret.mkdir()
     np.save(secret / "v=z__#1_label_A.npy", np.ones((2, 4), np.float32))
     (tmp_path / "rgb.list").write_text(f"{secret}/v=z__#1_label_A.npy\nC:\\data\\v=y__#1_label_A.npy\n")
-    assert official.read_names(tmp_path / "rgb.list") == ("v=z__#1_label_A", "v=y__#1_label_A")
+    assert public_lists.read_names(tmp_path / "rgb.list") == ("v=z__#1_label_A", "v=y__#1_label_A")
     (tmp_path / "rgb.list").write_text("../secret/v=z__#1_label_A.npy\n")
     with pytest.raises(DataError, match="a path that leaves the folder is not followed"):
-        official.read_names(tmp_path / "rgb.list")
+        public_lists.read_names(tmp_path / "rgb.list")
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/tmp", "a/b", ".."])
@@ -348,17 +357,17 @@ def test_a_manifest_names_notebooks_of_its_folder(tmp_path, name):
     fields = {"title": "a", "each_dataset": False, "items": {}, "needs": [], "inputs": [], "outputs": [], "minutes": {}}
     (tmp_path / "manifest.yml").write_text(json.dumps({"datasets": [], "notebooks": {name: fields}}))
     with pytest.raises(DataError, match="notebook: "):
-        reproduce.read_manifest(tmp_path / "manifest.yml")
+        manifest.read_manifest(tmp_path / "manifest.yml")
 
 
 def test_the_record_of_an_import_names_two_files_only(tmp_path):
     source = own_folder(tmp_path / "mine")
-    adapters.import_dataset(source, None, OWN, progress=False)
+    write.import_dataset(source, None, OWN, progress=False)
     record = read_json(source / "import.json")
     for name in ("../precious", "/dev/zero", "store/store.json"):
         write_json(source / "import.json", record | {"written": {name: "a"}})
-        assert adapters._record(source) == {}
-        assert adapters.import_dataset(source, None, OWN, progress=False).changed
+        assert describe.read_import_record(source) == {}
+        assert write.import_dataset(source, None, OWN, progress=False).changed
 
 
 # --- claims of terabytes ------------------------------------------------------------------------------
@@ -384,7 +393,7 @@ def test_an_array_that_claims_terabytes_is_refused_by_its_header(tmp_path, shape
         for read in (
             lambda: read_array(folder / "features" / "a.npy"),
             lambda: read_array(folder / "features" / "a.npy", mmap=True),
-            lambda: adapters.check_source(folder, OWN, progress=False),
+            lambda: discover.check_source(folder, OWN, progress=False),
         ):
             with pytest.raises(DataError, match=r"its header (promises [\d,]+ bytes of numbers, there are 1,024|says the shape)"):
                 read()
@@ -418,10 +427,10 @@ def test_numbers_of_crops_and_frames_take_no_memory(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(DataError):
-            adapters.check_source(folder, OWN, progress=False)
+            discover.check_source(folder, OWN, progress=False)
         (folder / "features" / "a__999999999.npy").unlink()
         with pytest.raises(DataError, match="1,000,000,000,000 crops cannot be"):
-            adapters.check_source(folder, OWN.replace(layout="t-n-d"), progress=False)
+            discover.check_source(folder, OWN.replace(layout="t-n-d"), progress=False)
         (folder / "videos.csv").write_text(VIDEOS.replace("32", "9" * 15))
         with pytest.raises(DataError, match="expected 1 to 100,000,000 frames"):
             read_video_csv(folder / "videos.csv", ("Normal", "Arson"))

@@ -9,13 +9,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vad_lib import detection, metrics
-from vad_lib.annotations import VideoList, VideoRecord, ground_truth_mask, read_video_csv, write_video_csv
 from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import VideoList, VideoRecord, ground_truth_mask, read_video_csv, write_video_csv
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.segments import evenly_spaced, resampled, segment_means
 from vad_lib.errors import DataError
-from vad_lib.features import FeatureContract, FeatureStore, evenly_spaced, resampled, segment_means
-from vad_lib.files import read_array, read_arrays, read_json, write_array, write_arrays, write_json
-from vad_lib.scoring import frame_scores, interpolated, smoothed, snippet_frames
+from vad_lib.evaluation import detection, frame_level
+from vad_lib.evaluation.scoring import frame_scores, interpolated, smoothed, snippet_frames
+from vad_lib.storage.reading import read_array, read_arrays, read_json
+from vad_lib.storage.writing import write_array, write_arrays, write_json
 
 BOUNDED = settings(max_examples=60, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -171,9 +173,9 @@ RANKED = ("auc", "ap", "ap_trapezoid", "auc_abnormal_videos", "auc_per_category"
 @given(test_sets(), st.sampled_from(INCREASING), st.randoms(use_true_random=False))
 def test_an_increasing_map_and_another_order_change_no_ranked_metric(test_set, increasing, random):
     labels, scores, categories = test_set
-    found = metrics.evaluate(labels, scores, categories, "Normal")
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
     order = random.sample(list(labels), len(labels))
-    other = metrics.evaluate(
+    other = frame_level.evaluate(
         {video: labels[video] for video in order},
         {video: increasing(scores[video]) for video in reversed(order)},
         {video: categories[video] for video in order},
@@ -186,8 +188,8 @@ def test_an_increasing_map_and_another_order_change_no_ranked_metric(test_set, i
 @given(test_sets(), st.sampled_from([lambda s: 1 - s, lambda s: 1 / (1 + s), lambda s: (1 - s) ** 3]))
 def test_a_decreasing_map_gives_the_complement_of_the_auc(test_set, decreasing):
     labels, scores, categories = test_set
-    found = metrics.evaluate(labels, scores, categories, "Normal")
-    other = metrics.evaluate(labels, {video: decreasing(values) for video, values in scores.items()}, categories, "Normal")
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
+    other = frame_level.evaluate(labels, {video: decreasing(values) for video, values in scores.items()}, categories, "Normal")
     for name in ("auc", "auc_abnormal_videos"):
         assert other[name] == pytest.approx(1 - found[name], abs=1e-12)
     for name, value in found["auc_per_category"].items():
@@ -201,17 +203,19 @@ def test_frames_may_change_places_within_a_video_with_their_labels(test_set, see
     rng = np.random.default_rng(seed)
     orders = {video: rng.permutation(len(mask)) for video, mask in labels.items()}
     mixed = ({video: part[video][order] for video, order in orders.items()} for part in (labels, scores))
-    assert metrics.evaluate(*mixed, categories, "Normal") == metrics.evaluate(labels, scores, categories, "Normal")
+    assert frame_level.evaluate(*mixed, categories, "Normal") == frame_level.evaluate(labels, scores, categories, "Normal")
 
 
 @BOUNDED
 @given(test_sets())
 def test_perfect_scores_and_constant_ones(test_set):
     labels, _, categories = test_set
-    perfect = metrics.evaluate(labels, {video: mask * 0.5 + 0.25 for video, mask in labels.items()}, categories, "Normal")
+    perfect = frame_level.evaluate(labels, {video: mask * 0.5 + 0.25 for video, mask in labels.items()}, categories, "Normal")
     assert all(perfect[name] == 1 for name in ("auc", "ap", "ap_trapezoid", "tpr", "auc_abnormal_videos"))
     assert perfect["far_normal_videos"] == perfect["far_all_normal_frames"] == 0
-    constant = metrics.evaluate(labels, {video: np.full(len(mask), 0.3) for video, mask in labels.items()}, categories, "Normal")
+    constant = frame_level.evaluate(
+        labels, {video: np.full(len(mask), 0.3) for video, mask in labels.items()}, categories, "Normal"
+    )
     assert constant["auc"] == 0.5
     assert constant["ap"] == pytest.approx(constant["num_abnormal_frames"] / constant["num_frames"], abs=1e-12)
 

@@ -19,7 +19,7 @@ G width of a graph layer, H width of the recurrent network.
 
 How it differs from the others: the segments that train the network are chosen to be different, not to be the k
 largest. The choice (:func:`bag_scores`) needs scores and scenes only and would fit any method here. How scenes are
-found, and the greedy choice of the paper, stand in :mod:`vad_lib.methods.scenes`.
+found, and the greedy choice of the paper, stand in :mod:`vad_lib.methods.sticky_hmm`.
 
 Departures from the authors' code, which is one script for one data set: its batch normalisation takes the segments
 for channels, and so demands T = H = 32; here the H features are normalised, and any T will do. Its sampler does not
@@ -37,11 +37,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import Dropout, SegmentLinear, SegmentNorm
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
-from vad_lib.methods.scenes import ScenePrior, facility_location, sticky_hdp_hmm, time_intervals
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import Dropout, SegmentLinear, SegmentNorm
+from vad_lib.methods.sticky_hmm import ScenePrior, facility_location, sticky_hdp_hmm, time_intervals
 from vad_lib.methods.sultani_mil import bag_ranking, best_scores
 
 
@@ -172,7 +174,7 @@ class BNSVP(Method):
         """
         settings, crops = self.settings, output.logits.shape[1]
         mask = batch.mask.repeat_interleave(crops, 0)
-        normal, abnormal = losses.paired_rows(batch.video_labels.repeat_interleave(crops))
+        normal, abnormal = mil_losses.paired_rows(batch.video_labels.repeat_interleave(crops))
         scores = output.logits.flatten(0, 1).sigmoid()
         real, of_abnormal = mask[abnormal], scores[abnormal]
         states = output.states.detach().flatten(0, 1)[abnormal]
@@ -268,7 +270,6 @@ SPEC = MethodSpec(
     idea="an abnormal video is represented by one good segment of each of its scenes, found without labels",
     settings=BNSVPSettings,
     build=lambda settings, _: BNSVP(settings),
-    modules=("method", "layers", "losses", "methods/scenes", "methods/sultani_mil", "methods/bn_svp"),
     builds_on=("sultani-mil",),
     # 128 and 32 at the published width; scenes cannot be told apart in a handful of features, and five stacked
     # recurrent layers do not start to learn within the few steps of the small profiles

@@ -31,8 +31,11 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
 
 # official code
 CLIP_WIDTH = 512
@@ -190,21 +193,21 @@ class CLIPTSA(Method):
         Raises:
             DataError: unequal numbers of normal and abnormal videos.
         """
-        normal, abnormal = losses.paired_rows(batch.video_labels)
+        normal, abnormal = mil_losses.paired_rows(batch.video_labels)
         dropped = self.settings.selection_dropout if self.training else 0.0
         magnitudes = output.features.detach().norm(dim=-1).mean(dim=1)  # (B, T)
-        top = losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
+        top = mil_losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
 
         scores = self.scores(output)["score"]
         video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
-        norms = losses.selected_norms(output.features, top)
+        norms = mil_losses.selected_norms(output.features, top)
         laid_end_to_end = scores[abnormal][batch.mask[abnormal]]  # differences cross the borders of videos, as in the code
         return {
             "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
             "magnitude": LossTerm(
-                losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
+                mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
             ),
-            "smoothness": LossTerm(losses.smoothness(laid_end_to_end), SMOOTHNESS_WEIGHT),
+            "smoothness": LossTerm(mil_losses.smoothness(laid_end_to_end), SMOOTHNESS_WEIGHT),
             "sparsity": LossTerm(laid_end_to_end.norm(), SPARSITY_WEIGHT),
         }
 
@@ -224,7 +227,6 @@ SPEC = MethodSpec(
     idea="a learned soft mask, how often a segment is among the best of its noisily scored video, in front of RTFM",
     settings=CLIPTSASettings,
     build=lambda settings, _: CLIPTSA(settings),
-    modules=("method", "layers", "losses", "methods/clip_tsa"),
     builds_on=("rtfm",),
     sizes=_sizes,
     presets={"XD-Violence": {"kappa": 0.9}},

@@ -35,8 +35,11 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import SegmentLinear, SegmentNorm, TemporalConv
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import SegmentLinear, SegmentNorm, TemporalConv
 
 HEAD_WIDTH = 64
 EXPANSION = 4  # of the feed-forward layers
@@ -226,7 +229,7 @@ class MGFN(Method):
         """
         scores = self.scores(output)["score"]
         dropped = self.settings.dropped if self.training else 0.0
-        top = losses.largest_magnitudes(output.magnitudes.mean(dim=1), batch.mask, self.settings.kept, dropped)
+        top = mil_losses.largest_magnitudes(output.magnitudes.mean(dim=1), batch.mask, self.settings.kept, dropped)
         video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
         last = scores.gather(1, batch.mask.sum(dim=1, keepdim=True) - 1)
         steady = scores.where(batch.mask, last)  # padding repeats the last score, which adds no step
@@ -234,7 +237,7 @@ class MGFN(Method):
         return {
             "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
             **self.contrast_terms(output.l1_norms, top, batch.video_labels),
-            "smoothness": LossTerm(losses.smoothness(steady), SMOOTHNESS_WEIGHT),
+            "smoothness": LossTerm(mil_losses.smoothness(steady), SMOOTHNESS_WEIGHT),
             "sparsity": LossTerm(scores[normal].norm(), SPARSITY_WEIGHT),
         }
 
@@ -256,7 +259,7 @@ class MGFN(Method):
         indices = top.indices.gather(1, position)[:, None].expand(-1, l1_norms.shape[1], -1)
         chosen = l1_norms.gather(2, indices)  # (B, N, K)
         normal, abnormal = (
-            chosen.index_select(0, videos).transpose(0, 1).flatten(0, 1) for videos in losses.paired_rows(video_labels)
+            chosen.index_select(0, videos).transpose(0, 1).flatten(0, 1) for videos in mil_losses.paired_rows(video_labels)
         )  # each (R, K)
         if self.settings.contrast == "code":
             half = len(normal) // 2
@@ -289,7 +292,6 @@ SPEC = MethodSpec(
     idea="a glance at the whole video before a closer look at each segment, and magnitudes of features contrasted between videos",
     settings=MGFNSettings,
     build=lambda settings, _: MGFN(settings),
-    modules=("method", "layers", "losses", "methods/mgfn"),
     builds_on=("rtfm",),
     # the last stage holds nearly all parameters
     sizes=lambda feature_dim, width: {

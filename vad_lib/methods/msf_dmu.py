@@ -19,7 +19,7 @@ How it differs from the others. It is UR-DMU with another encoder:
 - a channel gate where DPAM's two branches are merged;
 - memories, uncertainty, head and losses as in UR-DMU.
 
-With ``context="causal"`` (this project's variant, :mod:`vad_lib.causal`) no segment sees a later one.
+With ``context="causal"`` (this project's variant, :mod:`vad_lib.methods.causal`) no segment sees a later one.
 """
 
 from typing import Literal
@@ -27,10 +27,9 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from vad_lib.causal import CausalFusion, CausalPositionAttention
-from vad_lib.layers import MultiScaleFusion, PositionAttentionLayer
-from vad_lib.method import MethodSpec
-from vad_lib.methods import ur_dmu
+from vad_lib.methods.base import MethodSpec
+from vad_lib.methods.causal import CausalFusion, CausalPositionAttention
+from vad_lib.methods.layers import MultiScaleFusion, PositionAttentionLayer
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings, decay_groups
 
 # weight decay would pull beta to 1/2, the decay temperature to 1 and the gates half shut
@@ -85,7 +84,6 @@ SPEC = MethodSpec(
     idea="several time scales before and inside the encoder of UR-DMU, mixed step by step",
     settings=MSFDMUSettings,
     build=lambda settings, _: MSFDMU(settings),
-    modules=(*ur_dmu.SPEC.modules, "causal", "methods/msf_dmu"),
     question="context",
     builds_on=("ur-dmu",),
 )

@@ -24,7 +24,7 @@ How it differs from the others: text is a teacher of the features and no part of
 largest segment score if the video is normal and the mean of the k largest otherwise; the head looks back only.
 
 Another D needs nothing but D itself (the paper's is 1024). Scores are not smoothed here:
-:func:`vad_lib.scoring.smoothed` does what the authors' test script does after them.
+:func:`vad_lib.evaluation.scoring.smoothed` does what the authors' test script does after them.
 """
 
 import math
@@ -37,9 +37,11 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
+from vad_lib.data.batches import Batch
 from vad_lib.errors import DataError
-from vad_lib.layers import Dropout, SegmentLinear, segment_linear
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.losses import LossTerm
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import Dropout, SegmentLinear, segment_linear
 
 # constants of the official code
 SHARPNESS = 10.0  # of the weights that scores give to segments
@@ -341,7 +343,6 @@ SPEC = MethodSpec(
     idea="one similarity of segments for global and local attention, and features drawn to their category's text in training",
     settings=PEL4VADSettings,
     build=lambda settings, text: PEL4VAD(settings, torch.tensor(text.values)),
-    modules=("method", "layers", "losses", "methods/pel4vad"),
     needs_text=True,
     sizes=lambda feature_dim, width: {
         "feature_dim": feature_dim,

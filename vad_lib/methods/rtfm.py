@@ -29,8 +29,11 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
 
 # official code
 HEAD_WIDTHS = (512, 128)
@@ -109,19 +112,19 @@ class RTFM(Method):
         Raises:
             DataError: unequal numbers of normal and abnormal videos.
         """
-        normal, abnormal = losses.paired_rows(batch.video_labels)
+        normal, abnormal = mil_losses.paired_rows(batch.video_labels)
         dropped = self.settings.selection_dropout if self.training else 0.0
         magnitudes = output.features.detach().norm(dim=-1).mean(dim=1)
-        top = losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
+        top = mil_losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
 
         scores = self.scores(output)["score"]  # (B, T)
         video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
-        norms = losses.selected_norms(output.features, top)
+        norms = mil_losses.selected_norms(output.features, top)
         abnormal_scores, abnormal_mask = scores[abnormal], batch.mask[abnormal]
         return {
             "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
             "magnitude": LossTerm(
-                losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
+                mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
             ),
             "smoothness": LossTerm(self._smoothness(abnormal_scores, abnormal_mask), SMOOTHNESS_WEIGHT),
             "sparsity": LossTerm(self._sparsity(abnormal_scores[abnormal_mask]), SPARSITY_WEIGHT),
@@ -130,9 +133,9 @@ class RTFM(Method):
     def _smoothness(self, scores: Tensor, mask: Tensor) -> Tensor:
         """Scores and mask (b, T) -> scalar."""
         if self.settings.smoothness == "across_videos":
-            return losses.smoothness(scores[mask])
+            return mil_losses.smoothness(scores[mask])
         last = scores.gather(1, mask.sum(dim=1, keepdim=True) - 1)
-        return losses.smoothness(scores.where(mask, last))  # padding repeats the last score: no difference
+        return mil_losses.smoothness(scores.where(mask, last))  # padding repeats the last score: no difference
 
     def _sparsity(self, scores: Tensor) -> Tensor:
         return scores.norm() if self.settings.sparsity == "norm" else scores.sum()
@@ -148,7 +151,6 @@ SPEC = MethodSpec(
     idea="the segments with the largest feature norms stand for a video, and training drives the norms of the two classes apart",
     settings=RTFMSettings,
     build=lambda settings, _: RTFM(settings),
-    modules=("method", "layers", "losses", "methods/rtfm"),
     builds_on=("sultani-mil",),
     sizes=lambda feature_dim, _: {"feature_dim": feature_dim},
     batches={"crops": "together"},

@@ -34,10 +34,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import Dropout, SegmentLinear
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import Dropout, SegmentLinear
 
 Pairing = Literal["all", "index"]
 
@@ -131,7 +133,7 @@ class SultaniMIL(Method):
         """
         settings, crops = self.settings, output.logits.shape[1]
         mask = batch.mask.repeat_interleave(crops, 0)
-        normal, abnormal = losses.paired_rows(batch.video_labels.repeat_interleave(crops))
+        normal, abnormal = mil_losses.paired_rows(batch.video_labels.repeat_interleave(crops))
         scores = self.score_dropout(output.logits.flatten(0, 1).sigmoid())
         best = best_scores(scores, mask)
         of_abnormal, real = scores[abnormal], mask[abnormal]
@@ -192,7 +194,6 @@ SPEC = MethodSpec(
     idea="the best segment of an abnormal video must score higher than the best segment of a normal one",
     settings=SultaniMILSettings,
     build=lambda settings, _: SultaniMIL(settings),
-    modules=("method", "layers", "losses", "methods/sultani_mil"),
     # dropout leaves four outputs in ten: narrower layers teach hardly more than its noise
     sizes=lambda feature_dim, width: {"feature_dim": feature_dim, "width": max(width, 128)},
     published={

@@ -26,8 +26,11 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.layers import DualMemory, GlobalLocalLayer, TemporalConv
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
+from vad_lib.data.batches import Batch
+from vad_lib.losses import LossTerm
+from vad_lib.methods import mil_losses
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import DualMemory, GlobalLocalLayer, TemporalConv
 
 # weights of the official code
 MEMORY_WEIGHT = 0.1
@@ -165,7 +168,7 @@ class URDMU(Method):
             DataError: unequal numbers of normal and abnormal videos.
         """
         divisor = self.settings.topk_divisor
-        normal, abnormal = losses.paired_rows(view.labels)
+        normal, abnormal = mil_losses.paired_rows(view.labels)
         attention = output.attention.flatten(0, 1)
         to_abnormal, to_normal = self.memory.similarity(attention.unflatten(-1, (2, -1))).unbind(-1)
         normal_mask, abnormal_mask = view.mask[normal], view.mask[abnormal]
@@ -183,26 +186,28 @@ class URDMU(Method):
         abnormal_readout = self.memory.mapped(losses.mean_at(abnormal_attention, most_abnormal), self.memory.abnormal)
         return {
             "abnormal_video_abnormal_memory": LossTerm(
-                losses.abnormal_in_abnormal_memory(to_abnormal[abnormal], abnormal_mask, divisor), MEMORY_WEIGHT
+                mil_losses.abnormal_in_abnormal_memory(to_abnormal[abnormal], abnormal_mask, divisor), MEMORY_WEIGHT
             ),
             "abnormal_video_normal_memory": LossTerm(
-                losses.abnormal_outside_normal_memory(to_normal[abnormal], abnormal_mask, divisor), MEMORY_WEIGHT
+                mil_losses.abnormal_outside_normal_memory(to_normal[abnormal], abnormal_mask, divisor), MEMORY_WEIGHT
             ),
-            "normal_video_normal_memory": LossTerm(losses.normal_memory_loss(to_normal[normal], normal_mask, 1.0), MEMORY_WEIGHT),
+            "normal_video_normal_memory": LossTerm(
+                mil_losses.normal_memory_loss(to_normal[normal], normal_mask, 1.0), MEMORY_WEIGHT
+            ),
             "normal_video_abnormal_memory": LossTerm(
-                losses.normal_memory_loss(to_abnormal[normal], normal_mask, 0.0), MEMORY_WEIGHT
+                mil_losses.normal_memory_loss(to_abnormal[normal], normal_mask, 0.0), MEMORY_WEIGHT
             ),
             "triplet": LossTerm(
-                losses.triplet_loss(
+                mil_losses.triplet_loss(
                     losses.mean_at(encoded.index_select(0, normal), most_normal),
                     losses.mean_at(encoded_abnormal, most_normal_of_abnormal),
                     losses.mean_at(encoded_abnormal, most_abnormal),
                 ),
                 TRIPLET_WEIGHT,
             ),
-            "kl": LossTerm(losses.kl_loss(view.mean, view.log_variance, normal_mask), KL_WEIGHT),
+            "kl": LossTerm(mil_losses.kl_loss(view.mean, view.log_variance, normal_mask), KL_WEIGHT),
             "magnitude": LossTerm(
-                losses.magnitude_loss(abnormal_readout, losses.mean_at(view.sample, most_normal)), MAGNITUDE_WEIGHT
+                mil_losses.magnitude_loss(abnormal_readout, losses.mean_at(view.sample, most_normal)), MAGNITUDE_WEIGHT
             ),
         }
 
@@ -232,7 +237,6 @@ SPEC = MethodSpec(
     idea="two memories of prototypes, one normal and one abnormal, and noise on what normal videos read from theirs",
     settings=URDMUSettings,
     build=lambda settings, _: URDMU(settings),
-    modules=("method", "layers", "losses", "methods/ur_dmu"),
     question="context",
     builds_on=("rtfm",),
     published={"num_segments": 200, "batch_size": 64, "lr": 1e-4, "weight_decay": 5e-5, "steps": 3000, "schedule": "constant"},

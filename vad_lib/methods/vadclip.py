@@ -41,10 +41,14 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
+from vad_lib.data.backbones.clip_text import FrozenTextTower
+from vad_lib.data.batches import Batch
+from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError, DataError, MissingFileError
-from vad_lib.layers import SegmentConv, SegmentLinear, segment_linear
-from vad_lib.method import Batch, LossTerm, Method, MethodSpec
-from vad_lib.prompts import FrozenTextTower, LearnedPrompts, TextFeatures
+from vad_lib.losses import LossTerm
+from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.layers import SegmentConv, SegmentLinear, segment_linear
+from vad_lib.methods.learned_prompts import LearnedPrompts
 
 SLOPE = 1.702  # of CLIP's GELU, z sigmoid(1.702 z), which is silu(1.702 z) / 1.702
 START_DEVIATION = 0.01  # of position and token tables, official code
@@ -441,7 +445,6 @@ SPEC = MethodSpec(
     idea="a second branch names each segment's category by texts with learned tokens, trained beside the score",
     settings=VadCLIPSettings,
     build=build,
-    modules=("method", "layers", "losses", "prompts", "clip_weights", "methods/vadclip"),
     needs_text=True,
     sizes=sizes,
     question="language",

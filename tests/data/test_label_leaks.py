@@ -1,0 +1,95 @@
+"""Controls: near chance on the built-in sets, and able to tell when a set leaks."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from vad_lib.config import SyntheticSettings
+from vad_lib.data.annotations import VideoList, read_video_csv, write_video_csv
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.label_leaks import _auc_interval, control_scores
+from vad_lib.data.synthetic import DATASETS, render_dataset
+from vad_lib.errors import DataError, MissingFileError
+
+SMALL = SyntheticSettings(
+    train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
+)
+
+
+@pytest.fixture(scope="module", params=sorted(DATASETS))
+def small(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("controls") / request.param
+    render_dataset(request.param, folder, SMALL, workers=2, progress=False)
+    return folder
+
+
+@pytest.fixture
+def crime(tmp_path):
+    """A set of its own, small enough to be changed."""
+    settings = SMALL.replace(train_per_category=1, test_per_category=1, train_snippets=(3, 3), test_snippets=(3, 3))
+    render_dataset("synth-crime", tmp_path / "set", settings, workers=1, progress=False)
+    return tmp_path / "set"
+
+
+def test_label_cannot_be_guessed_without_watching(small):
+    result = control_scores(load_dataset(small, features=False))
+    for name in ("first_frame", "file_size"):
+        assert result[f"{name}_low"] < 0.5 < result[f"{name}_high"], result
+        assert result[f"{name}_low"] <= result[f"{name}_auc"] <= result[f"{name}_high"]
+
+
+def test_controls_are_deterministic(crime):
+    dataset = load_dataset(crime, features=False)
+    assert control_scores(dataset) == control_scores(dataset)
+
+
+def test_without_videos_only_the_lengths_are_left(crime):
+    shutil.rmtree(crime / "videos")
+    assert sorted(control_scores(load_dataset(crime, features=False))) == ["length_auc", "length_high", "length_low"]
+
+
+def test_a_tint_and_a_larger_file_are_found(crime):
+    """The checks can fail: abnormal videos get a red first frame and more bytes."""
+    dataset = load_dataset(crime, features=False)
+    for record in dataset.videos.records:
+        if dataset.videos.is_abnormal(record):
+            path = crime / "videos" / f"{record.name}.mp4"
+            reader = cv2.VideoCapture(str(path))
+            frame = reader.read()[1]
+            reader.release()
+            writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, frame.shape[1::-1])
+            for _ in range(3):
+                writer.write(cv2.add(frame, (0, 0, 90, 0)))
+            writer.release()
+            with open(path, "ab") as stream:
+                stream.write(bytes(200_000))
+    result = control_scores(dataset)
+    assert result["first_frame_low"] > 0.5 and result["file_size_low"] > 0.5
+
+
+def test_one_class_is_an_error(crime):
+    categories = DATASETS["synth-crime"].categories
+    videos = read_video_csv(crime / "videos.csv", categories)
+    kept = tuple(record for record in videos.records if record.split == "train" or not videos.is_abnormal(record))
+    write_video_csv(crime / "videos.csv", VideoList(categories, kept))
+    with pytest.raises(DataError, match="normal and abnormal test videos, got 7 normal and 0 abnormal"):
+        control_scores(load_dataset(crime, features=False))
+
+
+def test_a_missing_video_is_named(crime):
+    (crime / "videos" / "test_Arson_000.mp4").unlink()
+    with pytest.raises(MissingFileError, match="test_Arson_000"):
+        control_scores(load_dataset(crime, features=False))
+
+
+def test_a_video_that_cannot_be_decoded_is_named(crime):
+    shutil.copy(crime / "videos.csv", crime / "videos" / "test_Arson_000.mp4")
+    with pytest.raises(DataError, match="cannot be opened"):
+        control_scores(load_dataset(crime, features=False))
+
+
+def test_ties_count_half():
+    result = _auc_interval("x", np.array([1.0, 2.0]), np.array([1.0, 0.0]), seed=0)
+    assert result["x_auc"] == (0.5 + 1 + 1 + 1) / 4

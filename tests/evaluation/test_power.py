@@ -1,0 +1,84 @@
+"""Seeds and test videos that a difference needs, worked by hand and by simulation."""
+
+import numpy as np
+import pytest
+from made_scores import planted
+from scipy import stats
+
+from vad_lib.errors import ConfigError, DataError
+from vad_lib.evaluation import comparisons, intervals, power
+from vad_lib.report.tables import reported as tables_reported
+from vad_lib.storage.paths import PROJECT_ROOT
+
+MIXED = comparisons.Components(between_seeds=2e-5, between_videos=4e-3, together=6e-3, num_seeds=5, num_videos=290)
+
+FEW = intervals.Resampling(num_resamples=200)
+
+
+def test_power_by_hand():
+    videos_only = comparisons.Components(0.0, 4.0, 0.0, 5, 100)
+    assert power.half_width(videos_only, 5, 400) == pytest.approx(1.959964 * 2 / 20)
+    assert power.half_width(videos_only, 5, 400, level=0.9) == pytest.approx(1.644854 * 2 / 20)
+    assert power.detectable(videos_only, 5, 400) == pytest.approx((1.959964 + 0.841621) * 2 / 20, rel=1e-6)
+    together_only = comparisons.Components(0.0, 0.0, 9.0, 5, 100)
+    assert power.half_width(together_only, 4, 25) == pytest.approx(stats.t.ppf(0.975, 3) * 3 / 10)
+    error = np.sqrt(2e-5 / 40 + 4e-3 / 290 + 6e-3 / 290 / 40)
+    assert power.half_width(MIXED, 40, 290) == pytest.approx(1.96 * error, rel=0.01)  # with many seeds t is the normal
+
+
+def test_the_half_width_is_that_of_the_comparison():
+    rng = np.random.default_rng(8)
+    values = 0.5 + 0.03 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 60)) + 0.05 * rng.normal(size=(4, 60))
+    found = comparisons.compare(
+        planted(np.full((4, 60), 0.5)), planted(np.clip(values, 0, 1)), "auc", intervals.Resampling(num_resamples=1000)
+    )
+    expected = power.half_width(found.components, 4, found.num_videos)
+    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
+
+
+def test_more_seeds_and_more_videos_never_hurt():
+    curves = power.power_curves(MIXED)
+    for over, part in curves.groupby("over"):
+        assert (part[["half_width", "detectable"]].diff().iloc[1:] < 0).all().all()
+        assert part[over].is_monotonic_increasing and (part["detectable"] > part["half_width"]).all()
+    assert set(curves[curves["over"] == "seeds"]["videos"]) == {290} and set(curves[curves["over"] == "videos"]["seeds"]) == {5}
+
+
+def test_numbers_needed_are_the_least_that_suffice():
+    seeds = power.seeds_needed(MIXED, 0.014)
+    assert power.detectable(MIXED, seeds, 290) <= 0.014 < power.detectable(MIXED, seeds - 1, 290)
+    videos = power.videos_needed(MIXED, 0.0085, seeds=10)
+    assert power.detectable(MIXED, 10, videos) <= 0.0085 < power.detectable(MIXED, 10, videos - 1)
+    assert power.seeds_needed(MIXED, 0.0011) is None  # 290 videos hide the step
+    assert power.videos_needed(MIXED, 0.0011) is None  # and five seeds too
+    assert power.seeds_needed(MIXED, 0.5) == 2
+    assert power.seeds_needed(MIXED, 0.0011, videos=10**6) > 50
+    table = power.needed_for_steps(MIXED, {"small": 0.0011, "large": 0.02})
+    assert table["seeds"].isna().tolist() == [True, False] and table["step"].tolist() == ["small", "large"]
+    assert table["detectable"].iloc[0] == pytest.approx(power.detectable(MIXED, 5, 290))
+
+
+def test_four_of_five_true_differences_of_the_detectable_size_are_seen():
+    rng, seen, runs = np.random.default_rng(9), 0, 120
+    components = comparisons.Components(0.02**2, 0.1**2, 0.05**2, 5, 40)
+    step = power.detectable(components, 5, 40)
+    base = planted(np.full((5, 40), 0.4))
+    for _ in range(runs):
+        noise = 0.02 * rng.normal(size=(5, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.05 * rng.normal(size=(5, 40))
+        seen += comparisons.compare(base, planted(np.clip(0.4 + step + noise, 0, 1)), "auc", FEW).word == "better"
+    assert 0.7 < seen / runs < 0.9
+
+
+def test_power_needs_a_spread():
+    with pytest.raises(ConfigError, match="expected two seeds or more and one video or more, got 1 and 290"):
+        power.half_width(MIXED, 1, 290)
+    with pytest.raises(ConfigError, match="got 5 and 0"):
+        power.detectable(MIXED, 5, 0)
+
+
+def test_the_steps_of_the_paper():
+    reported = tables_reported.read_reported(PROJECT_ROOT / "results" / "reported.csv")
+    assert power.paper_steps(reported) == {"pcl": 0.0011, "pcl-dbagf": 0.0053, "proposed": 0.0048}
+    assert power.paper_steps(reported, "XD-Violence") == {"pcl": 0.0016, "pcl-dbagf": 0.0031, "proposed": 0.0041}
+    with pytest.raises(DataError, match="steps of the paper on Own: expected rows of table4, got 0"):
+        power.paper_steps(reported, "Own")

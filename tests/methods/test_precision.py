@@ -1,0 +1,152 @@
+"""bf16 and torch.compile: settings of a run that change its speed and its last digits, and nothing else."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vad_lib import config
+from vad_lib.config import TrainSettings
+from vad_lib.data.dataset import load_dataset
+from vad_lib.data.prompts import text_features
+from vad_lib.errors import ConfigError, TrainingError
+from vad_lib.losses import LossTerm
+from vad_lib.runs import run_folder
+from vad_lib.runs import trainer as runs_trainer
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.reading import read_arrays, read_json
+
+TRAIN = TrainSettings(steps=30, eval_every=10, batch_size=8, num_segments=8, lr=2e-3, checkpoint_every=4, validation_fraction=0.3)
+BF16 = TRAIN.replace(precision="bf16")
+
+
+@pytest.fixture(scope="module")
+def dataset(planted_folder):
+    return load_dataset(planted_folder)
+
+
+@pytest.fixture
+def run(dataset, tmp_path):
+    """Trains in a folder of its own name and returns it."""
+    text = text_features("random", dataset.categories, seed=1)
+
+    def trained(name: str, train: TrainSettings, method: str = "proposed"):
+        settings = config.RunSettings(variant=method, method=method, title=method, width=32, train=train)
+        runs_trainer.train_run(settings, dataset, text if method == "proposed" else None, tmp_path / name, progress=False)
+        return tmp_path / name
+
+    return trained
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """``torch.compile`` without its slow last stage, in which a C++ compiler builds the kernels."""
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: whole(function, backend="aot_eager"))
+    yield
+    torch._dynamo.reset()
+
+
+def auc(folder) -> float:
+    return read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"]
+
+
+def score_change(one, other) -> float:
+    return float(np.abs(read_arrays(one / "scores.npz")["score_last"] - read_arrays(other / "scores.npz")["score_last"]).max())
+
+
+def test_the_defaults_are_float32_without_compilation():
+    assert (TrainSettings().precision, TrainSettings().compile) == ("float32", False)
+    with pytest.raises(ConfigError, match="precision"):
+        TrainSettings(precision="float16")
+
+
+@pytest.mark.parametrize("method", ["ur-dmu", "msf-dmu", "proposed"])
+def test_bf16_finds_the_planted_spans_too(run, method):
+    whole, half = run("float32", TRAIN, method), run("bf16", BF16, method)
+    assert min(auc(whole), auc(half)) > 0.75
+    assert score_change(whole, half) > 0  # it was really another precision
+    weights = read_json(half / "config.json")["train"]
+    assert (weights["precision"], weights["compile"]) == ("bf16", False)
+
+
+def test_weights_and_losses_stay_float32(dataset, tmp_path):
+    settings = config.RunSettings(variant="m", method="msf-dmu", title="m", width=32, train=BF16)
+    trainer = runs_trainer.Trainer(settings, dataset, None, tmp_path, "key")
+    seen, loss = {}, trainer.model.loss
+
+    def spy(output, batch):
+        terms = loss(output, batch)
+        seen.update(terms=terms, output=output)
+        return terms
+
+    encoded, encode = [], trainer.model.encode
+    trainer.model.encode = lambda features: encoded.append(encode(features)) or encoded[-1]
+    trainer.model.loss = spy
+    trainer.train_step(trainer.batches.batch(0))
+    assert any(field.dtype == torch.bfloat16 for field in encoded[0])
+    assert all(field.dtype == torch.float32 for field in seen["output"])
+    assert all(term.value.dtype == torch.float32 for term in seen["terms"].values())
+    assert all(parameter.dtype == parameter.grad.dtype == torch.float32 for parameter in trainer.model.parameters())
+
+
+def test_a_nan_is_named_in_bf16_too(dataset, tmp_path):
+    settings = config.RunSettings(variant="m", method="msf-dmu", title="m", width=32, train=BF16)
+    trainer = runs_trainer.Trainer(settings, dataset, None, tmp_path, "key")
+    trainer.model.loss = lambda output, batch: {"main": LossTerm(output.logits.sum() * float("nan"))}
+    with pytest.raises(TrainingError, match=r"step 1: loss term main is nan"):
+        trainer.train_step(trainer.batches.batch(0))
+
+
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, compile):
+    train = BF16.replace(compile=compile, steps=12, eval_every=5)
+    whole, calls, original = run("whole", train), [0], runs_trainer.Trainer.train_step
+
+    def stopping(self, batch):
+        calls[0] += 1
+        if calls[0] == 7:
+            raise KeyboardInterrupt
+        return original(self, batch)
+
+    monkeypatch.setattr(runs_trainer.Trainer, "train_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run("cut", train)
+    calls[0] = 100
+    cut = run("cut", train)
+    assert calls[0] == 108  # from the checkpoint after step 4
+    for name in ("weights.safetensors", "metrics.json", "log.csv"):
+        assert file_sha256(cut / name) == file_sha256(whole / name), name
+
+
+def test_precision_and_compilation_are_part_of_the_key(dataset):
+    def key(**changes):
+        settings = config.RunSettings(variant="u", method="ur-dmu", title="u", train=TRAIN.replace(**changes))
+        return run_folder.run_key(settings, dataset, None)
+
+    assert len({key(), key(precision="bf16"), key(compile=True)}) == 3
+
+
+@pytest.mark.slow
+def test_a_compiled_run_gives_the_scores_of_an_eager_one(run):
+    train = TRAIN.replace(steps=6, eval_every=3)
+    try:
+        compiled = run("compiled", train.replace(compile=True), "ur-dmu")
+    except ConfigError as error:
+        pytest.skip(f"no compiler here: {error}")
+    assert score_change(run("eager", train, "ur-dmu"), compiled) < 1e-3
+
+
+def test_a_missing_compiler_is_named(tmp_path):
+    program = (
+        "import torch\nfrom vad_lib import training\nfrom vad_lib.errors import ConfigError\n"
+        "try:\n    training._check_compiler(torch.device('cpu'))\n"
+        "except ConfigError as error:\n    print('ConfigError:', error)\n"
+    )
+    environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240, env=environment)
+    assert "ConfigError: compile: expected a compiler that torch.compile can use on cpu" in done.stdout, done.stderr
+    assert "set compile to False" in done.stdout

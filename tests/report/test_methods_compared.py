@@ -1,0 +1,87 @@
+"""Figures that set methods side by side: every method has its panel, dot and box, and no name covers another."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import FancyBboxPatch
+
+from vad_lib.errors import DataError
+from vad_lib.report.figures import methods_compared, run_scores
+from vad_lib.runs import comparable, experiments
+
+
+@pytest.fixture(autouse=True)
+def _no_screen():
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+def texts(fig) -> str:
+    return "\n".join(text.get_text() for text in fig.findobj(plt.Text))
+
+
+def overlapping(fig, words: list[plt.Text]) -> list[tuple[str, str]]:
+    """Pairs of texts whose boxes meet."""
+    renderer = fig.canvas.get_renderer()
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in words if text.get_text() and text.get_visible()]
+    return [(a, b) for i, (a, first) in enumerate(boxes) for b, second in boxes[i + 1 :] if first.overlaps(second)]
+
+
+@pytest.fixture
+def runs(made_up) -> list[run_scores.RunScores]:
+    return [run_scores.load_scores(made_up.write("synth-crime", variant)) for variant in ("ur-dmu", "msf-dmu", "proposed", "rtfm")]
+
+
+def test_a_panel_per_method_with_the_same_shade(runs):
+    video = next(v for v in runs[0].videos.values() if v.labels.any())
+    fig, points = methods_compared.method_curves(runs, video.name, "one video")
+    shown = [axes for axes in fig.axes if axes.get_visible()]
+    assert len(shown) == 4 and len(fig.axes) == 6
+    assert points["method"].unique().tolist() == [run.title for run in runs]
+    theirs = points[points["method"] == runs[2].title]
+    np.testing.assert_array_equal(theirs["score"], runs[2].videos[video.name].curves["score"])
+    assert theirs["first_frame"].tolist() == [16 * t for t in range(len(theirs))]
+    start = int(np.flatnonzero(video.labels)[0])
+    for axes in shown:
+        assert min(patch.get_x() for patch in axes.patches if hasattr(patch, "get_x")) == start
+        assert "AUC" in axes.get_title()
+
+
+def test_a_normal_video_has_no_auc_inside_it(runs):
+    video = next(v for v in runs[0].videos.values() if not v.labels.any())
+    fig, _ = methods_compared.method_curves(runs[:1], video.name, "one video")
+    assert "AUC" not in fig.axes[0].get_title()
+
+
+def test_an_unknown_video_is_refused(runs):
+    with pytest.raises(DataError, match="UR-DMU has no scores of no-such-video"):
+        methods_compared.method_curves(runs, "no-such-video", "")
+
+
+def test_dots_have_names_that_do_not_meet(made_up):
+    variants = ("ur-dmu", "msf-dmu", "proposed", "logistic-regression")
+    for place, variant in enumerate(variants):
+        made_up.write("synth-crime", variant, auc=0.8 + 1e-4 * place, parameters=1000 * 10**place)
+    done = comparable.load_runs(made_up.layout, "synth-crime", variants)
+    timings = {v: [{"test_milliseconds_per_video_minute": None if v == "logistic-regression" else 3.0}] for v in variants}
+    points = methods_compared.method_points(done, timings, "auc", "best_on_validation")
+    assert points["value"].round(2).tolist() == [80.0, 80.01, 80.02, 80.03]
+    assert points["milliseconds"].isna().tolist() == [False, False, False, True]
+    fig, _ = methods_compared.accuracy_against(points, "auc", "title")
+    fig.canvas.draw()
+    left, right = fig.axes
+    names = [[text for text in axes.texts if text.get_text().strip()] for axes in (left, right)]
+    assert [len(found) for found in names] == [4, 3]
+    assert not overlapping(fig, names[0]) and not overlapping(fig, names[1])
+
+
+def test_the_map_has_a_box_for_every_compared_method():
+    fig, points = methods_compared.idea_map()
+    fig.canvas.draw()
+    assert len(points) == len(experiments.COMPARED) == len(fig.findobj(FancyBboxPatch))
+    assert (points["idea"].str.len() > 20).all() and (points["paper"] != "").all()
+    assert "our stand-in" in texts(fig)
+    assert not overlapping(fig, list(fig.axes[0].texts))
+    boxes = {(round(b.get_x(), 2), round(b.get_y(), 2)) for b in fig.findobj(FancyBboxPatch)}
+    assert len(boxes) == len(points)

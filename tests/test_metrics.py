@@ -1,0 +1,177 @@
+"""Metrics: what they refuse, and the dictionary of a whole test set."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vad_lib import metrics
+from vad_lib.errors import DataError
+from vad_lib.evaluation import frame_level
+
+LABELS = np.array([0, 1, 0, 1])
+SCORES = np.array([0.1, 0.9, 0.4, 0.6])
+RANKED = [
+    metrics.frame_roc_auc,
+    metrics.average_precision,
+    metrics.pr_auc_trapezoid,
+    metrics.roc_curve,
+    metrics.pr_curve,
+]
+EVERY = [*RANKED, metrics.true_positive_rate, metrics.false_positive_rate, metrics.precision_recall]
+
+
+@pytest.mark.parametrize("metric", EVERY)
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        (LABELS, SCORES[:3], "4 frame labels but 3 frame scores"),
+        (LABELS, [0.1, np.nan, 0.4, 0.6], r"scores must be numbers in \[0, 1\], got nan"),
+        (LABELS, [0.1, 1.2, 0.4, 0.6], "got 0.1 to 1.2"),
+        (LABELS, [-0.1, 0.2, 0.4, 0.6], "got -0.1 to 0.6"),
+        ([0, 2, 0, 1], SCORES, r"labels must be 0 \(normal\) or 1"),
+        ([], [], "expected at least one frame"),
+        (LABELS.reshape(2, 2), SCORES.reshape(2, 2), "one label and one score per frame"),
+    ],
+)
+def test_wrong_input_is_refused(metric, labels, scores, message):
+    with pytest.raises(DataError, match=message):
+        metric(np.array(labels), np.array(scores))
+
+
+@pytest.mark.parametrize("metric", RANKED)
+@pytest.mark.parametrize(("label", "name"), [(0, "normal"), (1, "abnormal")])
+def test_one_class_is_an_error_not_one_half(metric, label, name):
+    with pytest.raises(DataError, match=f"not defined, it needs abnormal and normal frames and all 4 frames are {name}"):
+        metric(np.full(4, label), SCORES)
+
+
+def test_rates_need_their_own_class_only():
+    assert metrics.true_positive_rate(np.ones(4, int), SCORES) == 0.5
+    assert metrics.false_positive_rate(np.zeros(4, int), SCORES) == 0.5
+    with pytest.raises(DataError, match="true positive rate: not defined, it needs abnormal frames"):
+        metrics.true_positive_rate(np.zeros(4, int), SCORES)
+    with pytest.raises(DataError, match="false positive rate: not defined, it needs normal frames"):
+        metrics.false_positive_rate(np.ones(4, int), SCORES)
+
+
+def test_precision_without_an_alarm_is_not_defined():
+    with pytest.raises(DataError, match=r"no score reaches the threshold 0\.95"):
+        metrics.precision_recall(LABELS, SCORES, threshold=0.95)
+
+
+def test_the_last_digit_of_a_float32_mean_is_let_pass():
+    scores = np.array([0, 1, 0.5, np.nextafter(np.float32(1), np.float32(2))], dtype=np.float32)
+    assert metrics.frame_roc_auc(LABELS, scores) == 1
+
+
+# --- a whole test set -------------------------------------------------------------------------------------
+
+
+def small_test_set():
+    labels = {
+        "calm": np.array([0, 0, 0, 0], np.uint8),
+        "fire": np.array([0, 1, 1, 0], np.uint8),
+        "brawl": np.array([0, 0, 1], np.uint8),
+    }
+    scores = {
+        "calm": np.array([0.1, 0.2, 0.3, 0.6], np.float32),
+        "fire": np.array([0.4, 0.9, 0.8, 0.7], np.float32),
+        "brawl": np.array([0.0, 0.5, 0.2], np.float32),
+    }
+    categories = {"calm": ("Normal",), "fire": ("Arson",), "brawl": ("Fighting", "Riot")}
+    return labels, scores, categories
+
+
+def test_evaluate_by_hand():
+    result = frame_level.evaluate(*small_test_set(), "Normal")
+    # Normal frames: 0 .1 .2 .3 .4 .5 .6 .7; abnormal: 0.9 and 0.8 beat all eight, 0.2 beats two, ties one.
+    assert result["auc"] == pytest.approx((8 + 8 + 2.5) / 24)
+    # inside abnormal videos the normal frames are 0 .4 .5 .7
+    assert result["auc_abnormal_videos"] == pytest.approx((4 + 4 + 1) / 12)
+    assert result["auc_per_category"] == {
+        "Arson": 1.0,
+        "Fighting": pytest.approx(2.5 / 6),  # 0.2 against .1 .2 .3 .6 of calm and 0 .5 of brawl
+        "Riot": pytest.approx(2.5 / 6),
+    }
+    assert result["far_normal_videos"] == pytest.approx(1 / 4)
+    assert result["far_all_normal_frames"] == pytest.approx(3 / 8)
+    assert result["tpr"] == pytest.approx(2 / 3)
+    assert (result["num_videos"], result["num_frames"], result["num_abnormal_frames"]) == (3, 11, 3)
+
+
+def test_evaluate_agrees_with_the_single_metrics():
+    labels, scores, categories = small_test_set()
+    result = frame_level.evaluate(labels, scores, categories, "Normal")
+    flat = np.concatenate(list(labels.values())), np.concatenate(list(scores.values()))
+    assert result["auc"] == metrics.frame_roc_auc(*flat)
+    assert result["ap"] == metrics.average_precision(*flat)
+    assert result["ap_trapezoid"] == metrics.pr_auc_trapezoid(*flat)
+    assert result["tpr"] == metrics.true_positive_rate(*flat)
+    assert result["far_all_normal_frames"] == metrics.false_positive_rate(*flat)
+
+
+def test_evaluate_gives_plain_numbers():
+    result = frame_level.evaluate(*small_test_set(), "Normal")
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_videos_must_be_those_of_the_test_list():
+    labels, scores, categories = small_test_set()
+    scores["stray"] = scores.pop("fire")
+    with pytest.raises(DataError, match=r"scores: expected the 3 videos that have labels; missing: fire; surplus: stray"):
+        frame_level.evaluate(labels, scores, categories, "Normal")
+    labels, scores, categories = small_test_set()
+    del categories["calm"]
+    with pytest.raises(DataError, match=r"categories: .* missing: calm; surplus: none"):
+        frame_level.evaluate(labels, scores, categories, "Normal")
+
+
+def test_names_given_twice():
+    frame_level.check_videos(["a", "b"], iter(["b", "a"]))
+    with pytest.raises(DataError, match="the test list: expected every video once, got twice: a"):
+        frame_level.check_videos(["a", "b", "a"], ["a", "b"])
+    with pytest.raises(DataError, match="masks: expected every video once, got twice: a, b"):
+        frame_level.check_videos(["a", "b"], ["b", "a", "b", "a"], "masks")
+
+
+def test_many_missing_videos_are_counted():
+    labels = {f"v{i}": np.array([0, 1]) for i in range(9)}
+    with pytest.raises(DataError, match="missing: v0, v1, v2, v3, v4 and 4 more"):
+        frame_level.evaluate(labels, {}, {}, "Normal")
+
+
+@pytest.mark.parametrize(
+    ("video", "scores", "message"),
+    [
+        ("fire", [0.1, 0.2], "video fire: 4 frame labels but 2 frame scores; check frames_per_snippet"),
+        ("brawl", [0.1, np.nan, 0.2], "video brawl: scores must be numbers"),
+    ],
+)
+def test_the_message_names_the_video(video, scores, message):
+    labels, all_scores, categories = small_test_set()
+    all_scores[video] = np.array(scores)
+    with pytest.raises(DataError, match=message):
+        frame_level.evaluate(labels, all_scores, categories, "Normal")
+
+
+def test_both_kinds_of_video_are_needed():
+    labels, scores, categories = small_test_set()
+    for part in (labels, scores, categories):
+        del part["calm"]
+    with pytest.raises(DataError, match="needs normal and abnormal videos, got 2 abnormal of 2"):
+        frame_level.evaluate(labels, scores, categories, "Normal")
+
+
+def test_a_normal_video_has_no_abnormal_frame():
+    labels, scores, categories = small_test_set()
+    labels["calm"][2] = 1
+    with pytest.raises(DataError, match="video calm: category Normal but 1 abnormal frames"):
+        frame_level.evaluate(labels, scores, categories, "Normal")
+
+
+def test_abnormal_videos_of_one_class_only_are_named():
+    labels, scores, categories = small_test_set()
+    labels["fire"][:], labels["brawl"][:] = 1, 1
+    with pytest.raises(DataError, match="AUC on abnormal videos: not defined"):
+        frame_level.evaluate(labels, scores, categories, "Normal")

@@ -1,0 +1,1 @@
+"""Videos to snippets, features, data sets and batches."""

@@ -1,0 +1,239 @@
+"""Lists of videos with labels, and frame masks from annotated intervals.
+
+One CSV describes a data set (``videos.csv``): a row per video with the columns
+
+* ``video``: name without ending; ``split``: ``train`` or ``test``;
+* ``category``: one category, or several joined by ``;`` (XD-Violence); the normal category stands alone;
+* ``n_frames``: frames of the video;
+* ``intervals``: test videos only, ``start-end;start-end`` in frames, end exclusive;
+* ``class_intervals`` (optional): ``category:start-end;category:start-end``, what is seen when, for fine-grained
+  detection. Where it is empty and the video has one category, every interval is of that one.
+
+Which frames the intervals stand for is the data set's mask rule (:func:`ground_truth_mask`).
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.errors import DataError
+from vad_lib.storage.reading import read_csv
+from vad_lib.storage.safe_names import plain_name
+from vad_lib.storage.writing import write_text
+
+Split = Literal["train", "test"]
+MaskRule = Literal["frames", "A", "B", "C"]
+MOST_FRAMES = 10**8  # of a video, 38 days at 30 frames a second; a mask takes a byte for each
+COLUMNS = ("video", "split", "category", "n_frames", "intervals", "class_intervals")
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One video and what is known of it.
+
+    Attributes:
+        name: unique name without ending.
+        split: ``train`` or ``test``.
+        categories: one or more category names.
+        num_frames: frames that are evaluated, at least 1: those of the video, or 16 for each snippet (rules A, B, C).
+        intervals: abnormal spans ``[start, end)`` in frames; empty for normal and for training videos
+            (weak labels are all that training may see).
+        class_intervals: (category, start, end) of every single event, or empty; events may overlap.
+        mask_rule: how intervals become a frame mask, see :func:`ground_truth_mask`.
+    """
+
+    name: str
+    split: Split
+    categories: tuple[str, ...]
+    num_frames: int
+    intervals: tuple[tuple[int, int], ...] = ()
+    class_intervals: tuple[tuple[str, int, int], ...] = ()
+    mask_rule: MaskRule = "frames"
+
+    def frame_labels(self) -> np.ndarray:
+        """Frame mask, uint8 (num_frames,), 1 abnormal; intervals are clipped to the video."""
+        return ground_truth_mask(self.intervals, self.num_frames, self.num_frames // FRAMES_PER_SNIPPET, self.mask_rule)
+
+    def events(self) -> tuple[tuple[str, int, int], ...]:
+        """(category, start, end) of every event: ``class_intervals``, or the intervals of a video of one category."""
+        if self.class_intervals or len(self.categories) > 1:
+            return self.class_intervals
+        return tuple((self.categories[0], start, end) for start, end in self.intervals)
+
+
+@dataclass(frozen=True)
+class VideoList:
+    """The videos of a data set.
+
+    Attributes:
+        categories: names, the normal one first (index 0).
+        records: all videos, training and test.
+    """
+
+    categories: tuple[str, ...]
+    records: tuple[VideoRecord, ...]
+
+    def split(self, split: Split) -> tuple[VideoRecord, ...]:
+        return tuple(record for record in self.records if record.split == split)
+
+    def is_abnormal(self, record: VideoRecord) -> bool:
+        """True unless the video's category is the normal one."""
+        return record.categories != (self.categories[0],)
+
+    def category_target(self, record: VideoRecord) -> np.ndarray:
+        """float32 (C,), uniform over the video's categories, sums to 1 (equation 10, several labels)."""
+        target = np.zeros(len(self.categories), dtype=np.float32)
+        for category in record.categories:
+            target[self.categories.index(category)] = 1 / len(record.categories)
+        return target
+
+
+def ground_truth_mask(
+    intervals: Sequence[tuple[int, int]], num_frames: int, num_snippets: int = 0, rule: MaskRule = "frames"
+) -> np.ndarray:
+    """Frame mask of a video under one of the rules in use.
+
+    Public codes disagree on the length of the mask and on the last frame of an interval:
+
+    * ``frames``: every frame of the video, ``[start, end)``. The rule for all data sets extracted here.
+    * ``A`` (features of Wu et al.: PEL4VAD, UR-DMU) and ``C`` (VadCLIP): the 16 x num_snippets frames that have
+      features, ``[start, end)``. The two differ in the number of snippets that the features have.
+    * ``B`` (RTFM, CLIP-TSA on UCF-Crime): as above with ``end`` included, and everything behind the last
+      interval is abnormal if it ends inside the last snippet.
+
+    Args:
+        intervals: annotated spans in frames, as written in the annotation; parts outside the mask are cut off.
+        num_frames: frames of the video; used by ``frames``.
+        num_snippets: snippets of the feature file; used by ``A``, ``B`` and ``C``.
+        rule: one of the above.
+
+    Returns:
+        uint8 (num_frames,) or (16 num_snippets,), 1 abnormal.
+
+    Raises:
+        DataError: unknown rule, or no snippets with a rule that counts them.
+
+    Example: an interval of two frames.
+        >>> ground_truth_mask([(1, 3)], num_frames=5).tolist()
+        [0, 1, 1, 0, 0]
+    """
+    if rule not in get_args(MaskRule):
+        raise DataError(f"ground-truth rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}.")
+    if rule != "frames" and num_snippets < 1:
+        raise DataError(f"ground-truth rule {rule}: needs the number of snippets of the feature file, got {num_snippets}.")
+    length = num_frames if rule == "frames" else FRAMES_PER_SNIPPET * num_snippets
+    mask = np.zeros(length, dtype=np.uint8)
+    for start, end in intervals:
+        mask[max(start, 0) : max(end + (rule == "B"), 0)] = 1
+    if rule == "B" and intervals and length - intervals[-1][1] < FRAMES_PER_SNIPPET:
+        mask[intervals[-1][1] :] = 1
+    return mask
+
+
+def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...], where: str) -> None:
+    """Check a list of videos as a whole.
+
+    Raises:
+        DataError: unusable or duplicated name, unknown category, normal beside another category, an interval that is
+            empty, outside the video, or in a normal or training video; the message names the video.
+    """
+    seen: set[str] = set()
+    for record in records:
+        name = f"{where}: video {record.name}"
+        if record.name in seen:
+            raise DataError(f"{name} is listed twice; names must be unique. Remove one line.")
+        seen.add(record.name)
+        if not plain_name(record.name):
+            raise DataError(f"{where}: video name {record.name!r} must be a file name without folder and ending. Correct it.")
+        if record.split not in ("train", "test"):
+            raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
+        if not 1 <= record.num_frames <= MOST_FRAMES:
+            raise DataError(
+                f"{name}: expected 1 to {MOST_FRAMES:,} frames, got {record.num_frames:,}. Remove the video or make it again."
+            )
+        unknown = [
+            category
+            for category in (*record.categories, *(event[0] for event in record.class_intervals))
+            if category not in categories
+        ]
+        if unknown or not record.categories:
+            raise DataError(
+                f"{name}: unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}. "
+                "Correct the list, or add the category to the data set's dataset.json."
+            )
+        if len(set(record.categories)) != len(record.categories):
+            raise DataError(f"{name}: a category is given twice: {';'.join(record.categories)}.")
+        normal = categories[0] in record.categories
+        if normal and len(record.categories) > 1:
+            raise DataError(f"{name}: {categories[0]} cannot stand beside another category, got {';'.join(record.categories)}.")
+        spans = (*record.intervals, *(event[1:] for event in record.class_intervals))
+        if spans and (normal or record.split == "train"):
+            raise DataError(f"{name}: a {'normal' if normal else 'training'} video has no abnormal intervals, got {spans}.")
+        if not normal and record.split == "test" and not record.intervals:
+            raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
+        for start, end in spans:
+            # rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
+            if not 0 <= start < end <= 2 * MOST_FRAMES or (start >= record.num_frames and record.mask_rule == "frames"):
+                raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
+
+
+def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: MaskRule = "frames") -> VideoList:
+    """Read ``videos.csv``; the format is at the top of this module.
+
+    Args:
+        path: the file.
+        categories: known names, the normal one first.
+        mask_rule: given to every record.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: a column is missing or a row cannot be understood; the message names file and line.
+    """
+    path = Path(path)
+    records = []
+    for line, row in read_csv(path, COLUMNS[:5], "the list of videos"):
+        try:
+            records.append(
+                VideoRecord(
+                    name=row["video"].strip(),
+                    split=row["split"].strip(),
+                    categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
+                    num_frames=int(row["n_frames"]),
+                    intervals=tuple(_interval(part) for part in row["intervals"].split(";") if part.strip()),
+                    class_intervals=tuple(_event(part) for part in row.get("class_intervals", "").split(";") if part.strip()),
+                    mask_rule=mask_rule,
+                )
+            )
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: cannot be understood ({error}); got {row}.") from error
+    check_records(categories, tuple(records), str(path))
+    return VideoList(categories, tuple(records))
+
+
+def _interval(text: str) -> tuple[int, int]:
+    start, _, end = text.strip().partition("-")
+    return int(start), int(end)
+
+
+def _event(text: str) -> tuple[str, int, int]:
+    category, _, span = text.rpartition(":")
+    return category.strip(), *_interval(span)
+
+
+def write_video_csv(path: Path | str, videos: VideoList) -> Path:
+    """Write ``videos.csv`` atomically after checking it."""
+    check_records(videos.categories, videos.records, str(path))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in videos.records:
+        spans = ";".join(f"{start}-{end}" for start, end in record.intervals)
+        events = ";".join(f"{category}:{start}-{end}" for category, start, end in record.class_intervals)
+        writer.writerow([record.name, record.split, ";".join(record.categories), record.num_frames, spans, events])
+    return write_text(path, stream.getvalue())

@@ -1,0 +1,1 @@
+"""Networks that turn snippets and prompts into features, and their weights."""

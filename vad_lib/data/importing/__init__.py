@@ -1,0 +1,1 @@
+"""Other people's folders to a data set of this library."""

@@ -1,0 +1,120 @@
+"""Whether the crops of somebody's feature files can be crops of the same videos."""
+
+from itertools import combinations
+
+import numpy as np
+
+from vad_lib.data.importing.layouts import MOST_CROPS, FeatureFile, FeatureLayout, sizes_text
+from vad_lib.data.snippets import CROP_NAMES
+from vad_lib.errors import ConfigError, DataError
+
+SAMPLED_SNIPPETS = 64  # of each video, to compare its crops
+
+
+def check_crops(
+    grouped: dict[str, list[FeatureFile]], layout: FeatureLayout, stated: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Names of the crops in stored order, and what is wrong with them."""
+    problems: list[str] = []
+    if layout == "crop-files":
+        indices = {file.crop for group in grouped.values() for file in group}
+        whole = indices if len(indices) == 1 else set(range(max(indices) + 1))
+        count = len(whole)
+        broken = {key: sorted(whole - {file.crop for file in group}) for key, group in grouped.items() if len(group) < count}
+        for key in list(broken)[:1]:
+            problems.append(
+                f"video {key}: crop {', '.join(map(str, broken[key]))} of 0 to {max(whole)} is missing"
+                f"{f', and crops of {len(broken) - 1:,} other videos' if len(broken) > 1 else ''}; copy the files again, or "
+                "keep one release if two are mixed."
+            )
+        for key, group in grouped.items():
+            if len({file.shape[0] for file in group}) > 1:
+                problems.append(
+                    f"video {key}: its crops have {sizes_text({file.shape[0] for file in group})} snippets; files of two videos or "
+                    "releases are mixed. Copy them again."
+                )
+    else:
+        axis = {"single": None, "t-n-d": 1, "n-t-d": 0}[layout]
+        counts = {1 if axis is None else group[0].shape[axis] for group in grouped.values()}
+        if len(counts) > 1:
+            problems.append(f"files have {sizes_text(counts)} crops; two releases are mixed, or --layout is wrong.")
+        count = max(counts)
+    if count > MOST_CROPS:
+        raise DataError(f"{next(iter(grouped.values()))[0].path}: {count:,} crops cannot be, or --layout is wrong.")
+    problems += [
+        f"video {key}: its features have no snippets; extract them again." for key, group in grouped.items() if 0 in group[0].shape
+    ]
+    if stated and (len(stated) != count or len(set(stated)) != count):
+        raise ConfigError(f"--crops: expected {count} different names, one per crop, got {', '.join(stated)}.")
+    if layout == "crop-files" and count == 1 and max(indices) < 10:
+        return stated or (CROP_NAMES[10][max(indices)],), problems
+    return stated or CROP_NAMES.get(count) or tuple(f"crop_{index}" for index in range(count)), problems
+
+
+class CropComparison:
+    """Compares the crops of each video with one another, and their likeness with that in the other videos.
+
+    Two crops of a video are alike to a degree that is much the same in all videos: mirror images most, opposite corners
+    least. A video whose table of likeness fits that of the others only after two crops change places has them swapped.
+    """
+
+    CLEAR = 0.15  # correlation that a change of places must gain
+    FITTING = 0.7  # correlation that it must reach
+    TOO_CLOSE = 0.05  # changes of places that differ by less in correlation are not told apart
+
+    def __init__(self, crops: tuple[str, ...]) -> None:
+        self._crops = crops
+        self._tables: dict[str, np.ndarray] = {}
+
+    def look(self, video: str, features: list[np.ndarray]) -> str:
+        """Remember a video's table; returns a sentence if two crops are the same, else nothing."""
+        length = len(features[0])
+        rows = np.unique(np.linspace(0, length - 1, min(length, SAMPLED_SNIPPETS)).astype(int))
+        sample = np.stack([np.asarray(crop[rows], dtype=np.float32) for crop in features])
+        seen: dict[bytes, int] = {}
+        for number, crop in enumerate(sample):
+            other = seen.setdefault(crop.tobytes(), number)
+            if other != number and np.array_equal(features[other], features[number]):
+                return (
+                    f"video {video}: crops {other} and {number} ({self._crops[other]}, {self._crops[number]}) are the same; a file "
+                    "was copied under two names. Take the crop from the release again."
+                )
+        own = (sample - sample.mean(axis=0)).reshape(len(sample), -1)  # what a crop does not share with the others
+        own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
+        self._tables[video] = own @ own.T
+        return ""
+
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence on every video with crops that seem to be swapped."""
+        count = len(self._crops)
+        if count < 4 or len(self._tables) < 8:
+            return ()
+        tables = np.stack(list(self._tables.values()))
+        usual = np.median(tables, axis=0)
+        pairs = np.triu_indices(count, 1)
+        target = _standardised(usual[pairs])
+        as_it_is = _standardised(tables[:, *pairs]) @ target
+        if np.median(as_it_is) < self.FITTING:
+            return ()  # the videos have nothing in common to be judged by
+        fits = {}  # of the tables to the usual one after two crops have changed places
+        for i, j in combinations(range(count), 2):
+            order = np.arange(count)
+            order[[i, j]] = j, i
+            fits[i, j] = _standardised(tables[:, order[pairs[0]], order[pairs[1]]]) @ target
+        found = []
+        for number, video in enumerate(self._tables):
+            best = max(fit[number] for fit in fits.values())
+            if best > self.FITTING and best - as_it_is[number] > self.CLEAR:
+                # places that mirror each other cannot be told apart, so there may be several
+                pairs = [f"{i} and {j}" for (i, j), fit in fits.items() if fit[number] > best - self.TOO_CLOSE]
+                found.append(
+                    f"video {video}: crops {' or '.join(pairs)} seem to be swapped, judged by the other videos; compare them with "
+                    "the release, and give the two files or slices each other's number."
+                )
+        return tuple(found)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Rows of mean 0 and length 1: the product of two is their correlation."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    return centred / np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-12)

@@ -1,0 +1,337 @@
+"""People's data folders -> a data set of this library: UCF-Crime, XD-Violence, and anybody's own features or videos.
+
+``python -m vad_lib.data.importing check|import --dataset ucf-crime --source DIR`` reads
+
+* for ``ucf-crime`` and ``xd-violence``: the official text files (:mod:`vad_lib.data.importing.public_lists`), at most two levels deep, and the
+  feature files at any depth, or the videos in ``videos/``;
+* for any other name: ``videos.csv`` (:mod:`vad_lib.data.annotations`), an optional ``dataset.json``, and ``features/`` or ``videos/``.
+
+Feature files are ``.npy`` in one of four layouts, which are told apart by names and shapes:
+
+* ``crop-files``: ``NAME__0.npy``, ``NAME__1.npy``, ..., each T x D (Wu et al., VadCLIP);
+* ``t-n-d``: one file per video, T x N x D (RTFM);
+* ``n-t-d``: one file per video, N x T x D;
+* ``single``: one file per video, T x D.
+
+``check`` reads everything and writes nothing. ``import`` writes ``dataset.json``, ``videos.csv`` and ``store/``, video by video,
+and does nothing if neither the files nor the settings have changed since. T snippets, N crops, D features.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import MaskRule, VideoList, VideoRecord, check_records, read_video_csv
+from vad_lib.data.feature_store import ROWS_AT_ONCE
+from vad_lib.data.importing.crop_check import CropComparison, check_crops
+from vad_lib.data.importing.describe import dataset_info_of, features_of, own_note, reads_as, same_content
+from vad_lib.data.importing.layouts import FeatureFile, check_dimension, files_below, find_layout, walk, with_shape
+from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask_rule_for, miscounted, wrong_totals
+from vad_lib.data.importing.public_lists import (
+    ALIASES,
+    NORMAL,
+    OFFICIAL,
+    UCF_CRIME,
+    XD_LABEL,
+    OfficialSet,
+    read_names,
+    read_ucf_crime,
+    read_xd_violence,
+    video_key,
+)
+from vad_lib.data.importing.settings import SPLIT_NAMES, Findings, FoundLists, ImportSettings, first_few
+from vad_lib.data.video import VIDEO_SUFFIXES
+from vad_lib.errors import DataError, MissingFileError
+from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.reading import read_csv, read_json
+from vad_lib.storage.safe_names import inside
+
+
+def check_source(source: Path | str, settings: ImportSettings, *, read: bool = True, progress: bool = True) -> Findings:
+    """Look through a folder and find everything that is wrong; nothing is written.
+
+    Args:
+        source: the folder.
+        settings: how to read it.
+        read: True to read all features too (NaN, crops that are the same), False for names and shapes only.
+        progress: True for a bar on a terminal.
+
+    Returns:
+        what was found, its ``problems`` included.
+
+    Raises:
+        MissingFileError: no folder, lists, features or videos; the message says what was found instead.
+        DataError: lists or files from which nothing can be told (see :mod:`vad_lib.data.importing.public_lists`).
+    """
+    found = find_source(Path(source), settings)
+    if not read or found.layout is None or found.problems:
+        return found
+    problems: list[str] = []
+    crops = CropComparison(found.crops)
+    for video, features in features_of(found, progress=progress):
+        broken = not all(
+            np.isfinite(crop[start : start + ROWS_AT_ONCE]).all()
+            for crop in features
+            for start in range(0, len(crop), ROWS_AT_ONCE)
+        )
+        if broken:
+            problems.append(f"video {video}: its features hold NaN or infinity; copy or extract them again.")
+        elif error := crops.look(video, features):
+            problems.append(error)
+    return dataclasses.replace(found, problems=tuple(problems), warnings=(*found.warnings, *crops.warnings()))
+
+
+def find_source(source: Path, settings: ImportSettings, out: Path | None = None) -> Findings:
+    known, out = OFFICIAL.get(settings.dataset), out or source
+    if not source.is_dir():
+        raise MissingFileError(f"{source}: expected the folder of {settings.dataset}, found none; check --source.")
+    raw = files_below(source / "videos", VIDEO_SUFFIXES)
+    arrays = files_below(
+        source if known else source / "features", (".npy",), skip=(source / "videos", source / "store", out / "store")
+    )
+    files = arrays or raw
+    lists = _official_lists(source, known, files) if known else _own_lists(source, settings)
+    if not files:
+        raise MissingFileError(
+            f"{source}: expected feature files (.npy) {'anywhere below' if known else 'in features/'} or videos in videos/, "
+            f"found {_listing(source)}.{_suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
+        )
+    records = _by_key(lists.videos, source)
+    grouped, missing, surplus = _match(files, records, lists, source)
+    present = VideoList(lists.videos.categories, tuple(records[key] for key in grouped))
+    problems, notes, test_complete = _completeness(known, lists.videos, present, missing, surplus, settings.partial, source)
+    layout, crops, lengths, dimension = None, (), {}, settings.dimension
+    if arrays:
+        grouped = {key: [with_shape(file) for file in group] for key, group in grouped.items()}
+        flat = [file for group in grouped.values() for file in group]
+        layout = find_layout(source, flat, settings.layout)
+        dimension = check_dimension(source, flat, settings.dimension)
+        crops, found = check_crops(grouped, layout, settings.crops)
+        problems += found
+        lengths = {records[key].name: group[0].shape[layout == "n-t-d"] for key, group in grouped.items()}
+    rule = mask_rule_for(settings, known, layout, lists.content)
+    counted, warnings = known_frame_counts(
+        settings, known, present, raw, asked=not arrays or rule == "frames" or settings.align != "none"
+    )
+    if arrays:
+        videos, fitted, found = fit_lengths(present, lengths, counted, rule, known, settings.align)
+        problems += found
+        if changed := sum(fitted[name] != lengths[name] for name in fitted):
+            notes.append(f"features of {changed:,} videos aligned to their frames ({settings.align})")
+        lengths |= fitted
+    else:
+        counts = {record: counted.get(video_key(record.name), record.num_frames) for record in present.records}
+        with_frames = tuple(dataclasses.replace(r, num_frames=frames, mask_rule=rule) for r, frames in counts.items())
+        videos = dataclasses.replace(present, records=with_frames)
+    if known and test_complete and not problems:
+        text = wrong_totals(known, videos, rule, lengths)
+        # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
+        (notes if settings.align != "none" or not arrays else problems).extend(text)
+        if rule not in known.totals:
+            warnings.append(f"rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
+    if not problems:
+        check_records(videos.categories, videos.records, str(source))
+        if not known and same_content(source, out) and not reads_as(lists.paths[0], videos, rule):
+            problems.append(
+                f"the imported list would differ from {lists.paths[0]} (rule {rule}, {len(videos.records):,} videos) and take its "
+                "place; give another folder with --out."
+            )
+    early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
+    return Findings(
+        info=dataset_info_of(
+            settings, known, lists, rule, "extend" if early else "exact", notes, "features" if arrays else "videos"
+        ),
+        videos=videos,
+        files={records[key].name: tuple(file.path for file in group) for key, group in grouped.items()},
+        lengths=lengths,
+        layout=layout,
+        crops=crops,
+        dimension=dimension,
+        dtype=settings.dtype,
+        missing=missing,
+        surplus=surplus,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        own_note=lists.content.get("note", ""),
+    )
+
+
+def _completeness(
+    known: OfficialSet | None,
+    videos: VideoList,
+    present: VideoList,
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    partial: bool,
+    source: Path,
+) -> tuple[list[str], list[str], bool]:
+    """Problems with missing and surplus videos, the note on a partial set, and whether all test videos are there."""
+    problems, notes = [], []
+    if surplus:
+        problems.append(f"files of {first_few(surplus)} in no list; move them out of {source}, or add them to the lists.")
+    if missing and not partial:
+        problems.append(
+            f"{len(missing):,} of {len(videos.records):,} listed videos have no file ({', '.join(missing[:5])}"
+            f"{', ...' if len(missing) > 5 else ''}); add them, or accept it with --partial."
+        )
+    totals = {split: sum(known.counts[split]) if known else len(videos.split(split)) for split in SPLIT_NAMES}
+    there = {split: len(present.split(split)) for split in SPLIT_NAMES}
+    if partial and there != totals:
+        notes.append("partial: " + ", ".join(f"{there[s]:,} of {totals[s]:,} {name} videos" for s, name in SPLIT_NAMES.items()))
+    elif known and not missing:
+        problems += miscounted(known, present)
+    return problems, notes, there["test"] == totals["test"]
+
+
+def _by_key(videos: VideoList, source: Path) -> dict[str, VideoRecord]:
+    records: dict[str, VideoRecord] = {}
+    for record in videos.records:
+        other = records.setdefault(video_key(record.name), record)
+        if other is not record:
+            raise DataError(f"{source}: the lists hold {other.name} and {record.name}, which are one video; remove one.")
+    return records
+
+
+def _match(
+    files: list[FeatureFile], records: dict[str, VideoRecord], lists: FoundLists, source: Path
+) -> tuple[dict[str, list[FeatureFile]], tuple[str, ...], tuple[str, ...]]:
+    """Files of the listed videos in the order of the list, listed videos without file, and files of unlisted ones."""
+    found: dict[str, dict[int | None, FeatureFile]] = {}
+    for file in files:
+        if video_key(file.stem) in records:  # a name of one's own may end like a crop
+            file = dataclasses.replace(file, key=video_key(file.stem), crop=None)
+        other = found.setdefault(file.key, {}).setdefault(file.crop, file)
+        if other is not file and file.key in records:
+            raise DataError(
+                f"{source}: {other.path.relative_to(source)} and {file.path.relative_to(source)} are files of the same video "
+                "and crop; two releases are mixed, or a file is there twice. Keep one."
+            )
+    surplus = tuple(sorted((found.keys() - records.keys()) | lists.foreign))
+    if not found.keys() & records.keys():
+        raise DataError(
+            f"{source}: none of the {len(found):,} videos with files is in the lists (files: {', '.join(sorted(found)[:3])}; "
+            f"lists: {', '.join(sorted(records)[:3])}); they are of another data set, or renamed. Check --dataset and --source."
+        )
+    grouped = {
+        key: [found[key][crop] for crop in sorted(found[key], key=lambda c: -1 if c is None else c)]
+        for key in records
+        if key in found
+    }
+    return grouped, tuple(record.name for key, record in records.items() if key not in found), surplus
+
+
+def _official_lists(source: Path, known: OfficialSet, files: list[FeatureFile]) -> FoundLists:
+    paths = list_files(source, known.lists)
+    lacking = [name for name in known.lists if name not in paths]
+    if lacking:
+        others = [
+            other for other in OFFICIAL.values() if other is not known and len(list_files(source, other.lists)) == len(other.lists)
+        ]
+        hint = (
+            f" These are the lists of {others[0].title}: use --dataset {others[0].name}."
+            if others
+            else _suggestion(source, lambda folder: len(list_files(folder, known.lists)) == len(known.lists))
+        )
+        raise MissingFileError(
+            f"{source}: expected the lists of {known.title} ({', '.join(known.lists)}) at most two levels deep, "
+            f"{', '.join(lacking)} missing; found {_listing(source)}.{hint}"
+        )
+    ordered = [paths[name] for name in known.lists]
+    if known is UCF_CRIME:
+        return FoundLists(read_ucf_crime(*ordered), ordered, {}, set())
+    named = _xd_split_lists(source)
+    labelled = {file.key for file in files if XD_LABEL.search(file.key)}
+    in_test = {file.key for file in files if any("test" in part.lower() for part in file.path.relative_to(source).parts[:-1])}
+    annotated = {video_key(name) for name in read_names(ordered[0])}
+    listed = {split: {video_key(name) for path in named[split] for name in read_names(path)} for split in named}
+    test = listed["test"] or labelled & in_test
+    train = listed["train"] or labelled - test - annotated
+    videos = read_xd_violence(*ordered, {"train": train, "test": test})
+    return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, {f.key for f in files} - labelled)
+
+
+def list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Where lists lie, two levels deep at most, upper and lower case taken as the same."""
+    wanted = {alias.lower(): name for alias, name in (*((name, name) for name in names), *ALIASES.items()) if name in names}
+    found: dict[str, Path] = {}
+    for folder, files in walk(source, 2):
+        for file in files:
+            name = wanted.get(file.lower())
+            path = folder / file
+            if name:
+                inside(path, source)
+            if name in found and file_sha256(found[name]) != file_sha256(path):
+                raise DataError(f"{source}: {found[name]} and {path} differ; two releases are mixed. Keep one of the lists.")
+            if name:
+                found.setdefault(name, path)
+    return found
+
+
+def _xd_split_lists(source: Path) -> dict[str, list[Path]]:
+    """Optional lists of the videos of a split, such as Wu et al.'s ``rgb.list`` and ``rgbtest.list``."""
+    found: dict[str, list[Path]] = {"train": [], "test": []}
+    for folder, files in walk(source, 2):
+        for file in files:
+            stem, _, ending = file.lower().rpartition(".")
+            if ending not in ("list", "txt") or any(other in stem for other in ("audio", "flow", "annotation", "anomaly")):
+                continue
+            if "test" in stem or "train" in stem or stem == "rgb":
+                found["test" if "test" in stem else "train"].append(inside(folder / file, source))
+    return found
+
+
+def _own_lists(source: Path, settings: ImportSettings) -> FoundLists:
+    path, described = source / "videos.csv", source / "dataset.json"
+    if not path.is_file():
+        official = [known for known in OFFICIAL.values() if list_files(source, known.lists)]
+        hint = f" It holds lists of {official[0].title}: use --dataset {official[0].name}." if official else ""
+        raise MissingFileError(
+            f"{source}: expected videos.csv, found {_listing(source)}."
+            + (hint or _suggestion(source, lambda folder: (folder / "videos.csv").is_file()))
+        )
+    content = read_json(described) if described.is_file() else {}
+    if not isinstance(content, dict):
+        raise DataError(f"{described}: expected named values, got a {type(content).__name__}; see any built-in data set's.")
+    if content.get("name", settings.dataset) != settings.dataset:
+        raise DataError(f"{described}: its name is {content['name']!r}, asked for is {settings.dataset!r}; change one of them.")
+    stated = content.get("categories", [])
+    if not isinstance(stated, list) or not all(isinstance(category, str) for category in stated):
+        raise DataError(f"{described}: categories: expected a list of names, the normal one first, got {stated!r}; correct it.")
+    categories = settings.categories or tuple(stated) or _csv_categories(path)
+    rule = settings.rule or content.get("mask_rule", "frames")
+    if rule not in get_args(MaskRule):
+        raise DataError(f"{described}: mask_rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}; correct it.")
+    return FoundLists(read_video_csv(path, categories, rule), [path], content | {"note": own_note(source, content)}, set())
+
+
+def _csv_categories(path: Path) -> tuple[str, ...]:
+    """Categories of a list, the normal one first and the others by name."""
+    cells = [row["category"] for _, row in read_csv(path, ("category",), "the list of videos")]
+    found = {part.strip() for cell in cells for part in cell.split(";") if part.strip()}
+    if found and NORMAL not in found:
+        raise DataError(
+            f"{path}: expected the category {NORMAL} among {', '.join(sorted(found))}; rename the normal one in the list, "
+            "or give all with --categories, the normal one first."
+        )
+    return (NORMAL, *sorted(found - {NORMAL}))
+
+
+def _listing(folder: Path) -> str:
+    """What a folder holds, in a few words."""
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+
+
+def _suggestion(source: Path, fits: Callable[[Path], bool], advice: str = "") -> str:
+    """A folder near by that fits: below, or the one above."""
+    below = (folder for folder, _ in walk(source, 3) if folder != source)
+    found = next((folder for folder in (*below, *([] if advice else [source.resolve().parent])) if fits(folder)), None)
+    return f" {found} looks right: {advice or f'use --source {found}'}." if found else ""
+
+
+def _holds_arrays(folder: Path) -> bool:
+    return any(name.lower().endswith(".npy") for _, names in walk(folder, 2) for name in names)

@@ -1,0 +1,175 @@
+"""Found lists and features to a data set of this library, written atomically."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vad_lib.data.annotations import write_video_csv
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.importing.crop_check import CropComparison
+from vad_lib.data.importing.describe import RECORD_FILE, checked_features, features_of, read_import_record, reads_as, same_content
+from vad_lib.data.importing.discover import find_source, list_files
+from vad_lib.data.importing.layouts import DEEPEST, walk
+from vad_lib.data.importing.public_lists import OFFICIAL
+from vad_lib.data.importing.settings import READ_OPTIONS, Findings, ImportSettings
+from vad_lib.errors import DataError, VadError
+from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.storage.locks import LOCK_FILE, remove_free_lock, sole_writer
+from vad_lib.storage.writing import write_json
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import did.
+
+    Attributes:
+        findings: what the folder holds; None if nothing had changed.
+        changed: False if nothing was written.
+        features: True if there is a feature store now, False if features are still to be extracted from videos.
+    """
+
+    findings: Findings | None
+    changed: bool
+    features: bool
+
+
+def import_dataset(source: Path | str, out: Path | str | None, settings: ImportSettings, *, progress: bool = True) -> ImportResult:
+    """Make ``dataset.json``, ``videos.csv`` and, if there are features, ``store/``.
+
+    Args:
+        source: the folder with lists and features or videos.
+        out: folder of the data set; the source itself if None.
+        settings: how to read the source.
+        progress: True for a bar on a terminal, and a summary.
+
+    Returns:
+        what was done; nothing, if neither the source nor the settings have changed since the last time.
+
+    Raises:
+        MissingFileError, DataError: as :func:`check_source`, and for every problem found; what ``out`` held stays as it was.
+        OutputError: ``out`` cannot be written or the disk is full.
+        BusyError: another process imports into ``out``.
+    """
+    source = Path(source)
+    out = source if out is None else Path(out)
+    if not _unchanged(out, _fingerprint(source, out, settings)):
+        with sole_writer(out):
+            return _import(source, out, settings, progress=progress)
+    remove_free_lock(out / LOCK_FILE)
+    return ImportResult(None, False, bool(read_import_record(out)["store"]))
+
+
+def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool) -> ImportResult:
+    fingerprint, described = _fingerprint(source, out, settings), _described(source)
+    if _unchanged(out, fingerprint):  # another process has done it meanwhile
+        return ImportResult(None, False, bool(read_import_record(out)["store"]))
+    found = find_source(source, settings, out)
+    _refuse(found)
+    if progress:
+        print(found)
+    store_hash = ""
+    if found.layout is not None:
+        crops = CropComparison(found.crops)
+        store_hash = FeatureStore.write(
+            out / "store", _contract(found), checked_features(features_of(found, progress=progress), crops)
+        ).content_hash
+        found = dataclasses.replace(found, warnings=(*found.warnings, *crops.warnings()))
+        if progress:
+            for text in crops.warnings():
+                print(f"warning: {text}")
+    listed = out / "videos.csv"
+    if not (listed.is_file() and reads_as(listed, found.videos, found.info.mask_rule)):
+        write_video_csv(listed, found.videos)
+    write_json(out / "dataset.json", found.info.model_dump(mode="json"))
+    write_json(
+        out / RECORD_FILE,
+        {
+            "source": "" if same_content(source, out) else str(source.resolve()),
+            "settings": settings.model_dump(mode="json"),
+            "fingerprint": fingerprint,
+            "described": described,
+            "own_note": found.own_note,
+            "store": store_hash,
+            "written": {name: file_sha256(out / name) for name in ("dataset.json", "videos.csv")},
+        },
+    )
+    return ImportResult(found, True, found.layout is not None)
+
+
+def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | None = None, *, progress: bool = True) -> bool:
+    """Import a data set's own folder if it holds something to import.
+
+    Args:
+        folder: the data set's folder.
+        name: of the data set.
+        settings: how to read it; None for those of the last import, or the defaults.
+        progress: True for a bar on a terminal, and a summary.
+
+    Returns:
+        True if the features are ready, False if they are to be extracted from videos. Errors as :func:`import_dataset`.
+    """
+    folder = Path(folder)
+    record = read_import_record(folder)
+    if settings is None:
+        settings = ImportSettings(**record["settings"]) if record else ImportSettings(dataset=name)
+    source = Path(record["source"] or folder) if record else folder
+    if name in OFFICIAL:
+        there = source.is_dir() and bool(list_files(source, OFFICIAL[name].lists))
+    else:
+        there = (source / "features").is_dir() or ((source / "videos.csv").is_file() and not (source / "dataset.json").is_file())
+    if there:
+        return import_dataset(source, folder, settings, progress=progress).features
+    return bool(record.get("store"))  # the store outlives the files that it was made from
+
+
+def _refuse(found: Findings) -> None:
+    if found.problems:
+        first = found.problems[0]
+        more = (
+            f" (and {len(found.problems) - 1} more: run `python -m vad_lib.data.importing check`)"
+            if len(found.problems) > 1
+            else ""
+        )
+        raise DataError(f"{found.info.name}: {first}{more}")
+
+
+def _contract(found: Findings) -> FeatureContract:
+    return FeatureContract(
+        backbone="as imported",
+        dimension=found.dimension,
+        crops=found.crops,
+        padding_rule="as imported",
+        dtype=found.dtype,
+        source=f"feature files of layout {found.layout}, imported for {found.info.title}",
+    )
+
+
+def _described(folder: Path) -> str:
+    """Hash of the ``dataset.json`` that a person wrote; empty if there is none. What an import made of it does not count."""
+    record, path = read_import_record(folder), folder / "dataset.json"
+    found = file_sha256(path) if path.is_file() else ""
+    return record["described"] if record and found == record["written"].get("dataset.json") else found
+
+
+def _unchanged(out: Path, fingerprint: str) -> bool:
+    record = read_import_record(out)
+    if record.get("fingerprint") != fingerprint:
+        return False
+    try:
+        written = all(file_sha256(out / name) == digest for name, digest in record["written"].items())
+        return written and (not record["store"] or FeatureStore.open(out / "store").content_hash == record["store"])
+    except (OSError, VadError):
+        return False
+
+
+def _fingerprint(source: Path, out: Path, settings: ImportSettings) -> str:
+    """Changes with the settings and with name, size or time of any file that an import may read."""
+    if not source.is_dir():
+        return ""
+    lists = {"videos.csv"} if settings.dataset not in OFFICIAL else set()  # of the public sets it is written, not read
+    read = [Path(settings.frames)] if Path(settings.frames).is_file() else []
+    for folder, names in walk(source, DEEPEST, {path.resolve() for path in (source / "store", out / "store")}):
+        read += [folder / name for name in names if name.lower().endswith(READ_OPTIONS) or name in lists]
+    states = [(os.path.relpath(path, source), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
+    return content_hash([settings.model_dump(mode="json"), _described(source), sorted(states)])

@@ -1,0 +1,68 @@
+"""A data set by name, ready to train on: rendered or imported, and its features extracted."""
+
+from vad_lib.config import Profile
+from vad_lib.data import extraction, prompts, synthetic
+from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.importing import settings, write
+from vad_lib.data.prompts import TextFeatures
+from vad_lib.errors import DataError
+from vad_lib.storage.paths import Layout
+
+
+def prepare_dataset(
+    layout: Layout,
+    profile: Profile,
+    name: str,
+    device: str = "cpu",
+    progress: bool = True,
+    importing: settings.ImportSettings | None = None,
+    *,
+    jobs: int = 1,
+    backend: extraction.Backend = "loky",
+    scheduler: str = "",
+) -> Dataset:
+    """Video -> snippets -> features: render the set if it is a built-in one, import or extract what is missing, open it.
+
+    Args:
+        layout: where the data sets lie.
+        profile: how to render and to extract.
+        name: folder of the data set.
+        device: of torch.
+        progress: True for bars on a terminal, and a summary.
+        importing: how a person's own folder is read; None for the settings of its last import, or the defaults.
+        jobs, backend, scheduler: who extracts, see :func:`extraction.extract_dataset`.
+
+    Raises:
+        MissingFileError: not a built-in set and no folder of that name; or the weights are missing.
+        DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
+        ExtractionError: workers died or do not answer; the same call goes on from there.
+    """
+    folder = layout.dataset(name)
+    if name in synthetic.DATASETS:
+        synthetic.render_dataset(name, folder, profile.synthetic, progress=progress)
+    elif write.prepare_folder(folder, name, importing, progress=progress):
+        return load_dataset(folder)
+    videos = load_dataset(folder, features=False).videos
+    names = [record.name for record in videos.records]
+    report = extraction.extract_dataset(
+        layout.videos(name),
+        names,
+        layout.features(name, profile.features.backbone),
+        profile.features,
+        device=device,
+        progress=progress,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+    )
+    if report.failures:
+        raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")
+    return load_dataset(folder, backbone=profile.features.backbone)
+
+
+def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:
+    """Text features of a data set's categories from the source that the profile names."""
+    path = profile.text_file or None
+    if profile.text_features == "clip":
+        return prompts.text_features("clip", dataset.categories, weights=path)
+    return prompts.text_features(profile.text_features, dataset.categories, file=path)

@@ -1,0 +1,74 @@
+"""Snippets of a video to a fixed number of segments."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from vad_lib.errors import DataError
+
+
+def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
+    """Resample a video to a fixed number of segments, each the mean of its snippets.
+
+    Segment i covers the rows from trunc(i T / n) to trunc((i + 1) T / n), the end excluded; where that is none, it is
+    the row at its start. This is the resampling of UR-DMU and of the methods before it.
+
+    Args:
+        snippets: float (..., T, D), T at least 1.
+        num_segments: n, at least 1.
+
+    Returns:
+        float32 (..., n, D).
+
+    Example: three snippets become two segments, the first one snippet and the second the mean of two.
+        >>> segment_means(np.array([[1.0], [2.0], [4.0]]), 2).ravel().tolist()
+        [1.0, 3.0]
+    """
+    length = snippets.shape[-2]
+    if length < 1 or num_segments < 1:
+        raise DataError(f"segments: expected at least 1 snippet and 1 segment, got {length} and {num_segments}.")
+    bounds = np.linspace(0, length, num_segments + 1).astype(int)
+    segments = np.empty((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)
+    for i, (start, end) in enumerate(pairwise(bounds)):
+        segments[..., i, :] = snippets[..., start : max(end, start + 1), :].mean(axis=-2, dtype=np.float32)
+    return segments
+
+
+def evenly_spaced(snippets: np.ndarray, num_segments: int) -> np.ndarray:
+    """Resample a video by picking snippets: numbers trunc(linspace(0, T - 1, n)), the first and the last included (PEL4VAD).
+
+    Args:
+        snippets: float (..., T, D), T at least 1.
+        num_segments: n, at least 1.
+
+    Returns:
+        float32 (..., n, D).
+
+    Example:
+        >>> evenly_spaced(np.arange(5.0)[:, None], 3).ravel().tolist()
+        [0.0, 2.0, 4.0]
+    """
+    length = snippets.shape[-2]
+    if length < 1 or num_segments < 1:
+        raise DataError(f"segments: expected at least 1 snippet and 1 segment, got {length} and {num_segments}.")
+    return snippets[..., np.linspace(0, length - 1, num_segments).astype(int), :].astype(np.float32)
+
+
+def resampled(snippets: np.ndarray, num_segments: int, rule: str = "means") -> np.ndarray:
+    """A training video's segments by one of the rules of :class:`~vad_lib.config.TrainSettings`.
+
+    Args:
+        snippets: float (..., T, D).
+        num_segments: n.
+        rule: ``means``, :func:`segment_means`; ``means_or_pad`` and ``picks_or_pad`` keep the snippets of a video that has n or
+            fewer, zeros behind them, and resample longer ones by :func:`segment_means` or :func:`evenly_spaced`.
+
+    Returns:
+        float32 (..., n, D).
+    """
+    length = snippets.shape[-2]
+    if rule != "means" and length <= num_segments:
+        padded = np.zeros((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)
+        padded[..., :length, :] = snippets
+        return padded
+    return evenly_spaced(snippets, num_segments) if rule == "picks_or_pad" else segment_means(snippets, num_segments)

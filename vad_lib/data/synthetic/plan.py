@@ -1,0 +1,142 @@
+"""What is filmed in one video: shots, acts and light, drawn from its seed."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET, SyntheticSettings
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.synthetic import acts
+from vad_lib.data.synthetic.scenes import LIGHTS
+from vad_lib.data.synthetic.sets import DATASETS, ROADS
+from vad_lib.data.synthetic.things import Car
+from vad_lib.data.synthetic.world import Actor, View
+from vad_lib.storage.hashing import content_hash, file_sha256
+
+SLOT_SECONDS = 2.4  # about one act in so many seconds
+
+QUIET = 0.6  # share of the other slots in which nothing happens but passers-by
+
+
+@dataclass
+class Shot:
+    """A span of the video seen by one camera, in seconds, with its scene and actors."""
+
+    start: float
+    end: float
+    scene: str
+    light: str
+    actors: list[Actor] = field(default_factory=list)
+    slots: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to render.
+
+    Attributes:
+        dataset: key of :data:`DATASETS`.
+        name: video name; with the seed it decides everything that is random.
+        split: ``train`` or ``test``.
+        staged: category whose scene, cast and slot the video has.
+        abnormal: True for the event, False for its look-alike.
+        settings: size of the set.
+    """
+
+    dataset: str
+    name: str
+    split: str
+    staged: str
+    abnormal: bool
+    settings: SyntheticSettings
+
+    def key(self) -> str:
+        """Hash of all that decides the video's bytes; the number of other videos does not."""
+        s = self.settings
+        snippets = s.train_snippets if self.split == "train" else s.test_snippets
+        inputs = [self.dataset, self.name, self.staged, self.abnormal, snippets, s.height, s.width, s.fps, s.seed]
+        return content_hash([inputs, _code(), cv2.__version__, np.__version__])
+
+
+@cache
+def _code() -> str:
+    return content_hash({path.name: file_sha256(path) for path in Path(__file__).parent.glob("*.py")})
+
+
+def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
+    """Decide everything about a video but its pixels."""
+    spec, settings = DATASETS[job.dataset], job.settings
+    rng = np.random.default_rng([settings.seed, *content_hash([job.dataset, job.name]).encode()])
+    low, high = settings.train_snippets if job.split == "train" else settings.test_snippets
+    num_frames = int(rng.integers(low, high + 1)) * FRAMES_PER_SNIPPET - int(rng.integers(0, FRAMES_PER_SNIPPET))
+    length = num_frames / settings.fps
+
+    # the first snippet is always normal, mostly the first two
+    lead = min(1.3, max(FRAMES_PER_SNIPPET / settings.fps, 0.3 * length))
+    count = max(1, int((length - lead) / SLOT_SECONDS))
+    window = (length - lead) / count
+    spans = []
+    for i in range(count):
+        span = min(float(rng.uniform(1.8, 3.6)), 0.75 * window)
+        start = lead + i * window + float(rng.uniform(0, window - span))
+        spans.append((start, start + span))
+    # where there are shots enough, from the second one on: an establishing shot comes first
+    first = 1 if spec.moving_camera and count > 2 else 0
+    staged = set(rng.choice(np.arange(first, count), max(1, round(0.15 * count)), replace=False).tolist())
+    labels = dict.fromkeys(staged, job.staged)
+    free = [slot for slot in range(first, count) if slot not in staged]
+    second = str(rng.choice([name for name in spec.stories if name != job.staged]))
+    if rng.random() < spec.second_label and free:
+        labels[int(rng.choice(free))] = second
+
+    view = View(np.empty((settings.height, settings.width, 0)))
+    shots: list[Shot] = []
+    for i, (t0, t1) in enumerate(spans):
+        if spec.moving_camera or not shots:
+            story = spec.stories[labels.get(i, job.staged if not spec.moving_camera else str(rng.choice(list(spec.stories))))]
+            start = 0.0 if not shots else shots[-1].end
+            end = length if i == count - 1 or not spec.moving_camera else lead + (i + 1) * window
+            shots.append(Shot(start, end, str(rng.choice(story.scenes)), _some_light(rng)))
+        shot = shots[-1]
+        fitting = [name for name, story in spec.stories.items() if shot.scene in story.scenes]
+        category, quiet = labels.get(i) or str(rng.choice(fitting)), rng.random() < QUIET
+        if quiet and i not in labels:
+            continue
+        z = float(rng.uniform(0.62, 0.92) if shot.scene == "street" else rng.uniform(0.3, 0.85))
+        stage = acts.Stage(
+            rng, shot.actors, t0, t1, float(rng.uniform(-0.9, 0.9)), z, view.reach(), shot.light in ("dusk", "night")
+        )
+        spec.stories[category].act(stage, job.abnormal and i in labels)
+    busy = rng.uniform(0, 0.4)  # passers-by a second: some places are quiet
+    for shot in shots:
+        stage = acts.Stage(rng, shot.actors, 0, 0, 0, 0, view.reach(), shot.light in ("dusk", "night"))
+        for at in rng.uniform(shot.start - 1, shot.end + 1, rng.poisson(busy * (shot.end - shot.start))):
+            stage.passer(float(at))
+        if shot.scene in ROADS:
+            for at in rng.uniform(shot.start, shot.end, rng.poisson(0.15 * (shot.end - shot.start))):
+                side, far = stage.side(), view.reach() + 2
+                seconds = 2 * far / rng.uniform(3.5, 6.5)
+                shot.actors.append(
+                    Car(0.14, [(at, -side * far), (at + seconds, side * far)], stage.colour(), side, lights=stage.dark)
+                )
+
+    categories = tuple(dict.fromkeys(labels[i] for i in sorted(labels))) if job.abnormal else (spec.categories[0],)
+    intervals = [(round(spans[i][0] * settings.fps), round(spans[i][1] * settings.fps)) for i in sorted(labels)]
+    spans_in_video = tuple((a, min(max(b, a + 1), num_frames)) for a, b in intervals)
+    known = job.abnormal and job.split == "test"
+    record = VideoRecord(
+        job.name,
+        job.split,
+        categories,
+        num_frames,
+        spans_in_video if known else (),
+        tuple((labels[i], *span) for i, span in zip(sorted(labels), spans_in_video)) if known else (),
+    )
+    return record, shots, rng
+
+
+def _some_light(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(LIGHTS), p=[often for *_, often in LIGHTS.values()]))

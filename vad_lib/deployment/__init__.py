@@ -1,0 +1,1 @@
+"""A trained method outside the chain: own videos, ONNX, smaller models, streams."""

@@ -1,0 +1,77 @@
+"""Scoring a stream, segment by segment."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vad_lib.errors import ConfigError, DataError
+from vad_lib.methods.base import Method
+from vad_lib.methods.causal import Causal
+
+
+class StreamingScorer:
+    """Scores of a stream as it comes, the same as those of the whole at once.
+
+    Memory and time per snippet do not grow: attention keeps its last snippets (``lookback``), the convolutions their
+    last eight, the context a mean. Several streams may share one method, each with a scorer of its own, but not from
+    several threads at a time. After its weights have changed a stream must be reset.
+
+    Args:
+        method: MSF-DMU or the proposed model with ``context="causal"``; put into evaluation mode.
+
+    Raises:
+        ConfigError: the method sees what comes later.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._blocks = [module for module in method.modules() if isinstance(module, Causal)]
+        if not self._blocks:
+            raise ConfigError(
+                f"{type(method).__name__}: expected a method that sees nothing later, e.g. msf-dmu or proposed with "
+                "context='causal'; train one with this option."
+            )
+        self._method = method.eval()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream; the next snippet is the first of another one."""
+        self._pasts: list[dict[str, Any]] = [{} for _ in self._blocks]
+        self._crops: int | None = None
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of what is kept of the stream; constant once the lookback is full."""
+        kept = (value for past in self._pasts for value in past.values() if isinstance(value, Tensor))
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept)
+
+    def push(self, features: Tensor | np.ndarray) -> dict[str, np.ndarray]:
+        """Score the next snippets.
+
+        Args:
+            features: float (N, T, D); T is 1 if every snippet is to be scored at once. The first call decides N.
+
+        Returns:
+            the arrays that :func:`~vad_lib.evaluation.scoring.snippet_scores` gives for a video: ``score`` float32 (T,) and so on.
+
+        Raises:
+            DataError: another shape, or NaN or infinity; the stream is as it was before.
+        """
+        place = next(self._method.parameters()).device
+        features = torch.as_tensor(features, dtype=torch.float32, device=place)
+        if features.dim() != 3 or not features.numel() or self._crops not in (None, len(features)):
+            raise DataError(
+                f"stream: expected features of shape ({self._crops or 'crops'}, snippets, {self._method.feature_dim}), got "
+                f"{tuple(features.shape)}; reset() starts another stream."
+            )
+        with torch.inference_mode():
+            for block, past in zip(self._blocks, self._pasts):
+                block.past = past
+            try:
+                scores = self._method.scores(self._method(features[None]))
+            finally:
+                for block in self._blocks:
+                    block.past = None
+        self._crops = len(features)
+        return {name: value[0].cpu().numpy() for name, value in scores.items()}

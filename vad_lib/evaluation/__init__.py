@@ -1,0 +1,1 @@
+"""Scores to metrics, intervals and comparisons."""

@@ -1,0 +1,124 @@
+"""All frame-level metrics of a test set, from scores and labels per video."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vad_lib.errors import DataError
+from vad_lib.metrics import (
+    area_by_steps,
+    area_by_trapezoids,
+    area_under_roc,
+    checked_arrays,
+    distinct_scores,
+    rank_counts,
+    require_classes,
+)
+
+
+def evaluate(
+    labels: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    categories: Mapping[str, Sequence[str]],
+    normal_category: str,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
+    """All metrics of one test set. The order of the videos changes nothing.
+
+    Args:
+        labels: per video uint8 (F_v,), 1 abnormal, 0 normal.
+        scores: per video (F_v,), in [0, 1].
+        categories: per video its category names.
+        normal_category: the category of normal videos.
+        threshold: for the rates; a frame is called abnormal if its score is at least this.
+
+    Returns:
+        plain numbers: ``auc``, ``ap``, ``ap_trapezoid``; ``auc_abnormal_videos``, the AUC over the frames of
+        abnormal videos alone; ``far_normal_videos`` and ``far_all_normal_frames``, the false alarm rate over
+        the frames of normal videos and over every normal frame; ``tpr``; ``auc_per_category``, for each
+        category the AUC over its abnormal videos and all normal videos, a video of several categories
+        counting in each; ``num_videos``, ``num_frames``, ``num_abnormal_frames``.
+
+    Raises:
+        DataError: videos missing or surplus in ``scores`` or ``categories``; lengths differ; NaN; a score
+            outside [0, 1]; no normal or no abnormal video; an abnormal frame in a normal video; a part with
+            frames of one class only.
+    """
+    for name, given in (("scores", scores), ("categories", categories)):
+        check_videos(tuple(labels), given, name)
+    videos = list(labels)
+    pairs = [checked_arrays(labels[video], scores[video], f"video {video}") for video in videos]
+    abnormal_video = np.array([normal_category not in categories[video] for video in videos], dtype=bool)
+    for video, (label, _), abnormal in zip(videos, pairs, abnormal_video):
+        if label.any() and not abnormal:
+            raise DataError(f"video {video}: category {normal_category} but {label.sum()} abnormal frames; correct the list.")
+    if abnormal_video.all() or not abnormal_video.any():
+        raise DataError(
+            f"evaluation: needs normal and abnormal videos, got {abnormal_video.sum()} abnormal of {len(videos)}; "
+            "check the intervals and the test split."
+        )
+    every_label = np.concatenate([label for label, _ in pairs])
+    every_score = np.concatenate([score for _, score in pairs])
+    video_of_frame = np.repeat(np.arange(len(videos)), [len(label) for label, _ in pairs])
+    # Frames of a snippet share score and label: what is ranked and counted are runs of equal frames, a sixteenth as many.
+    change = (np.diff(every_score) != 0) | (np.diff(every_label) != 0) | (np.diff(video_of_frame) != 0)
+    starts = np.append(0, np.flatnonzero(change) + 1)
+    lengths = np.diff(np.append(starts, len(every_label)))
+    run_label, run_video = every_label[starts], video_of_frame[starts]
+    _, rank = distinct_scores(every_score[starts])
+
+    def counts(chosen: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Abnormal and normal frames of the chosen videos at each distinct score."""
+        runs = chosen[run_video]
+        require_classes(run_label[runs], abnormal=True, normal=True, metric=metric, frames=int(lengths[runs].sum()))
+        return rank_counts(rank[runs], run_label[runs], lengths[runs])
+
+    everything = counts(np.ones(len(videos), dtype=bool), "AUC")
+    names = sorted({name for video, abnormal in zip(videos, abnormal_video) if abnormal for name in categories[video]})
+    per_category = {}
+    for name in names:
+        chosen = ~abnormal_video | np.array([name in categories[video] for video in videos])
+        per_category[name] = area_under_roc(*counts(chosen, f"AUC of category {name}"))
+    return {
+        "auc": area_under_roc(*everything),
+        "ap": area_by_steps(*everything),
+        "ap_trapezoid": area_by_trapezoids(*everything),
+        "auc_abnormal_videos": area_under_roc(*counts(abnormal_video, "AUC on abnormal videos")),
+        "far_normal_videos": float(np.mean(every_score[~abnormal_video[video_of_frame]] >= threshold)),
+        "far_all_normal_frames": float(np.mean(every_score[every_label == 0] >= threshold)),
+        "tpr": float(np.mean(every_score[every_label == 1] >= threshold)),
+        "auc_per_category": per_category,
+        "num_videos": len(videos),
+        "num_frames": len(every_label),
+        "num_abnormal_frames": int(every_label.sum(dtype=np.int64)),
+    }
+
+
+def check_videos(listed: Sequence[str], given: Iterable[str], name: str = "scores") -> None:
+    """Check that something was given for exactly the listed videos, before any number is made of it.
+
+    Args:
+        listed: names of the videos of the test list.
+        given: names of the videos that came.
+        name: of what was given, for the message.
+
+    Raises:
+        DataError: a name stands twice in the list or among what was given, or videos are missing or surplus.
+    """
+    given = tuple(given)
+    for what, names in (("the test list", listed), (name, given)):
+        twice = sorted(video for video, times in Counter(names).items() if times > 1)
+        if twice:
+            raise DataError(f"{what}: expected every video once, got twice: {_some(twice)}. Remove or rename one of each pair.")
+    missing, surplus = sorted(set(listed) - set(given)), sorted(set(given) - set(listed))
+    if missing or surplus:
+        raise DataError(
+            f"{name}: expected the {len(listed)} videos that have labels; missing: {_some(missing)}; "
+            f"surplus: {_some(surplus)}. Score exactly the videos of the test list."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "none"

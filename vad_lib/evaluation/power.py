@@ -1,0 +1,167 @@
+"""How many seeds and test videos it takes to see a difference, from the measured variance of a paired comparison.
+
+All values are fractions. Legend: S seeds, V test videos.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from vad_lib.errors import ConfigError, DataError
+from vad_lib.evaluation.comparisons import Components
+from vad_lib.evaluation.intervals import GRID
+
+
+def half_width(components: Components, seeds: int, videos: int, level: float = 0.95) -> float:
+    """Half the width of the interval that a comparison would have with these numbers of seeds and test videos.
+
+    Args:
+        components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
+        seeds: S, at least 2.
+        videos: V, at least 1.
+        level: of the interval.
+
+    Returns:
+        fraction.
+
+    Raises:
+        ConfigError: fewer than two seeds, or no video.
+
+    Example: seeds alone give Student's t, videos alone the normal distribution.
+        >>> round(half_width(Components(1.0, 0.0, 0.0, 5, 290), seeds=5, videos=290), 2)  # 2.776 / sqrt(5)
+        1.24
+        >>> round(half_width(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)  # 1.96 / sqrt(100)
+        0.196
+    """
+    if seeds < 2 or videos < 1:
+        raise ConfigError(f"power: expected two seeds or more and one video or more, got {seeds} and {videos}.")
+    of_seeds, of_videos = components.standard_errors(seeds, videos)
+    tail = (1 + level) / 2
+    if not of_seeds or not of_videos:  # the closed form, exact
+        return float(of_seeds * stats.t.ppf(tail, seeds - 1) + of_videos * stats.norm.ppf(tail))
+    grid = (np.arange(GRID) + 0.5) / GRID
+    sums = np.add.outer(of_videos * stats.norm.ppf(grid), of_seeds * stats.t.ppf(grid, seeds - 1))
+    return float(np.quantile(sums, tail))
+
+
+def detectable(components: Components, seeds: int, videos: int, *, level: float = 0.95, power: float = 0.8) -> float:
+    """The true difference that :func:`vad_lib.evaluation.comparisons.compare` calls better or worse with probability ``power``; a fraction.
+
+    The half-width of the interval plus what chance takes away in the other cases, ``power``'s normal quantile of the
+    standard error. Args and errors as in :func:`half_width`.
+
+    Example: 1.96 and 0.84 standard errors.
+        >>> round(detectable(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)
+        0.28
+    """
+    half = half_width(components, seeds, videos, level)
+    return half + float(stats.norm.ppf(power) * np.hypot(*components.standard_errors(seeds, videos)))
+
+
+def seeds_needed(
+    components: Components, step: float, videos: int | None = None, *, level: float = 0.95, power: float = 0.8
+) -> int | None:
+    """The fewest seeds with which a true difference of ``step`` is seen with probability ``power``.
+
+    Args:
+        components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
+        step: fraction, such as 0.0011 for 0.11 points.
+        videos: V; None for as many as were measured.
+        level, power: as in :func:`detectable`.
+
+    Returns:
+        at least 2; None if no number suffices, because the test videos alone hide the step, or more than a million.
+    """
+    videos = videos or components.num_videos
+    return _fewest(lambda seeds: detectable(components, seeds, videos, level=level, power=power) <= step, 2)
+
+
+def videos_needed(
+    components: Components, step: float, seeds: int | None = None, *, level: float = 0.95, power: float = 0.8
+) -> int | None:
+    """The fewest test videos, of the same kind, that suffice; as :func:`seeds_needed` with the other number given."""
+    seeds = seeds or components.num_seeds
+    return _fewest(lambda videos: detectable(components, seeds, videos, level=level, power=power) <= step, 1)
+
+
+def _fewest(suffices: Callable[[int], bool], least: int, most: int = 1_000_000) -> int | None:
+    """The smallest number that suffices, by halving; more never suffice less."""
+    if suffices(least):
+        return least
+    if not suffices(most):
+        return None
+    low, high = least, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return high
+
+
+def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.DataFrame:
+    """Seeds and videos that each step needs: ``step``, ``difference``, ``detectable`` now, ``seeds`` and ``videos``.
+
+    ``seeds`` with the measured number of test videos, ``videos`` with the measured number of seeds; missing where none suffices.
+    """
+    now = detectable(components, components.num_seeds, components.num_videos)
+    rows = [(name, step, now, seeds_needed(components, step), videos_needed(components, step)) for name, step in steps.items()]
+    frame = pd.DataFrame(rows, columns=["step", "difference", "detectable", "seeds", "videos"])
+    return frame.astype({"seeds": "Int64", "videos": "Int64"})
+
+
+def needed_text(needed: pd.DataFrame) -> str:
+    """What :func:`needed_for_steps` found in words; steps with the same needs stand together.
+
+    Example: a step that one can have, and two that no number of test videos shows with the seeds at hand.
+        >>> columns = {"difference": [0.02, 0.01, 0.011], "seeds": [7, 1300, 1300], "videos": [40, None, None]}
+        >>> needed_text(pd.DataFrame(columns).astype({"videos": "Int64"}))
+        '2.00 points: 7 seeds, or 40 test videos; 1.00, 1.10 points: 1,300 seeds, or no number of test videos'
+    """
+    needs: dict[str, list[str]] = {}
+    for row in needed.itertuples():
+        seeds, videos = ("no number of" if pd.isna(number) else f"{number:,}" for number in (row.seeds, row.videos))
+        needs.setdefault(f"{seeds} seeds, or {videos} test videos", []).append(f"{100 * row.difference:.2f}")
+    return "; ".join(f"{', '.join(steps)} points: {need}" for need, steps in needs.items())
+
+
+def power_curves(components: Components, seeds: Sequence[int] | None = None, videos: Sequence[int] | None = None) -> pd.DataFrame:
+    """Half-width and detectable difference over the number of seeds, and over the number of test videos.
+
+    Args:
+        components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
+        seeds: numbers to show, with the measured number of videos; None for 2 to 50.
+        videos: numbers to show, with the measured number of seeds; None for a quarter to sixty-four times as many.
+
+    Returns:
+        rows of ``over`` (``seeds`` or ``videos``), ``seeds``, ``videos``, ``half_width`` and ``detectable`` (fractions).
+    """
+    seeds = seeds or (*range(2, 11), 12, 14, 16, 20, 25, 30, 40, 50)
+    videos = videos or tuple(np.unique(np.geomspace(max(components.num_videos / 4, 1), 64 * components.num_videos, 25).astype(int)))
+    pairs = [("seeds", number, components.num_videos) for number in seeds]
+    pairs += [("videos", components.num_seeds, int(number)) for number in videos]
+    rows = [(*pair, half_width(components, *pair[1:]), detectable(components, *pair[1:])) for pair in pairs]
+    return pd.DataFrame(rows, columns=["over", "seeds", "videos", "half_width", "detectable"])
+
+
+def paper_steps(reported: pd.DataFrame, dataset: str = "UCF-Crime") -> dict[str, float]:
+    """The steps of the paper's Table 4 (0.11, 0.53 and 0.48 points on UCF-Crime): row -> its gain over the row above.
+
+    Args:
+        reported: of :func:`vad_lib.report.tables.reported.read_reported`.
+        dataset: ``UCF-Crime`` or ``XD-Violence``.
+
+    Returns:
+        variant -> fraction, rounded to the digits that the paper prints.
+
+    Raises:
+        DataError: fewer than two rows of the table.
+    """
+    chosen = (reported["item"] == "table4") & (reported["origin"] == "paper") & (reported["dataset"] == dataset)
+    rows = reported[chosen]
+    if len(rows) < 2:
+        raise DataError(
+            f"steps of the paper on {dataset}: expected rows of table4, got {len(rows)}; name UCF-Crime or XD-Violence."
+        )
+    changes = rows["value"].diff().iloc[1:]
+    return {method: round(float(change) / 100, 6) for method, change in zip(rows["method"].iloc[1:], changes, strict=True)}

@@ -1,0 +1,1 @@
+"""FusionNet+LSTM+GAN, the pixel method of Table 2."""

@@ -1,0 +1,168 @@
+"""Run folders -> figures: score curves with frames, training curves, alignment maps, ROC and PR curves.
+
+Every function returns a matplotlib figure and the plotted points; :func:`save_figure` writes PNG, PDF and the
+points with the same bytes for the same input. Nothing here computes a score: what is plotted stands in a run
+folder.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import MaxNLocator
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.dataset import Dataset
+from vad_lib.errors import DataError
+from vad_lib.report.figures.run_scores import RunScores, VideoScores
+from vad_lib.report.figures.strips import PAPER_FIGURE_CATEGORIES, Strip, figure_videos
+from vad_lib.report.figures.style import CURVES, GROUND_TRUTH, VERMILION, style
+
+
+def score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
+    """Name of a data set's score figure and the categories of its panels.
+
+    Returns:
+        ``fig3`` or ``fig4`` with the paper's four categories for a counterpart of its data sets. For another data
+        set, or where the test videos lack one of the four, the first four categories that a test video can stand for.
+    """
+    name, categories = PAPER_FIGURE_CATEGORIES.get(dataset.counterpart, (f"scores-{dataset.name}", ()))
+    videos = [(record.name, record.categories) for record in dataset.videos.split("test")]
+    there = {category for _, theirs in videos for category in theirs}
+    if categories and there.issuperset(categories):
+        return name, categories
+    found: tuple[str, ...] = ()
+    for category in dataset.categories[1:]:
+        with suppress(DataError):
+            figure_videos(videos, (*found, category))
+            found += (category,)
+    return name, found[:4]
+
+
+def score_panels(
+    scores: RunScores,
+    strips: dict[str, Strip],
+    categories: Sequence[str],
+    title: str,
+    curves: Sequence[str] = ("score",),
+) -> tuple[Figure, pd.DataFrame]:
+    """Figures 3 and 4: panels with score over frames, ground truth and the video's own frames.
+
+    Each panel shows the video of :func:`figure_videos`, whatever its score.
+
+    Args:
+        scores: of a run.
+        strips: frames of these videos; empty for a data set that came as features.
+        categories: one panel each, at most four, see :func:`score_figure`.
+        title: of the figure; names the data.
+        curves: any of ``score``, ``visual``, ``semantic``.
+
+    Returns:
+        the figure, and one row per panel and snippet.
+
+    Raises:
+        DataError: a curve that the method does not have, a category without test video, a video without strip.
+    """
+    chosen = figure_videos([(v.name, v.categories) for v in scores.videos.values()], categories)
+    points = []
+    with style():
+        rows = -(-len(chosen) // 2)
+        fig = plt.figure(figsize=(10, 3.6 * rows if strips else 2.8 * rows))
+        fig.suptitle(title, fontsize=12)
+        grid = fig.add_gridspec(rows, min(len(chosen), 2), hspace=0.06, wspace=0.08)
+        for position, (cell, (category, name)) in enumerate(zip(grid, chosen.items())):
+            video = scores.videos[name]
+            unknown = [curve for curve in curves if curve not in video.curves]
+            if unknown:
+                raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}.")
+            if strips and name not in strips:
+                raise DataError(
+                    f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}."
+                )
+            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0) if strips else (cell,)
+            axes = fig.add_subplot(parts[0])
+            _draw_scores(axes, video, curves)
+            axes.set_title(f"({'abcd'[position]}) {category}: {name}", loc="left")
+            if strips:
+                _draw_strip(fig, axes, parts[1], strips[name], video.labels)
+            points.append(_score_points(category, video, curves))
+        handles, names = fig.axes[0].get_legend_handles_labels()
+        fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    return fig, pd.concat(points, ignore_index=True)
+
+
+def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tuple[Figure, pd.DataFrame]:
+    """Scores of one video over seconds, all its curves, with frames of it below.
+
+    Args:
+        video: scores; labels that are all 0 draw no ground truth.
+        strip: frames of the video.
+        fps: frames per second.
+        title: of the figure.
+
+    Returns:
+        the figure, and one row per snippet.
+    """
+    curves = tuple(video.curves)
+    with style():
+        fig = plt.figure(figsize=(10, 4))
+        cell = fig.add_gridspec(1, 1)[0].subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
+        axes = fig.add_subplot(cell[0])
+        _draw_scores(axes, video, curves)
+        seconds = MaxNLocator(nbins=10, steps=(1, 2, 3, 5, 6, 10)).tick_values(0, len(video.labels) / fps)
+        places = [(second * fps, f"{second:g}") for second in seconds if 0 <= second * fps <= len(video.labels)]
+        axes.set_xticks(*zip(*places))
+        axes.set_xlabel("seconds")  # keeps place and box of the other score curves
+        axes.set_title(title, loc="left")
+        _draw_strip(fig, axes, cell[1], strip, video.labels)
+        handles, names = axes.get_legend_handles_labels()
+        fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    return fig, _score_points("", video, curves).drop(columns="category")
+
+
+def _draw_scores(axes: Axes, video: VideoScores, curves: Sequence[str]) -> None:
+    frames = len(video.labels)
+    edges = np.append(np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET, frames)
+    changes = np.flatnonzero(np.diff(np.concatenate(([0], video.labels, [0])).astype(int)))
+    for i, (start, end) in enumerate(changes.reshape(-1, 2)):
+        axes.axvspan(start, end, color=GROUND_TRUTH, lw=0, label="abnormal frames (ground truth)" if i == 0 else None)
+    for curve in sorted(curves, key=lambda name: name == "score"):  # the fused score on top
+        label, colour, line, width = CURVES[curve]
+        axes.stairs(video.curves[curve], edges, baseline=None, color=colour, ls=line, lw=width, label=label)
+    axes.set(xlim=(0, frames), ylim=(-0.02, 1.02), ylabel="anomaly score")
+    # Lines to the frames of the strip pass here: the white boxes keep the words legible.
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.set_xlabel("frame", loc="right", bbox=box)
+    plt.setp(axes.get_xticklabels(), bbox=box)
+
+
+def _draw_strip(fig: Figure, axes: Axes, cell: Any, strip: Strip, labels: np.ndarray) -> None:
+    """Frames side by side below the axis; a line leads from each to its place in time."""
+    grid = cell.subgridspec(1, len(strip.frame_indices), wspace=0.03)
+    for part, position, image in zip(grid, strip.frame_indices, strip.images, strict=True):
+        colour = VERMILION if labels[position] else "#777777"
+        thumbnail = fig.add_subplot(part)
+        thumbnail.imshow(image, interpolation="antialiased")
+        thumbnail.set(xticks=[], yticks=[])
+        thumbnail.grid(False)
+        for spine in thumbnail.spines.values():
+            spine.set(visible=True, color=colour, linewidth=1.6)
+        axes.plot([position], [0], marker="^", color=colour, ms=6, clip_on=False, zorder=5)
+        line = ConnectionPatch(
+            (position, 0), (0.5, 1), coordsA="data", coordsB="axes fraction", axesA=axes, axesB=thumbnail, color=colour, lw=0.8
+        )
+        line.set(in_layout=False, zorder=-1)
+        fig.add_artist(line)
+
+
+def _score_points(category: str, video: VideoScores, curves: Sequence[str]) -> pd.DataFrame:
+    starts = np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET
+    abnormal = np.add.reduceat(video.labels.astype(int), starts)
+    frame = pd.DataFrame({"category": category, "video": video.name, "first_frame": starts, "abnormal_frames": abnormal})
+    return frame.assign(**{curve: video.curves[curve] for curve in curves})

@@ -1,0 +1,1 @@
+"""The chain of notebooks and how it is executed."""

@@ -1,0 +1,156 @@
+"""Executing one planned notebook with papermill, and skipping what is done already."""
+
+import glob
+import logging
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from vad_lib.errors import DataError, VadError
+from vad_lib.runner.manifest import Execution
+from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.storage.locks import sole_writer, waiting
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.provenance import versions
+from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import atomic_path, write_json, write_text
+
+LARGEST_EXECUTED_BYTES = 1_000_000
+
+
+class NotebookError(VadError):
+    """A notebook failed; the message names notebook, cell and cause, and where the partial copy lies."""
+
+
+def _fill(layout: Layout, pattern: str, dataset: str | None) -> list[Path]:
+    """Files that match a manifest pattern; the pattern itself (missing) if none does."""
+    filled = pattern.format(
+        dataset=dataset or "",
+        results=layout.results,
+        figures=layout.figures,
+        data=layout.dataset(dataset or ""),
+        features=layout.features(dataset or ""),
+    )
+    return [Path(name) for name in sorted(glob.glob(filled))] or [Path(filled)]
+
+
+def execution_key(layout: Layout, execution: Execution) -> str:
+    """Hash of the notebook, its parameters, the whole library, package versions and the declared inputs."""
+    package = sorted((PROJECT_ROOT / "vad_lib").rglob("*.*"))
+    sources = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
+    inputs = [path for pattern in execution.entry.inputs for path in _fill(layout, pattern, execution.dataset)]
+    return content_hash(
+        {
+            "notebook": file_sha256(layout.notebooks / f"{execution.entry.notebook}.ipynb"),
+            "parameters": execution.parameters,
+            "library": {str(path.relative_to(PROJECT_ROOT)): file_sha256(path) for path in sources},
+            "reported": file_sha256(layout.reported),
+            "inputs": {str(path): file_sha256(path) if path.is_file() else None for path in inputs},
+            "versions": versions(),
+        }
+    )
+
+
+def missing_outputs(layout: Layout, execution: Execution) -> list[Path]:
+    """Declared outputs that do not exist."""
+    outputs = [path for pattern in execution.entry.outputs for path in _fill(layout, pattern, execution.dataset)]
+    return [path for path in outputs if not path.is_file()]
+
+
+def is_done(layout: Layout, execution: Execution) -> bool:
+    """True if the same execution finished before and all that it made is still there."""
+    executed = layout.executed / f"{execution.name}.ipynb"
+    state = layout.state / f"{execution.name}.json"
+    if not executed.is_file() or missing_outputs(layout, execution):
+        return False
+    try:
+        return read_json(state)["key"] == execution_key(layout, execution)
+    except (DataError, FileNotFoundError, KeyError, TypeError):
+        return False
+
+
+def execute(layout: Layout, execution: Execution) -> Path:
+    """Run one notebook; the executed copy appears under ``executed/`` only when it is complete.
+
+    Raises:
+        NotebookError: a cell failed or the kernel died; the partial copy is kept.
+    """
+    source = layout.notebooks / f"{execution.entry.notebook}.ipynb"
+    target = layout.executed / f"{execution.name}.ipynb"
+    partial = layout.executed / f"{execution.name}.partial.ipynb"
+    # a read-only output folder is reported before an hour of work, not after
+    write_text(layout.state / "writable", "")
+    layout.executed.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(partial),
+            parameters=execution.parameters,
+            kernel_name="python3",
+            cwd=str(layout.out),
+            progress_bar=sys.stderr.isatty(),
+            log_output=False,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # a local kernel need not warn about its transport
+        )
+    except PapermillExecutionError as error:
+        first = next((line for line in error.source.splitlines() if line.strip()), "")
+        raise NotebookError(
+            f"{source.name}, cell {error.cell_index} ({first!r}) failed: {error.ename}: {error.evalue}\n"
+            f"The notebook as far as it came: {partial}"
+        ) from error
+    except DeadKernelError as error:
+        raise NotebookError(f"{source.name}: the kernel died ({error}); too little memory? Partial copy: {partial}") from error
+    notebook = nbformat.read(partial, as_version=4)
+    _strip_machine(notebook)
+    with atomic_path(target) as temporary:
+        nbformat.write(notebook, temporary)
+    partial.unlink()
+    missing = missing_outputs(layout, execution)
+    if missing:
+        raise NotebookError(f"{source.name} ran, but did not make {', '.join(map(str, missing))}, which the manifest promises.")
+    # The key is taken again: a first execution makes some of its own inputs (a rendered list of videos).
+    write_json(layout.state / f"{execution.name}.json", {"key": execution_key(layout, execution)})
+    if target.stat().st_size > LARGEST_EXECUTED_BYTES:
+        logging.getLogger(__name__).warning(
+            "%s is %.1f MB; executed notebooks should stay under 1 MB.", target, target.stat().st_size / 1e6
+        )
+    return target
+
+
+def _strip_machine(notebook: nbformat.NotebookNode) -> None:
+    """Drop folders, times and cell ids of one execution, so that copies can be published and compared."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+
+
+def reproduce(layout: Layout, executions: list[Execution], *, force: bool = False, wait: bool = False) -> list[str]:
+    """Run what is not done yet, in order; returns the names that were run.
+
+    Raises:
+        BusyError: another process runs a chain of this profile into the same folder, and ``wait`` is False.
+        NotebookError: a notebook failed.
+    """
+    with waiting(wait), sole_writer(layout.results, layout.state / "lock"):
+        return _reproduce(layout, executions, force=force)
+
+
+def _reproduce(layout: Layout, executions: list[Execution], *, force: bool) -> list[str]:
+    ran = []
+    for number, execution in enumerate(executions, start=1):
+        head = f"[{number}/{len(executions)}] {execution.name}"
+        if not force and is_done(layout, execution):
+            print(f"{head}: already there, skipped", flush=True)
+            continue
+        print(f"{head}: {execution.entry.title} ...", flush=True)
+        started = time.perf_counter()
+        execute(layout, execution)
+        print(f"{head}: done in {time.perf_counter() - started:.0f} s", flush=True)
+        ran.append(execution.name)
+    return ran

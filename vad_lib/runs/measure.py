@@ -1,0 +1,75 @@
+"""Metrics of a data set from snippet scores, in validation and in testing."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy
+
+from vad_lib import metrics
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.dataset import Dataset
+from vad_lib.evaluation import fine_grained, frame_level, scoring
+
+
+def video_score(snippet_scores: np.ndarray) -> float:
+    """Mean of the k = T // 16 + 1 largest snippet scores (equation 8) of one video, shape (T,)."""
+    k = len(snippet_scores) // 16 + 1
+    return float(np.sort(snippet_scores)[-k:].mean())
+
+
+def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records: tuple[VideoRecord, ...]) -> dict[str, float]:
+    """Video-level AUC and cross-entropy (nats) on weakly labelled videos: all that training may see."""
+    labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=np.uint8)
+    values = np.array([video_score(scores[record.name]) for record in records])
+    bce = binary_cross_entropy(torch.from_numpy(values), torch.from_numpy(labels.astype(float)))
+    return {"auc": metrics.frame_roc_auc(labels, values), "bce": float(bce)}
+
+
+def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+    """All frame-level metrics on the test videos, from snippet scores (T,) per video.
+
+    Raises:
+        DataError: videos missing, surplus or listed twice, and all that :func:`vad_lib.evaluation.frame_level.evaluate` refuses.
+    """
+    records = dataset.videos.split("test")
+    frame_level.check_videos([record.name for record in records], scores)
+    frames = {
+        record.name: scoring.frame_scores(scores[record.name], record.num_frames, name=record.name, tail=dataset.info.tail)
+        for record in records
+    }
+    return frame_level.evaluate(
+        {record.name: record.frame_labels() for record in records},
+        frames,
+        categories={record.name: record.categories for record in records},
+        normal_category=dataset.categories[0],
+    )
+
+
+test_metrics.__test__ = False  # a metric of the test split, not a test
+
+
+def fine_grained_metrics(dataset: Dataset, alignment: dict[str, np.ndarray], temperature: float) -> dict[str, Any]:
+    """Detection mAP and category accuracy on the test videos, from alignment maps (T, C) per video."""
+    return fine_grained.fine_grained(
+        alignment, temperature, dataset.videos.split("test"), dataset.categories, **detection_rules(dataset)
+    )
+
+
+def detection_rules(dataset: Dataset) -> dict[str, Any]:
+    # normal events as in VadCLIP's files of the two sets
+    return {"normal_ground_truth": dataset.counterpart == "XD-Violence", "tail": dataset.info.tail}
+
+
+def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Metrics of the same snippet scores under each rule for frame masks; none where frames are counted exactly."""
+    if dataset.info.mask_rule == "frames":
+        return {}
+    found = {}
+    in_use = {"A", "B", "C"} if dataset.counterpart == "UCF-Crime" else {"A", "C", dataset.info.mask_rule}
+    for rule in sorted(in_use):
+        records = tuple(dataclasses.replace(record, mask_rule=rule) for record in dataset.videos.records)
+        ruled = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=records))
+        found[rule] = test_metrics(ruled, scores)
+    return found

@@ -1,0 +1,1 @@
+"""Paths, atomic writing, careful reading, locks and provenance."""
