@@ -1,12 +1,13 @@
-"""Time a training step of the compared methods against their plain form, and check that both give the same numbers.
+"""Time a training step of the compared methods against a reference form, and check that both give the same numbers.
 
     python benchmarks/bench_methods.py            # the authors' sizes; up to 7 GB of memory, a quarter of an hour
     python benchmarks/bench_methods.py --quick    # the same at small sizes, a minute
     python benchmarks/bench_methods.py --only rtfm,mgfn
     python benchmarks/bench_methods.py --keep     # also write results/benchmarks/methods.*
 
-A step is forward, loss, backward and optimiser, with the settings and the optimiser of the authors' code. The plain forms
-(``reference_methods.py``, ``reference_ur_dmu.py``) are written as public codes are. Before anything is timed, both forms get
+A step is forward, loss, backward and optimiser, with the settings and the optimiser of the authors' code. The reference forms
+(``tests/helpers/reference_forms``, ``reference_ur_dmu.py``) are written as public codes are. The library's methods run with
+their fast forms for processors, as they do in training. Before anything is timed, both forms get
 the same weights and have to agree to 1e-4, in evaluation mode, on the scores and the loss of two normal and two abnormal
 videos of the batch. Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
 
@@ -21,7 +22,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 from common import interleaved, machine, parser, report
-from reference_methods import PlainMGFN, PlainPEL4VAD, PlainRTFM, PlainVadCLIP
+from reference_forms.mgfn import ReferenceMGFN
+from reference_forms.pel4vad import ReferencePEL4VAD
+from reference_forms.rtfm import ReferenceRTFM
+from reference_forms.vadclip import ReferenceVadCLIP
 from reference_ur_dmu import PlainURDMU
 from torch import Tensor, nn
 
@@ -29,6 +33,7 @@ from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
 from vad_lib.methods import mgfn, pel4vad, rtfm, ur_dmu, vadclip
 from vad_lib.methods.base import Method
+from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADSettings
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
@@ -45,15 +50,15 @@ class Pair(NamedTuple):
 
     Attributes:
         ours: the library's.
-        scores: the plain form's scores (B, T) of features (B, N, T, D).
-        loss: its weighted loss of a batch.
-        plain: its module.
+        scores: the reference form's scores (B, T) of features (B, N, T, D).
+        loss: the reference form's weighted loss of a batch.
+        reference: the reference form's module.
     """
 
     ours: Method
     scores: Callable[[Tensor], Tensor]
     loss: Callable[[Batch], Tensor]
-    plain: nn.Module
+    reference: nn.Module
 
 
 class Size(NamedTuple):
@@ -80,31 +85,36 @@ def started(ours: Method) -> Method:
     return ours
 
 
-def in_both_forms(ours: Method, plain: nn.Module) -> Pair:
-    plain.load_library(started(ours).state_dict())
-    return Pair(ours, plain, plain.loss, plain)
+def in_both_forms(ours: Method, reference: nn.Module) -> Pair:
+    reference.load_library(started(ours).state_dict())
+    return Pair(use_fast_forms(ours), reference, reference.loss, reference)
 
 
 def ur_dmu_pair() -> Pair:
-    ours, plain = started(URDMU(URDMUSettings())), PlainURDMU()
-    plain.load_state_dict(ours.state_dict())
-    return Pair(ours, lambda features: plain(features[:, 0]), lambda batch: plain.loss(batch.features[:, 0]), plain)
+    ours, reference = started(URDMU(URDMUSettings())), PlainURDMU()
+    reference.load_state_dict(ours.state_dict())
+    return Pair(
+        use_fast_forms(ours),
+        lambda features: reference(features[:, 0]),
+        lambda batch: reference.loss(batch.features[:, 0]),
+        reference,
+    )
 
 
 def pel4vad_pair() -> Pair:
     text = torch.randn(CATEGORIES, TEXT_WIDTH)
-    return in_both_forms(PEL4VAD(PEL4VADSettings(), text), PlainPEL4VAD(text))
+    return in_both_forms(PEL4VAD(PEL4VADSettings(), text), ReferencePEL4VAD(text))
 
 
 def vadclip_pair() -> Pair:
     text = torch.randn(CATEGORIES, TEXT_WIDTH)
-    return in_both_forms(VadCLIP(VadCLIPSettings(prompts="offset"), text), PlainVadCLIP(text))
+    return in_both_forms(VadCLIP(VadCLIPSettings(prompts="offset"), text), ReferenceVadCLIP(text))
 
 
 # name -> how to build it, its authors' training settings, the size timed, the one for --quick, and the repeats
 WORK: dict[str, tuple[Callable[[], Pair], Mapping[str, Any], Size, Size, int]] = {
     "rtfm": (
-        lambda: in_both_forms(RTFM(RTFMSettings()), PlainRTFM()),
+        lambda: in_both_forms(RTFM(RTFMSettings()), ReferenceRTFM()),
         rtfm.SPEC.published,
         Size(32, 10, 32, 2048),
         Size(2, 2, 32, 2048),
@@ -112,7 +122,7 @@ WORK: dict[str, tuple[Callable[[], Pair], Mapping[str, Any], Size, Size, int]] =
     ),
     "ur-dmu": (ur_dmu_pair, ur_dmu.SPEC.published, Size(32, 1, 200, 1024), Size(4, 1, 64, 1024), 7),
     "mgfn": (
-        lambda: in_both_forms(MGFN(MGFNSettings()), PlainMGFN()),
+        lambda: in_both_forms(MGFN(MGFNSettings()), ReferenceMGFN()),
         mgfn.SPEC.published,
         Size(16, 10, 32, 2048),
         Size(2, 2, 32, 2048),
@@ -147,7 +157,7 @@ def check(pair: Pair, batch: Batch) -> None:
     rows = [0, 1, half, half + 1]
     few = Batch(*(field[rows] for field in batch[:4]), tuple(batch.videos[row] for row in rows))
     few = few._replace(mask=torch.ones_like(few.mask))
-    pair.ours.eval(), pair.plain.eval()
+    pair.ours.eval(), pair.reference.eval()
     output = pair.ours(few.features, few.mask)
     torch.testing.assert_close(pair.ours.scores(output)["score"], pair.scores(few.features), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(total_loss(pair.ours.loss(output, few)), pair.loss(few), rtol=1e-4, atol=1e-4)
@@ -158,12 +168,12 @@ def training(name: str, quick: bool) -> dict[str, object]:
     size = small if quick else full
     pair, batch = build(), make_batch(size)
     check(pair, batch)
-    pair.ours.train(), pair.plain.train()
+    pair.ours.train(), pair.reference.train()
     optimiser, lr = OPTIMISERS[published.get("optimiser", "adam")], published["lr"]
     fast = optimiser(pair.ours.parameter_groups(published["weight_decay"]), lr=lr, fused=True)
-    slow = optimiser(pair.plain.parameters(), lr=lr, weight_decay=published["weight_decay"])
+    slow = optimiser(pair.reference.parameters(), lr=lr, weight_decay=published["weight_decay"])
 
-    def plain_step() -> None:
+    def reference_step() -> None:
         slow.zero_grad()
         pair.loss(batch).backward()
         slow.step()
@@ -173,10 +183,10 @@ def training(name: str, quick: bool) -> dict[str, object]:
         total_loss(pair.ours.loss(pair.ours(batch.features, batch.mask), batch)).backward()
         fast.step()
 
-    plain_step(), our_step()
-    medians = interleaved({"plain": plain_step, "library": our_step}, 3 if quick else repeats)
-    row = {"method": name, "batch": str(size), "plain s": medians["plain"], "library s": medians["library"]}
-    row |= {"ratio": medians["plain"] / medians["library"], "repeats": 3 if quick else repeats}
+    reference_step(), our_step()
+    medians = interleaved({"reference": reference_step, "library": our_step}, 3 if quick else repeats)
+    row = {"method": name, "batch": str(size), "reference s": medians["reference"], "library s": medians["library"]}
+    row |= {"ratio": medians["reference"] / medians["library"], "repeats": 3 if quick else repeats}
     print(row, flush=True)
     return row
 
@@ -196,7 +206,7 @@ def main() -> int:
     notes = [
         machine(),
         "Scores and losses of both forms agree to 1e-4 for every row.",
-        "Ratios are plain / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms have to "
+        "Ratios are reference / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms have to "
         "compute with the same library; there is less to win than elsewhere.",
     ]
     report("methods", "One training step of the compared methods", table, notes, keep=given.keep)

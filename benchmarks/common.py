@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from vad_lib.storage.paths import PROJECT_ROOT
 from vad_lib.storage.writing import write_text
 
 KEPT = PROJECT_ROOT / "results" / "benchmarks"
+
+sys.path.append(str(PROJECT_ROOT / "tests" / "helpers"))  # the tests and the benchmarks have the same reference forms
 
 
 def parser(text: str, threads: int = 2) -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from vad_lib.report.figures import intervals as figures_intervals
 from vad_lib.report.figures import style
 from vad_lib.report.tables import ablation, paper
 from vad_lib.report.tables import table as tables_table
-from vad_lib.runs import comparable, experiments
+from vad_lib.runs import finished_runs, experiments
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 from vad_lib.storage.writing import write_text
 
@@ -51,7 +51,7 @@ def main() -> int:
     seeds = range(profile.train.seed, profile.train.seed + options.seeds)
     experiments.run_variants(ROWS, dataset, layout, profile, seeds=seeds)
 
-    runs = comparable.load_runs(layout, dataset.name, ROWS)
+    runs = finished_runs.load_runs(layout, dataset.name, ROWS)
     scored = {row: scored_videos.load_all(found) for row, found in runs.items()}
     parts = [f"# {dataset.title}: real footage, {options.seeds} seeds a row"]
     for table in (paper.methods_table(layout, dataset), ablation.table4(layout, [dataset]), ablation.table5(layout, [dataset])):

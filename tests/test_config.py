@@ -66,11 +66,6 @@ def test_settings_are_frozen():
         TrainSettings().lr = 1.0
 
 
-def test_the_digest_follows_the_values():
-    assert TrainSettings().digest() == TrainSettings(lr=2e-4).digest()
-    assert TrainSettings().digest() != TrainSettings(lr=3e-4).digest()
-
-
 def test_the_defaults_are_the_papers():
     train, features = TrainSettings(), FeatureSettings()
     assert (train.lr, train.batch_size, train.steps, train.num_segments) == (2e-4, 32, 3000, 200)

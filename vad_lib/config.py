@@ -10,7 +10,6 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from vad_lib.errors import ConfigError
-from vad_lib.storage.hashing import content_hash
 
 FRAMES_PER_SNIPPET = 16  # paper, section 3.1
 CLIP_PIXELS = 224  # of the square that CLIP's ViT-B takes; other sizes do not fit its position embedding
@@ -35,10 +34,6 @@ class Settings(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some settings changed; unknown names are errors."""
         return type(self)(**{**dict(self), **changes})
-
-    def digest(self) -> str:
-        """Hash of all values."""
-        return content_hash(self.model_dump(mode="json"))
 
 
 def _shortly(value: Any) -> str:
@@ -123,7 +118,7 @@ class TrainSettings(Settings):
     steps: int = Field(3000, ge=1)
     eval_every: int = Field(50, ge=1, description="steps between evaluations")
     num_segments: int = Field(200, ge=1)
-    resampling: Literal["means", "means_or_pad", "picks_or_pad"] = Field(
+    segmenting: Literal["means", "means_or_pad", "picks_or_pad"] = Field(
         "means",
         description="training videos to segments: means of equal parts; the same, but shorter videos keep their snippets; or "
         "evenly spaced snippets",

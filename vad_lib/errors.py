@@ -6,7 +6,7 @@ came, and what to do next.
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -41,7 +41,17 @@ class TrainingError(VadError):
 
 
 class ExtractionError(VadError):
-    """Extraction cannot go on (workers died or do not answer); what is finished is kept."""
+    """Rendering or extraction cannot go on (workers died or do not answer); what is finished is kept."""
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first five names and how many more there are, for a message.
+
+    Example:
+        >>> first_few(["a", "b"]), first_few("abcdefg"), first_few([])
+        ('a, b', 'a, b, c, d, e and 2 more', 'none')
+    """
+    return ", ".join(names[:5]) + f" and {len(names) - 5:,} more" * (len(names) > 5) or "none"
 
 
 def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

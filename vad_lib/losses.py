@@ -69,21 +69,22 @@ def top_segments(values: Tensor, mask: Tensor, k: Tensor) -> TopSegments:
     return TopSegments(indices, kept / k[:, None])
 
 
-def topk_mean(values: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
-    """Mean of the k largest values over time (the aggregation of equations 4 and 8).
+def topk_mean(values: Tensor, mask: Tensor | None = None, divisor: int = 16) -> Tensor:
+    """Mean of the k largest values over time, k = T // divisor + 1 (the aggregation of equations 4 and 8).
 
     Args:
         values: float32 (B, T).
-        mask: bool (B, T).
-        divisor: see :func:`topk_count`.
+        mask: bool (B, T), True where a segment is real; None if all are. T counts real segments.
+        divisor: at least 2.
 
     Returns:
         float32 (B,).
 
     Example: with 16 segments k is 2.
-        >>> topk_mean(torch.arange(16.0)[None], torch.ones(1, 16, dtype=torch.bool))
+        >>> topk_mean(torch.arange(16.0)[None])
         tensor([14.5000])
     """
+    mask = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
     top = top_segments(values, mask, topk_count(mask, divisor))
     return (values.gather(1, top.indices) * top.weights).sum(dim=1)
 
@@ -94,25 +95,24 @@ def mean_at(features: Tensor, top: TopSegments) -> Tensor:
     return (picked * top.weights[:, :, None]).sum(dim=1)
 
 
-def main_loss(scores: Tensor, video_labels: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
-    """L_m: binary cross-entropy between the mean of the k largest scores and the video label.
+def main_loss(video_scores: Tensor, video_labels: Tensor) -> Tensor:
+    """L_m: binary cross-entropy between each video's score and its label.
 
     Called ranking-based in the paper and described as cross-entropy there; it is cross-entropy here.
 
     Args:
-        scores: float32 (B, T); clamped to [0, 1], since the literal sum of equation 5 can leave it.
+        video_scores: float32 (B,), mean of the k largest scores of the video (equation 8, :func:`topk_mean`); clamped to
+            [0, 1], since the literal sum of equation 5 can leave it.
         video_labels: float32 (B,), 1 abnormal, 0 normal.
-        mask: bool (B, T).
-        divisor: see :func:`topk_count`.
 
     Returns:
         float32 scalar, nats per video; finite even at scores of exactly 0 or 1 (the logarithm stops at -100).
 
     Example: an undecided video costs ln 2.
-        >>> main_loss(torch.full((1, 3), 0.5), torch.ones(1), torch.ones(1, 3, dtype=torch.bool))
+        >>> main_loss(torch.tensor([0.5]), torch.ones(1))
         tensor(0.6931)
     """
-    return F.binary_cross_entropy(topk_mean(scores, mask, divisor).clamp(0, 1), video_labels)
+    return F.binary_cross_entropy(video_scores.clamp(0, 1), video_labels)
 
 
 def classification_loss(category_scores: Tensor, category_targets: Tensor, temperature: Tensor | float) -> Tensor:

@@ -1,13 +1,9 @@
-"""From frame scores and frame labels to numbers (equations 14 to 18); numpy only.
+"""Frame-level metrics, section 3.1 of the paper (equations 14 to 18): from frame labels and scores to numbers.
 
-One sort serves all of them: the distinct scores are ranked once, and each metric is a sum over the
-numbers of abnormal and normal frames that share a score. Tied frames are therefore always one group,
-which matters here: the 16 frames of a snippet have the same score.
+All are computed from the abnormal and the normal frames at each distinct score, so that frames of equal score, such as the 16
+of a snippet, are taken together. A metric that is not defined (one class only, no alarm) is an error, never 0.5.
 
-A metric that is not defined (frames of one class only, nothing predicted abnormal) is an error, never 0.5.
-All results are fractions.
-
-Legend: F frames, G distinct scores in decreasing order, V videos, P abnormal and N normal frames.
+Legend: F frames, G distinct scores in decreasing order. A frame is called abnormal if its score reaches the threshold.
 """
 
 from typing import NamedTuple
@@ -16,7 +12,8 @@ import numpy as np
 
 from vad_lib.errors import DataError
 
-_ROUNDING = 1e-6  # a float32 weighted mean of scores may pass 1 by its last digit
+_CLASSES = ("normal", "abnormal")
+_ROUNDING = 1e-6  # a float32 mean of scores may pass 1 by its last digit
 
 
 class RocCurve(NamedTuple):
@@ -43,9 +40,6 @@ def true_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float 
         scores: (F,), in [0, 1].
         threshold: a frame is called abnormal if its score is at least this.
 
-    Returns:
-        fraction in [0, 1].
-
     Raises:
         DataError: no abnormal frame; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
 
@@ -53,47 +47,34 @@ def true_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float 
         >>> true_positive_rate(np.array([0, 1, 1]), np.array([0.6, 0.5, 0.4]))
         0.5
     """
-    labels, scores = checked_arrays(labels, scores)
-    require_classes(labels, abnormal=True, normal=False, metric="the true positive rate")
+    labels, scores = checked_frames(labels, scores)
+    check_classes(labels, "the true positive rate", needed=(1,))
     return float(np.mean(scores[labels == 1] >= threshold))
 
 
 def false_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> float:
     """Part of the normal frames that is called abnormal, FPR = FP / (FP + TN) (equation 15).
 
-    Args and errors as in :func:`true_positive_rate`, but at least one normal frame is needed.
+    Args:
+        labels: (F,), 1 abnormal, 0 normal.
+        scores: (F,), in [0, 1].
+        threshold: a frame is called abnormal if its score is at least this.
+
+    Raises:
+        DataError: no normal frame; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
 
     Example: one of two normal frames raises an alarm.
         >>> false_positive_rate(np.array([0, 0, 1]), np.array([0.6, 0.4, 0.5]))
         0.5
     """
-    labels, scores = checked_arrays(labels, scores)
-    require_classes(labels, abnormal=False, normal=True, metric="the false positive rate")
+    labels, scores = checked_frames(labels, scores)
+    check_classes(labels, "the false positive rate", needed=(0,))
     return float(np.mean(scores[labels == 0] >= threshold))
 
 
-# Equation 15 gives the false positive rate this second name. The field reports it over the frames of
-# normal videos, the paper's formula reads as over all normal frames: `evaluate` gives both.
+# The second name that equation 15 gives it. The field reports it over the frames of normal videos, the formula reads as over
+# all normal frames; vad_lib.evaluation.frame_level.evaluate gives both.
 false_alarm_rate = false_positive_rate
-
-
-def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> tuple[float, float]:
-    """Precision TP / (TP + FP) and recall TP / (TP + FN) at one threshold (equation 18).
-
-    Args and errors as in :func:`true_positive_rate`; also a DataError if no frame is called abnormal,
-    because precision is then not defined.
-
-    Example: three alarms, two of them right; both abnormal frames found.
-        >>> precision, recall = precision_recall(np.array([0, 1, 1, 0]), np.array([0.7, 0.6, 0.8, 0.1]))
-        >>> round(precision, 4), recall
-        (0.6667, 1.0)
-    """
-    labels, scores = checked_arrays(labels, scores)
-    recall = true_positive_rate(labels, scores, threshold)
-    alarms = scores >= threshold
-    if not alarms.any():
-        raise DataError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
-    return float(np.mean(labels[alarms])), recall
 
 
 def frame_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -103,9 +84,6 @@ def frame_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
         labels: (F,), 1 abnormal, 0 normal.
         scores: (F,), in [0, 1].
 
-    Returns:
-        fraction in [0, 1].
-
     Raises:
         DataError: one class only; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
 
@@ -113,59 +91,93 @@ def frame_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
         >>> frame_roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
         0.75
     """
-    _, *counts = _ranked(labels, scores, "AUC")
-    return area_under_roc(*counts)
+    _, abnormal, normal = _counts_by_score(labels, scores, "AUC")
+    return area_under_roc(abnormal, normal)
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Average precision as a step-wise sum, sum over n of (R_n - R_{n-1}) P_n (equation 17).
 
-    Args, errors as in :func:`frame_roc_auc`.
+    Args:
+        labels: (F,), 1 abnormal, 0 normal.
+        scores: (F,), in [0, 1].
+
+    Raises:
+        DataError: one class only; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
 
     Example: a constant score gives the part of abnormal frames.
         >>> average_precision(np.array([0, 0, 0, 1]), np.full(4, 0.5))
         0.25
     """
-    _, *counts = _ranked(labels, scores, "AP")
-    return area_by_steps(*counts)
+    _, abnormal, normal = _counts_by_score(labels, scores, "AP")
+    return area_by_steps(abnormal, normal)
 
 
 def pr_auc_trapezoid(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the linearly joined precision-recall curve, with recall 0 and precision 1 put in front.
+    """Area under the linearly joined precision-recall curve, which several public codes of the field call AP.
 
-    Several public codes of the field call this AP. It is larger than :func:`average_precision` when many
-    scores are tied, so both are reported. Args, errors as in :func:`frame_roc_auc`.
+    Takes labels (F,), 1 abnormal, and scores (F,) in [0, 1]. The curve starts at recall 0 and precision 1. The area is larger
+    than :func:`average_precision` when many scores are tied.
+
+    Raises:
+        DataError: one class only; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
 
     Example: a constant score gives (1 + part of abnormal frames) / 2.
         >>> pr_auc_trapezoid(np.array([0, 0, 0, 1]), np.full(4, 0.5))
         0.625
     """
-    _, *counts = _ranked(labels, scores, "the area under the precision-recall curve")
-    return area_by_trapezoids(*counts)
+    _, abnormal, normal = _counts_by_score(labels, scores, "the area under the precision-recall curve")
+    return area_by_trapezoids(abnormal, normal)
+
+
+def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> tuple[float, float]:
+    """Precision TP / (TP + FP) and recall TP / (TP + FN) at one threshold (equation 18).
+
+    Args:
+        labels: (F,), 1 abnormal, 0 normal.
+        scores: (F,), in [0, 1].
+        threshold: a frame is called abnormal if its score is at least this.
+
+    Raises:
+        DataError: no frame is called abnormal, so that precision is not defined; no abnormal frame; lengths differ; NaN; a
+            label other than 0 and 1; a score outside [0, 1].
+
+    Example: three alarms, two of them right; both abnormal frames found.
+        >>> precision, recall = precision_recall(np.array([0, 1, 1, 0]), np.array([0.7, 0.6, 0.8, 0.1]))
+        >>> round(precision, 4), recall
+        (0.6667, 1.0)
+    """
+    recall = true_positive_rate(labels, scores, threshold)
+    alarms = np.asarray(scores) >= threshold
+    if not alarms.any():
+        raise DataError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
+    return float(np.mean(np.asarray(labels)[alarms])), recall
 
 
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> RocCurve:
-    """The curve whose area is :func:`frame_roc_auc`; args, errors as there."""
-    values, abnormal, normal = _ranked(labels, scores, "the ROC curve")
-    return RocCurve(
-        np.append(0, np.cumsum(normal) / normal.sum()),
-        np.append(0, np.cumsum(abnormal) / abnormal.sum()),
-        np.append(np.inf, values),
-    )
+    """Both rates (equations 14, 15) at every distinct score, of labels (F,), 1 abnormal, and scores (F,) in [0, 1].
+
+    Raises:
+        DataError: one class only; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
+    """
+    thresholds, abnormal, normal = _counts_by_score(labels, scores, "the ROC curve")
+    false_rate, true_rate = np.cumsum(normal) / normal.sum(), np.cumsum(abnormal) / abnormal.sum()
+    return RocCurve(np.append(0, false_rate), np.append(0, true_rate), np.append(np.inf, thresholds))
 
 
 def pr_curve(labels: np.ndarray, scores: np.ndarray) -> PrCurve:
-    """Precision and recall (equation 18) at every distinct score; args, errors as in :func:`frame_roc_auc`."""
-    values, abnormal, normal = _ranked(labels, scores, "the precision-recall curve")
-    found = np.cumsum(abnormal)
-    return PrCurve(
-        np.append(0, found / abnormal.sum()),
-        np.append(1, found / (found + np.cumsum(normal))),
-        np.append(np.inf, values),
-    )
+    """Precision and recall (equation 18) at every distinct score, of labels (F,), 1 abnormal, and scores (F,) in [0, 1].
+
+    Raises:
+        DataError: one class only; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
+    """
+    thresholds, abnormal, normal = _counts_by_score(labels, scores, "the precision-recall curve")
+    recall = np.cumsum(abnormal) / abnormal.sum()
+    return PrCurve(np.append(0, recall), np.append(1, _precision(abnormal, normal)), np.append(np.inf, thresholds))
 
 
 def area_under_roc(abnormal: np.ndarray, normal: np.ndarray) -> float:
+    """Equation 16 from the abnormal and the normal frames at each distinct score, int64 (G,), highest score first."""
     # Twice the area in whole numbers, so that the order of frames cannot move the last digit.
     above = np.cumsum(abnormal) - abnormal
     doubled = np.sum(normal * (2 * above + abnormal))
@@ -173,49 +185,54 @@ def area_under_roc(abnormal: np.ndarray, normal: np.ndarray) -> float:
 
 
 def area_by_steps(abnormal: np.ndarray, normal: np.ndarray) -> float:
+    """Equation 17 from the abnormal and the normal frames at each distinct score, int64 (G,), highest score first."""
     return float(np.sum(abnormal / abnormal.sum() * _precision(abnormal, normal)))
 
 
 def area_by_trapezoids(abnormal: np.ndarray, normal: np.ndarray) -> float:
+    """:func:`pr_auc_trapezoid` from the abnormal and the normal frames at each distinct score, int64 (G,), highest first."""
     precision = np.append(1, _precision(abnormal, normal))
     return float(np.sum(abnormal / abnormal.sum() * (precision[1:] + precision[:-1]) / 2))
 
 
 def _precision(abnormal: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    found = np.cumsum(abnormal)
-    return found / (found + np.cumsum(normal))
+    return np.cumsum(abnormal) / np.cumsum(abnormal + normal)
 
 
-def _ranked(labels: np.ndarray, scores: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct scores in decreasing order, and the abnormal and the normal frames at each; int64 (G,)."""
-    labels, scores = checked_arrays(labels, scores)
-    require_classes(labels, abnormal=True, normal=True, metric=metric)
-    values, rank = distinct_scores(scores)
-    return values, *rank_counts(rank, labels)
+def _counts_by_score(labels: np.ndarray, scores: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct scores, highest first, and the abnormal and the normal frames at each; (G,)."""
+    labels, scores = checked_frames(labels, scores)
+    check_classes(labels, metric)
+    distinct, rank = ranked_scores(scores)
+    return distinct, *counts_by_rank(rank, labels)
 
 
-def distinct_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct scores in decreasing order (G,), and the place of every frame among them (F,)."""
-    values, rank = np.unique(scores, return_inverse=True)
-    return values[::-1], len(values) - 1 - rank
+def ranked_scores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct scores (G,), highest first, and the place of every frame's score among them, int (F,)."""
+    distinct, place = np.unique(scores, return_inverse=True)
+    return distinct[::-1], len(distinct) - 1 - place
 
 
-def rank_counts(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Abnormal and normal frames at each rank, int64 (G,); an entry stands for ``lengths`` frames, or for one."""
+def counts_by_rank(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Abnormal and normal frames at each rank, int64 (G,); an entry stands for ``lengths`` equal frames, or for one."""
     together = np.bincount(rank, lengths)
     abnormal = np.bincount(rank, labels if lengths is None else labels * lengths, minlength=len(together))
     # with weights numpy adds floats, exact far beyond any number of frames
     return abnormal.astype(np.int64), (together - abnormal).astype(np.int64)
 
 
-def checked_arrays(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
+def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores as arrays (F,).
+
+    Raises:
+        DataError: lengths differ; no frame; NaN; a label other than 0 and 1; a score outside [0, 1]. ``name`` begins the message.
+    """
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or scores.ndim != 1:
         raise DataError(f"{name}: expected one label and one score per frame, got shapes {labels.shape} and {scores.shape}.")
     if len(labels) != len(scores):
-        raise DataError(
-            f"{name}: {len(labels):,} frame labels but {len(scores):,} frame scores; check frames_per_snippet or the trimming rule."
-        )
+        text = f"{len(labels):,} frame labels but {len(scores):,} frame scores"
+        raise DataError(f"{name}: {text}; check frames_per_snippet, or how the video was cut.")
     if not len(labels):
         raise DataError(f"{name}: expected at least one frame, got none; remove the video from the list.")
     if not np.isin(labels, (0, 1)).all():
@@ -229,12 +246,15 @@ def checked_arrays(labels: np.ndarray, scores: np.ndarray, name: str = "frames")
     return labels, scores
 
 
-def require_classes(labels: np.ndarray, *, abnormal: bool, normal: bool, metric: str, frames: int | None = None) -> None:
-    has_abnormal, has_normal = bool((labels == 1).any()), bool((labels == 0).any())
-    if (abnormal and not has_abnormal) or (normal and not has_normal):
-        found = "abnormal" if has_abnormal else "normal"
-        wanted = "abnormal and normal" if abnormal and normal else "abnormal" if abnormal else "normal"
+def check_classes(labels: np.ndarray, metric: str, needed: tuple[int, ...] = (0, 1), frames: int | None = None) -> None:
+    """Check that the labels hold every class that a metric needs; ``frames`` is their number where a label stands for several.
+
+    Raises:
+        DataError: a class is missing; ``metric`` begins the message.
+    """
+    if missing := [label for label in needed if not (labels == label).any()]:
+        wanted = " and ".join(_CLASSES[label] for label in sorted(needed, reverse=True))
         raise DataError(
-            f"{metric}: not defined, it needs {wanted} frames and all {frames or len(labels):,} frames are {found}; "
-            "check the intervals or add videos of the other class."
+            f"{metric}: not defined, it needs {wanted} frames and all {frames or len(labels):,} frames are "
+            f"{_CLASSES[1 - missing[0]]}; check the intervals or add videos of the other class."
         )

@@ -3,26 +3,27 @@
 Zhao, Zhang, Wang and Kong, *A Multimodal Video Anomaly Detection Method Based on Vision-Language Alignment*.
 The file follows section 2: prompts (PCL), alignment branch (equations 1 to 4), gated fusion (DBAGF, 5 to 8),
 losses (9 to 13, in :mod:`vad_lib.losses`). Where the text leaves a choice open, the choice is a setting; the
-reasons are in ``results/deviations.md``.
+reasons are in ``results/deviations.md``. The form without look-ahead, ``context="causal"``, is in
+:mod:`vad_lib.methods.causal`.
 
-symbol     here                        shape        meaning
-X_v        features                    (S, T, D)    snippet features
-F_c        features of the output      (S, T, D_c)  visual features with temporal context; D_c = 2W
-C_v        context                     (S, D_c)     video-level context, time mean of F_c; causal: (S, T, D_c), mean so far
-T_c        text                        (C, D_t)     text features, mean over templates; fixed
-Delta_c    prompt_offset               (C, D_t)     learned offset of each category
-T~_c       learned_text(...)           (C, D_t)     unit vectors
-V'         project_visual(...)         (S, T, D_t)  unit vectors
-delta      modulation_vector(...)      (S, D_t)     shift of all categories, from the video's context
-T^_c       modulated_text(...)         (S, C, D_t)  unit vectors
-A          alignment                   (S, T, C)    cosines
-S_c        visual (equation 7)         (S, T)       visual score; the paper also writes S_c for equation 4
-S_fine     category_scores(...)        (S, C)       equation 4, category 0 is normal
-S_a        semantic                    (S, T)       semantic score
-w, g       gate_weight, gate_logit     scalar       fusion weight in (0, 1) and its logit
-S_fused    fused                       (S, T)       fused score
-S_video    video_score(...)            (S,)         equation 8
-tau        temperature                 scalar       of the cosines' softmax
+symbol     here                 shape        meaning
+X_v        features             (S, T, D)    snippet features
+F_c        context_features     (S, T, D_c)  visual features with temporal context; D_c = 2W
+C_v        context              (S, D_c)     video-level context, time mean of F_c
+T_c        text_features        (C, D_t)     mean over templates; fixed
+Delta_c    prompt_offset        (C, D_t)     learned offset of each category
+T~_c       learned_text         (C, D_t)     unit vectors
+V'         projected            (S, T, D_t)  unit vectors
+delta      delta                (S, D_t)     shift of all categories, from the video's context
+T^_c       category_text        (S, C, D_t)  unit vectors
+A          alignment            (S, T, C)    cosines
+S_c        visual_scores        (S, T)       of the visual branch; the paper also writes S_c for equation 4
+S_fine     category_scores      (S, C)       equation 4, category 0 is normal
+S_a        semantic_scores      (S, T)       of the alignment branch
+w, g       gate_weight, gate_logit  scalar   fusion weight in (0, 1) and its logit
+S_fused    fused_scores         (S, T)       equation 7
+S_video    video_score          (S,)         equation 8
+tau        temperature          scalar       of the cosines' softmax
 
 S sequences (videos x crops), T segments, D feature width, W encoder width, D_t text width, C categories.
 """
@@ -37,11 +38,9 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.data.batches import Batch
-from vad_lib.errors import DataError
 from vad_lib.losses import LossTerm
-from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.causal import RunningMean
-from vad_lib.methods.layers import segment_linear
+from vad_lib.methods.base import Method, MethodSpec, check_categories, check_text_features
+from vad_lib.methods.causal import CausalAlignment
 from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
 from vad_lib.methods.ur_dmu import decay_groups
 
@@ -73,53 +72,36 @@ class ProposedSettings(MSFDMUSettings):
 # Prompt construction and learning (PCL)
 
 
-def learned_text(text: Tensor, offset: Tensor) -> Tensor:
+def learned_text(text_features: Tensor, prompt_offset: Tensor) -> Tensor:
     """T~_c = L2norm(T_c + Delta_c), unit vectors: two (C, D_t) -> (C, D_t)."""
-    return F.normalize(text + offset, dim=-1)
+    return F.normalize(text_features + prompt_offset, dim=-1)
 
 
 # Alignment branch, section 2.1
 
 
-def project_visual(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """V' = L2norm(W_v F_c + b_v) (equation 1): (S, T, D_c), (D_t, D_c), (D_t,) -> unit vectors (S, T, D_t)."""
-    return F.normalize(segment_linear(features, weight, bias), dim=-1)  # Eq. 1
+def project_visual(context_features: Tensor, projection: nn.Linear) -> Tensor:
+    """V' = L2norm(W_v F_c + b_v) (equation 1): F_c (S, T, D_c) -> unit vectors (S, T, D_t)."""
+    return F.normalize(projection(context_features), dim=-1)  # Eq. 1
 
 
-def modulation_vector(context: Tensor, weight: Tensor, bias: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """delta = LayerNorm(W_c C_v + b_c) (equation 2): (S, D_c), (D_t, D_c), (D_t,) -> (S, D_t)."""
-    return norm(F.linear(context, weight, bias))  # Eq. 2
+def modulation_vector(context: Tensor, linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:
+    """delta = LayerNorm(W_c C_v + b_c) (equation 2): C_v (S, D_c) -> (S, D_t)."""
+    return norm(linear(context))  # Eq. 2
 
 
-def modulated_text(text: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
-    """T^_c = L2norm(T~_c + scale * delta): (C, D_t) and (S, D_t) -> unit vectors (S, C, D_t).
+def category_text(learned: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """T^_c = L2norm(T~_c + scale * delta): T~_c (C, D_t) and delta (S, D_t) -> unit vectors (S, C, D_t).
 
     Differs from paper: ``scale``. A bare delta has a norm near sqrt(D_t), which drowns the unit vectors T~_c and makes
     all categories alike; scale 1 is the literal form.
     """
-    return F.normalize(text + scale * delta[:, None], dim=-1)
+    return F.normalize(learned + scale * delta[:, None], dim=-1)
 
 
-def alignment_map(visual: Tensor, text: Tensor) -> Tensor:
+def alignment_map(projected: Tensor, category_text: Tensor) -> Tensor:
     """A, cosines of segments and categories (equation 3): unit vectors (S, T, D_t), (S, C, D_t) -> (S, T, C)."""
-    return visual @ text.transpose(1, 2)  # Eq. 3; both sides have unit norm
-
-
-def causal_alignment_map(visual: Tensor, text: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
-    """A where every segment has a delta, and so a T^_c, of its own; these are never built.
-
-    Args:
-        visual: float32 (S, T, D_t), unit vectors.
-        text: float32 (C, D_t), T~_c, unit vectors.
-        delta: float32 (S, T, D_t).
-        scale: as in :func:`modulated_text`.
-
-    Returns:
-        float32 (S, T, C), cosines.
-    """
-    products = visual @ text.T + scale * (visual * delta).sum(dim=-1, keepdim=True)
-    squares = 1 + 2 * scale * (delta @ text.T) + (scale * delta).square().sum(dim=-1, keepdim=True)
-    return products * squares.clamp_min(1e-12).rsqrt()  # Eq. 3
+    return projected @ category_text.transpose(1, 2)  # Eq. 3; both sides have unit norm
 
 
 def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
@@ -127,49 +109,55 @@ def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tenso
 
     Args:
         alignment: float32 (B, T, C).
-        mask: bool (B, T).
+        mask: bool (B, T), True where a segment is real.
         divisor: k = T // divisor + 1.
 
     Returns:
         float32 (B, C) in [-1, 1].
     """
     videos, segments, categories = alignment.shape
-    by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)
+    by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
     return losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)  # Eq. 4
 
 
 # Dual-branch adaptive gated fusion (DBAGF), section 2.2
 
 
-def semantic_score(alignment: Tensor, temperature: Tensor | float, rule: str = "softmax") -> Tensor:
+def semantic_score(alignment: Tensor, temperature: Tensor | float, form: str = "softmax") -> Tensor:
     """S_a, sum over the abnormal categories (equation 5): (..., T, C) -> (..., T).
 
     Args:
         alignment: cosines, category 0 normal.
         temperature: tau, positive; not used by ``sum``.
-        rule: ``softmax`` sums probabilities and stays in (0, 1); ``sum`` adds the bare cosines, as printed, and may leave it.
+        form: ``softmax`` sums probabilities and stays in (0, 1); ``sum`` adds the bare cosines, as printed, and may leave it.
 
     Example: three equal cosines, two of them abnormal.
         >>> semantic_score(torch.full((1, 3), 0.2), 0.07)
         tensor([0.6667])
     """
-    terms = (alignment / temperature).softmax(dim=-1) if rule == "softmax" else alignment
+    terms = (alignment / temperature).softmax(dim=-1) if form == "softmax" else alignment
     return terms[..., 1:].sum(dim=-1)  # Eq. 5
 
 
 def gate_weight(gate_logit: Tensor) -> Tensor:
-    """w = sigmoid(g) (equation 6)."""
+    """w = sigmoid(g) (equation 6), the share of the visual branch in the fused score: any shape -> (0, 1)."""
     return gate_logit.sigmoid()  # Eq. 6
 
 
-def fuse(visual: Tensor, semantic: Tensor, weight: Tensor | float) -> Tensor:
+def fuse(visual_scores: Tensor, semantic_scores: Tensor, weight: Tensor | float) -> Tensor:
     """S_fused = w S_c + (1 - w) S_a (equation 7): two (..., T) -> (..., T)."""
-    return weight * visual + (1 - weight) * semantic  # Eq. 7
+    return weight * visual_scores + (1 - weight) * semantic_scores  # Eq. 7
 
 
-def video_score(fused: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
-    """S_video, mean of the k largest fused scores (equation 8): (B, T) -> (B,)."""
-    return losses.topk_mean(fused, mask, divisor)  # Eq. 8
+def video_score(fused_scores: Tensor, mask: Tensor | None = None, divisor: int = 16) -> Tensor:
+    """S_video, mean of the k largest fused scores (equation 8): (B, T) -> (B,).
+
+    Args:
+        fused_scores: float32 (B, T).
+        mask: bool (B, T), True where a segment is real; None if all are.
+        divisor: k = T // divisor + 1.
+    """
+    return losses.topk_mean(fused_scores, mask, divisor)  # Eq. 8
 
 
 class ProposedOutput(NamedTuple):
@@ -177,25 +165,25 @@ class ProposedOutput(NamedTuple):
 
     Attributes:
         logits: float32 (S, T), visual branch, unbounded.
-        hidden: float32 (S, T, W / 4), see :class:`~vad_lib.methods.ur_dmu.DualMemoryOutput`.
-        encoded: float32 (S, T, W), see there.
-        attention: float32 (S, T, 2M), see there.
-        features: float32 (S, T, 2W), F_c.
-        visual: float32 (S, T), S_c in (0, 1).
+        hidden: float32 (S, T, W / 4), the score head before its ReLU, to which noise is added in training.
+        encoded: float32 (S, T, W), encoder output h.
+        attention: float32 (S, T, 2M) in (0, 1), likeness to each prototype, abnormal memory first.
+        context_features: float32 (S, T, 2W), F_c.
+        visual_scores: float32 (S, T), S_c in (0, 1).
         alignment: float32 (S, T, C), A, cosines.
-        semantic: float32 (S, T), S_a; in (0, 1) unless ``semantic_score`` is ``sum``.
-        fused: float32 (S, T), S_fused.
+        semantic_scores: float32 (S, T), S_a; in (0, 1) unless ``semantic_score`` is ``sum``.
+        fused_scores: float32 (S, T), S_fused.
     """
 
     logits: Tensor
     hidden: Tensor
     encoded: Tensor
     attention: Tensor
-    features: Tensor
-    visual: Tensor
+    context_features: Tensor
+    visual_scores: Tensor
     alignment: Tensor
-    semantic: Tensor
-    fused: Tensor
+    semantic_scores: Tensor
+    fused_scores: Tensor
 
 
 class Proposed(Method):
@@ -203,39 +191,32 @@ class Proposed(Method):
 
     Args:
         settings: frozen settings.
-        text: float32 (C, D_t), T_c, category 0 normal; kept with the weights, never trained.
+        text_features: float32 (C, D_t), T_c, category 0 normal; kept with the weights, never trained.
 
     Raises:
-        DataError: ``text`` is no finite matrix of two categories or more.
+        DataError: ``text_features`` is no finite matrix of two categories or more.
     """
 
-    def __init__(self, settings: ProposedSettings, text: Tensor) -> None:
+    def __init__(self, settings: ProposedSettings, text_features: Tensor) -> None:
         super().__init__()
-        if text.dim() != 2 or len(text) < 2 or not bool(text.isfinite().all()):
-            raise DataError(
-                f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
-                f"{tuple(text.shape)}; make them with prompts.text_features."
-            )
+        check_text_features(text_features)
         self.settings = settings
-        context_width, text_width = 2 * settings.width, text.shape[1]
-        self.visual = MSFDMU(settings)
-        self.register_buffer("text", text.clone().float())
-        self.prompt_offset = nn.Parameter(torch.zeros_like(self.text))
+        context_width, text_width = 2 * settings.width, text_features.shape[1]
+        self.visual_branch = MSFDMU(settings)
+        self.register_buffer("text_features", text_features.clone().float())
+        self.prompt_offset = nn.Parameter(torch.zeros_like(self.text_features))
         self.project = nn.Linear(context_width, text_width)  # W_v, b_v
         if settings.modulation != "off":
             self.modulate = nn.Linear(context_width, text_width)  # W_c, b_c
             self.modulate_norm = nn.LayerNorm(text_width)
             if settings.context == "causal":
-                self.mean_so_far = RunningMean()
+                self.causal_alignment = CausalAlignment()
         if settings.modulation == "scaled":
             self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width)))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)), requires_grad=settings.learn_temperature)
         self.gate_logit = nn.Parameter(torch.tensor(settings.gate_start), requires_grad=settings.gate == "learnable")
-        self.lambdas = {
-            name: value
-            for name, value in (("align", settings.lambda_align), ("cls", settings.lambda_cls), ("con", settings.lambda_con))
-            if value > 0
-        }
+        lambdas = {"align": settings.lambda_align, "cls": settings.lambda_cls, "con": settings.lambda_con}
+        self.lambdas = {name: value for name, value in lambdas.items() if value > 0}
         if settings.loss_weights == "adaptive":
             # s = log of the variance; e^{-s} is the weight and starts at the fixed lambda
             self.log_variances = nn.ParameterDict(
@@ -251,37 +232,40 @@ class Proposed(Method):
         """tau, a positive scalar."""
         return self.log_temperature.exp()
 
-    def category_text(self, features: Tensor) -> Tensor:
+    @property
+    def learned_text(self) -> Tensor:
+        """T~_c, unit vectors (C, D_t)."""
+        return learned_text(self.text_features, self.prompt_offset)
+
+    def category_text(self, context_features: Tensor) -> Tensor:
         """T^_c of each sequence: F_c (S, T, 2W) -> unit vectors (S, C, D_t)."""
-        text = learned_text(self.text, self.prompt_offset)
         if self.settings.modulation == "off":
-            return text.expand(len(features), -1, -1)
-        context = features.mean(dim=1)  # C_v
-        return modulated_text(text, self._delta(context), self._scale)
+            return self.learned_text.expand(len(context_features), -1, -1)
+        context = context_features.mean(dim=1)  # C_v, (S, 2W)
+        return category_text(self.learned_text, self._delta(context), self._scale)
 
     def _delta(self, context: Tensor) -> Tensor:
-        return modulation_vector(context, self.modulate.weight, self.modulate.bias, self.modulate_norm)  # Eq. 2
+        return modulation_vector(context, self.modulate, self.modulate_norm)  # Eq. 2
 
     @property
     def _scale(self) -> Tensor | float:
         return self.modulation_scale if self.settings.modulation == "scaled" else 1.0
 
-    def _align(self, visual: Tensor, features: Tensor) -> Tensor:
-        """A: V' (S, T, D_t) and F_c (S, T, 2W) -> (S, T, C)."""
-        if self.settings.context == "full" or self.settings.modulation == "off":
-            return alignment_map(visual, self.category_text(features))
-        text = learned_text(self.text, self.prompt_offset)
-        return causal_alignment_map(visual, text, self._delta(self.mean_so_far(features)), self._scale)
+    def _align(self, context_features: Tensor) -> Tensor:
+        """A: F_c (S, T, 2W) -> (S, T, C)."""
+        projected = project_visual(context_features, self.project)  # Eq. 1
+        if hasattr(self, "causal_alignment"):
+            return self.causal_alignment(projected, context_features, self.learned_text, self._delta, self._scale)
+        return alignment_map(projected, self.category_text(context_features))  # Eq. 3
 
     def encode(self, features: Tensor) -> ProposedOutput:
-        visual = self.visual.encode(features)
-        context_features = self.visual.context_features(visual)
-        projected = project_visual(context_features, self.project.weight, self.project.bias)  # Eq. 1
-        alignment = self._align(projected, context_features)  # Eq. 3
-        visual_score = visual.logits.sigmoid()
-        semantic = semantic_score(alignment, self.temperature, self.settings.semantic_score)  # Eq. 5
-        fused = fuse(visual_score, semantic, gate_weight(self.gate_logit))  # Eq. 6, 7
-        return ProposedOutput(*visual, context_features, visual_score, alignment, semantic, fused)
+        visual = self.visual_branch.encode(features)
+        context_features = self.visual_branch.context_features(visual)  # F_c, (S, T, 2W)
+        alignment = self._align(context_features)  # Eq. 1, 2, 3
+        visual_scores = visual.logits.sigmoid()
+        semantic_scores = semantic_score(alignment, self.temperature, self.settings.semantic_score)  # Eq. 5
+        fused_scores = fuse(visual_scores, semantic_scores, gate_weight(self.gate_logit))  # Eq. 6, 7
+        return ProposedOutput(*visual, context_features, visual_scores, alignment, semantic_scores, fused_scores)
 
     def loss(self, output: ProposedOutput, batch: Batch) -> dict[str, LossTerm]:
         """Terms of equation 9; a lambda of 0 leaves its term out. Every crop is a sample of its own.
@@ -289,22 +273,18 @@ class Proposed(Method):
         Raises:
             DataError: the batch has another number of categories than the text features, or unpaired videos.
         """
-        if batch.category_targets.shape[1] != len(self.text):
-            raise DataError(
-                f"category_targets: this model has text features of {len(self.text)} categories, the batch has "
-                f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
-            )
+        check_categories(batch, self.text_features)
         settings, crops = self.settings, output.logits.shape[1]
         # the visual score of normal videos is sampled in training, as in the baseline; alignment sees F_c unsampled
-        view = self.visual.training_view(output, batch)
-        visual, mask, divisor = view.logits.sigmoid(), view.mask, settings.topk_divisor
+        view = self.visual_branch.training_view(output, batch)
+        visual_scores, mask, divisor = view.logits.sigmoid(), view.mask, settings.topk_divisor
         targets = batch.category_targets.repeat_interleave(crops, 0)
-        alignment, semantic = output.alignment.flatten(0, 1), output.semantic.flatten(0, 1)
-        fused = fuse(visual, semantic, gate_weight(self.gate_logit))
+        alignment, semantic_scores = output.alignment.flatten(0, 1), output.semantic_scores.flatten(0, 1)
+        fused_scores = fuse(visual_scores, semantic_scores, gate_weight(self.gate_logit))
 
-        terms = {"main": LossTerm(losses.main_loss(fused, view.labels, mask, divisor))}  # Eq. 8 inside
+        terms = {"main": LossTerm(losses.main_loss(video_score(fused_scores, mask, divisor), view.labels))}  # L_m of Eq. 8
         if settings.losses == "full":
-            terms |= self.visual.memory_terms(output, view)
+            terms |= self.visual_branch.memory_terms(output, view)
         values = {}
         if "align" in self.lambdas:
             values["align"] = losses.alignment_loss(
@@ -316,7 +296,7 @@ class Proposed(Method):
             values["cls"] = losses.classification_loss(fine, targets, self.temperature) + settings.alpha * suppression  # Eq. 10, 11
         if "con" in self.lambdas:
             values["con"] = losses.consistency_loss(
-                losses.topk_mean(visual, mask, divisor), losses.topk_mean(semantic, mask, divisor)
+                losses.topk_mean(visual_scores, mask, divisor), losses.topk_mean(semantic_scores, mask, divisor)
             )  # Eq. 13
         return terms | self._weigh(values)
 
@@ -331,9 +311,9 @@ class Proposed(Method):
     def scores(self, output: ProposedOutput) -> dict[str, Tensor]:
         """As the base class says; the literal sum of equation 5 is clamped to [0, 1]."""
         return {
-            "score": output.fused.clamp(0, 1).mean(dim=1),
-            "visual": output.visual.mean(dim=1),
-            "semantic": output.semantic.clamp(0, 1).mean(dim=1),
+            "score": output.fused_scores.clamp(0, 1).mean(dim=1),
+            "visual": output.visual_scores.mean(dim=1),
+            "semantic": output.semantic_scores.clamp(0, 1).mean(dim=1),
             "alignment": output.alignment.clamp(-1, 1).mean(dim=1),
         }
 
@@ -344,7 +324,7 @@ class Proposed(Method):
             values["modulation_scale"] = self.modulation_scale.item()
         if self.settings.loss_weights == "adaptive":
             values |= {f"lambda_{name}": math.exp(-s.item()) for name, s in self.log_variances.items()}
-        return values | self.visual.monitored()
+        return values | self.visual_branch.monitored()
 
     def parameter_groups(self, weight_decay: float) -> list[dict]:
         scalars = ("modulation_scale", "gate_logit", *(f"log_variances.{name}" for name in self.lambdas))

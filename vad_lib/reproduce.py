@@ -11,7 +11,7 @@ from typing import Any
 
 from vad_lib.config import PROFILES, get_profile
 from vad_lib.errors import command_line
-from vad_lib.report import equations, pages
+from vad_lib.report import reproduction
 from vad_lib.runner.execution import is_done, reproduce
 from vad_lib.runner.manifest import check_folders, plan, read_manifest
 from vad_lib.storage.paths import Layout
@@ -41,10 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE", help="a notebook parameter")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
     add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
+    add("--reference", action="store_true", help="execute notebooks 02 to 06 on the committed results; trains nothing")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
     get_profile(options.profile)
-    layout = Layout.create(options.profile, options.out, options.data)
+    layout = Layout.create(options.profile, options.out, options.data, "reference" if options.reference else "own")
     manifest = read_manifest(layout.manifest)
     check_folders(manifest, layout, tuple(options.dataset))
     executions = plan(
@@ -57,11 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     started = time.perf_counter()
     ran = reproduce(layout, executions, force=options.force, wait=options.wait)
-    if layout == Layout.create("quick") and not options.only and not options.dataset:
-        pages.update_readme(layout.readme, layout)
-        pages.update_section(layout.equations, "equations", equations.equation_map(layout))
     minutes = (time.perf_counter() - started) / 60
     print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
+    if layout.profile == "quick" and layout.source == "own" and not options.only and not options.dataset:
+        found = reproduction.write_reproduction(layout, Layout.reference(), manifest.datasets)
+        print(f"{found.sentence()} Value by value: {layout.reproduction / 'reproduction.md'}")
     return 0
 
 

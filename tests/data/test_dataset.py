@@ -228,9 +228,9 @@ def test_all_crops_of_a_video_may_be_one_sample(dataset):
     assert len({*drawn.batch(0).videos, *drawn.batch(1).videos}) == 40
 
 
-@pytest.mark.parametrize("rule", ["means_or_pad", "picks_or_pad"])
-def test_short_videos_may_keep_their_snippets(dataset, rule):
-    batch = batches(dataset, num_segments=9, resampling=rule).batch(0)
+@pytest.mark.parametrize("segmenting", ["means_or_pad", "picks_or_pad"])
+def test_short_videos_may_keep_their_snippets(dataset, segmenting):
+    batch = batches(dataset, num_segments=9, segmenting=segmenting).batch(0)
     lengths = [min(dataset.store.num_snippets(name), 9) for name in batch.videos]
     assert batch.mask.sum(dim=1).tolist() == lengths and len(set(lengths)) > 1
     for row, (name, length) in enumerate(zip(batch.videos, lengths)):
@@ -239,7 +239,7 @@ def test_short_videos_may_keep_their_snippets(dataset, rule):
         assert not features[length:].any() and features[:length].any(axis=1).all()
         if snippets.shape[1] <= 9:
             assert np.abs(snippets - features[:length]).max(axis=(1, 2)).min() == 0
-        elif rule == "picks_or_pad":
+        elif segmenting == "picks_or_pad":
             assert np.abs(snippets[:, [0, -1]] - features[[0, -1]]).max(axis=(1, 2)).min() == 0
 
 
@@ -299,7 +299,7 @@ class BrokenStore:
         self.values = np.zeros((2, 1, 3, 4), dtype=np.float16)
         self.values[1, 0, 2, 3] = np.nan
 
-    def segments(self, num_segments, rule):
+    def segments(self, num_segments, segmenting):
         return self.values
 
     def snippets(self, video):

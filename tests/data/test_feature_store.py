@@ -11,7 +11,7 @@ import pytest
 
 from vad_lib.data import snippets as data_snippets
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.segments import resampled, segment_means
+from vad_lib.data.segments import make_segments, segment_means
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
 from vad_lib.storage import reading
 
@@ -92,15 +92,15 @@ def test_content_hash_identifies_features(store, tmp_path):
     assert len({store.content_hash, *(other.content_hash for other in others)}) == 4
 
 
-def test_three_rules_of_resampling(store):
+def test_three_ways_of_segmenting(store):
     snippets = np.arange(6.0)[:, None]
-    assert resampled(snippets, 3, "means").ravel().tolist() == [0.5, 2.5, 4.5]
-    assert resampled(snippets, 3, "means_or_pad").ravel().tolist() == [0.5, 2.5, 4.5]
-    assert resampled(snippets, 3, "picks_or_pad").ravel().tolist() == [0, 2, 5]
-    assert resampled(snippets, 8, "means").ravel().tolist() == [0, 0, 1, 2, 3, 3, 4, 5]
-    for rule in ("means_or_pad", "picks_or_pad"):
-        assert resampled(snippets, 8, rule).ravel().tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
-        assert (store.segments(4, rule) != store.segments(4)).any()
+    assert make_segments(snippets, 3, "means").ravel().tolist() == [0.5, 2.5, 4.5]
+    assert make_segments(snippets, 3, "means_or_pad").ravel().tolist() == [0.5, 2.5, 4.5]
+    assert make_segments(snippets, 3, "picks_or_pad").ravel().tolist() == [0, 2, 5]
+    assert make_segments(snippets, 8, "means").ravel().tolist() == [0, 0, 1, 2, 3, 3, 4, 5]
+    for segmenting in ("means_or_pad", "picks_or_pad"):
+        assert make_segments(snippets, 8, segmenting).ravel().tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
+        assert (store.segments(4, segmenting) != store.segments(4)).any()
 
 
 def test_segments_are_made_once_and_go_with_their_store(store):
@@ -219,7 +219,7 @@ def test_a_read_only_folder(store, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     # simulated, because the superuser may write into read-only folders
-    monkeypatch.setattr(reading.tempfile, "mkstemp", refused)
+    monkeypatch.setattr("tempfile.mkstemp", refused)
     with pytest.raises(OutputError, match="Permission denied"):
         store.segments(4)
     with pytest.raises(OutputError, match="Permission denied"):

@@ -12,7 +12,7 @@ from scipy import stats
 from vad_lib import metrics
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.evaluation import comparisons, detection, intervals, scored_videos, scoring
-from vad_lib.runs import comparable
+from vad_lib.runs import finished_runs
 from vad_lib.storage.reading import read_arrays
 from vad_lib.storage.writing import write_arrays
 
@@ -403,7 +403,7 @@ def test_the_gain_of_choosing_on_test(made_up):
         ]
         assert found.values == pytest.approx(values) and (found.first, found.second) == (rule, "best_on_test")
     assert gains["last"].mean > gains["best_on_validation"].mean > 0
-    runs = [comparable.Run(folder, {}, {}) for folder in folders]
+    runs = [finished_runs.Run(folder, {}, {}) for folder in folders]
     assert comparisons.selection_gain(runs, "auc", FEW) == gains
 
 

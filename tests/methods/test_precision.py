@@ -14,7 +14,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.prompts import text_features
 from vad_lib.errors import ConfigError, TrainingError
 from vad_lib.losses import LossTerm
-from vad_lib.runs import run_folder
+from vad_lib.runs import record
 from vad_lib.runs import trainer as runs_trainer
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_arrays, read_json
@@ -125,7 +125,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, com
 def test_precision_and_compilation_are_part_of_the_key(dataset):
     def key(**changes):
         settings = config.RunSettings(variant="u", method="ur-dmu", title="u", train=TRAIN.replace(**changes))
-        return run_folder.run_key(settings, dataset, None)
+        return record.run_key(settings, dataset, None)
 
     assert len({key(), key(precision="bf16"), key(compile=True)}) == 3
 

@@ -327,7 +327,7 @@ def test_loading_the_encoder_late_changes_no_random_number_and_allows_training(t
 def test_a_run_from_training_to_scoring(planted_folder, checkpoint, tmp_path, monkeypatch):
     dataset = load_dataset(planted_folder)
     text = text_features("clip", dataset.categories, weights=checkpoint, cache=tmp_path / "cache")
-    train = TrainSettings(steps=4, eval_every=2, batch_size=4, num_segments=8, validation_fraction=0.3, resampling="means_or_pad")
+    train = TrainSettings(steps=4, eval_every=2, batch_size=4, num_segments=8, validation_fraction=0.3, segmenting="means_or_pad")
     settings = config.RunSettings(
         variant="vadclip", method="vadclip", title="VadCLIP", width=32, train=train, options={**TOKENS, "chunk": 32}
     )

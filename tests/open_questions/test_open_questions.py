@@ -21,7 +21,7 @@ from vad_lib.evaluation.intervals import Interval, Resampling
 from vad_lib.model import ProposedSettings
 from vad_lib.open_questions import answers as open_questions_answers
 from vad_lib.open_questions import categories, figures, grid, label_leaks, questions, transfer, wording
-from vad_lib.runs import run_folder, trained_model, trainer
+from vad_lib.runs import record, trained_model, trainer
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import write_json
@@ -121,7 +121,7 @@ def test_noise_has_the_features_mean_and_variance_and_the_videos_lengths(dataset
     assert noise.content_hash != store.content_hash
     segments = noise.segments(4)
     assert (segments.shape, segments.dtype) == (store.segments(4).shape, store.segments(4).dtype)
-    np.testing.assert_allclose(segments[3], grid.resampled(noise.snippets(video), 4), atol=2e-3)
+    np.testing.assert_allclose(segments[3], grid.make_segments(noise.snippets(video), 4), atol=2e-3)
 
 
 def test_a_left_out_category_is_gone_from_training_only(dataset):
@@ -162,7 +162,7 @@ def test_a_row_trained_with_more_threads_is_left_as_it_is(place, dataset, monkey
     before = read_json(task.folder(place) / "metrics.json")["key"]
     monkeypatch.setattr(trainer, "train_run", lambda *_, **__: pytest.fail("trained again"))
     keys = {1: "other", 2: before}
-    monkeypatch.setattr(run_folder, "run_key", lambda *_: keys[torch.get_num_threads()])
+    monkeypatch.setattr(record, "run_key", lambda *_: keys[torch.get_num_threads()])
     assert grid.run_task(task, place, tiny(), "cpu", 2) is False
     assert torch.get_num_threads() not in (0,)
 

@@ -15,7 +15,8 @@ from vad_lib import metrics, reproduce
 from vad_lib.data.annotations import check_records
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.importing.discover import check_source
-from vad_lib.data.importing.public_lists import OFFICIAL, read_ucf_crime, read_xd_violence, video_key
+from vad_lib.data.importing.public_lists import read_ucf_crime, read_xd_violence
+from vad_lib.data.importing.public_sets import PUBLIC_SETS, video_key
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.data.importing.write import import_dataset
 from vad_lib.errors import DataError
@@ -61,9 +62,9 @@ def evaluated(shared, dataset, rule, column):
     return [dataclasses.replace(record, num_frames=int(rows[record.name][frames]), mask_rule=rule) for record in listed]
 
 
-@pytest.mark.parametrize("dataset", OFFICIAL)
+@pytest.mark.parametrize("dataset", PUBLIC_SETS)
 def test_lists_are_those_of_the_fact_tables(shared, dataset):
-    videos, known = official(shared, dataset), OFFICIAL[dataset]
+    videos, known = official(shared, dataset), PUBLIC_SETS[dataset]
     for split in ("train", "test"):
         rows = table(shared, f"{stem(dataset)}_{split}")
         found = [record.name for record in videos.split(split)]
@@ -81,22 +82,22 @@ def test_every_video_has_its_length_and_its_abnormal_frames(shared, dataset, rul
     assert [record.name for record in records] == [row["video"] for row in rows]
     assert [len(mask) for mask in masks] == [int(row[column]) for row in rows]
     assert [int(mask.sum()) for mask in masks] == [int(row[f"abn_{rule}"]) for row in rows]
-    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals[rule]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == PUBLIC_SETS[dataset].totals[rule]
     videos = official(shared, dataset)
     check_records(videos.categories, tuple(records), dataset)
 
 
 @pytest.mark.parametrize(("dataset", "rule", "column"), CASES)
 def test_snippets_follow_from_the_frames_of_the_videos(shared, dataset, rule, column):
-    known = OFFICIAL[dataset]
+    known = PUBLIC_SETS[dataset]
     for row in table(shared, f"{stem(dataset)}_gt_lengths"):
         assert 16 * known.expected_snippets(rule, row["video"], int(row["n_frames"])) == int(row[column]), row["video"]
 
 
-@pytest.mark.parametrize("dataset", OFFICIAL)
+@pytest.mark.parametrize("dataset", PUBLIC_SETS)
 def test_totals_at_raw_length(shared, dataset):
     masks = [record.frame_labels() for record in evaluated(shared, dataset, "frames", "")]
-    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals["frames"]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == PUBLIC_SETS[dataset].totals["frames"]
 
 
 @pytest.mark.parametrize("kind", ["frame", "snippet", "ties"])
@@ -195,7 +196,7 @@ def test_a_whole_set_is_imported_with_the_public_totals(shared, tmp_path, datase
     assert (loaded.info.mask_rule, loaded.info.note, loaded.info.tail) == (rule, "", "exact")
     assert {name: loaded.store.num_snippets(name) for name in loaded.store.videos} == lengths["train"] | lengths["test"]
     masks = [record.frame_labels() for record in loaded.videos.split("test")]
-    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL[dataset].totals[rule]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == PUBLIC_SETS[dataset].totals[rule]
     assert [record.name for record in loaded.videos.split("test")] == list(lengths["test"])
     assert not import_dataset(tmp_path / dataset, None, settings, progress=False).changed
 
@@ -238,7 +239,7 @@ def test_features_of_another_rule_are_recognised(shared, tmp_path):
     found = check_source(tmp_path / "ucf-crime", raw, read=False)
     assert (found.problems, found.info.tail) == ((), "extend")
     masks = [record.frame_labels() for record in found.videos.split("test")]
-    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == OFFICIAL["ucf-crime"].totals["frames"]
+    assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == PUBLIC_SETS["ucf-crime"].totals["frames"]
 
 
 # --- mismatches between sources that concern reading ------------------------------------------------

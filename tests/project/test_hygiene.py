@@ -1,9 +1,11 @@
-"""Rules for every source and every notebook: portable, safe to load, stripped, complete."""
+"""Every text, source and notebook of the project: portable, safe to load, stripped, complete."""
 
 import ast
 import io
 import re
+import subprocess
 import tokenize
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CODE_FOLDERS = ("vad_lib", "tests", "scripts", "benchmarks")
 TEXT_SUFFIXES = (".py", ".md", ".yml", ".yaml", ".toml", ".json", ".csv", ".ipynb", ".lock", ".cff", ".html", "")
+LARGEST_BYTES = 200_000
 MACHINE_PATH = re.compile(r"(?<![\w.$}>)\]])/(work|tmp|home|root|Users|opt|mnt)/\w")
 REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|anaconda|npmjs)\.(org|com|io)\b")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
@@ -19,25 +22,27 @@ EMOJI = re.compile(
     "[\N{WATCH}-\N{HOURGLASS}\N{BLACK SUN WITH RAYS}-\N{CURLY LOOP}\N{CYCLONE}-\N{YO-YO}\N{RINGED PLANET}-\N{BUBBLES}]"
 )
 
-SOURCES = sorted(path for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*.py"))
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TEXTS = sorted(
-    {
-        *SOURCES,
-        *NOTEBOOKS,
-        *(path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXT_SUFFIXES),
-        *(
-            path
-            for folder in (".ci", ".github", "docs", "notebooks", "vad_lib/data", "results", "figures")
-            for path in (ROOT / folder).rglob("*")
-            if path.is_file() and path.suffix in TEXT_SUFFIXES and not {".state", "smoke", ".ipynb_checkpoints"} & {*path.parts}
-        ),
-    }
-)
 
 
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def listed_files() -> list[Path]:
+    """What a clone has, and what the next commit may add: files that git tracks or does not ignore."""
+    command = ["git", "-C", str(ROOT), "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("git, or the folder .git, is missing: which files belong to the project is not known", allow_module_level=True)
+    return sorted(path for name in {*names} - {""} if (path := ROOT / name).is_file())
+
+
+FILES = listed_files()
+TEXTS = [path for path in FILES if path.suffix in TEXT_SUFFIXES]
+SOURCES = [path for path in FILES if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in CODE_FOLDERS]
+NOTEBOOKS = [path for path in FILES if path.suffix == ".ipynb" and path.parent == ROOT / "notebooks"]
+
+
+def problems(paths: Iterable[Path], check: Callable[[Path], list[str]]) -> list[str]:
+    """Every problem of every file, each with the name of its file."""
+    return [f"{path.relative_to(ROOT)}: {problem}" for path in paths for problem in check(path)]
 
 
 def words_of(path: Path) -> str:
@@ -138,36 +143,36 @@ def _parameter_problems(tree: ast.Module, source: str) -> list[str]:
 
 
 # --- the project -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("path", TEXTS, ids=relative)
-def test_texts_are_portable_and_finished(path):
-    assert text_problems(words_of(path)) == []
+def test_texts_are_portable_and_finished():
+    assert problems(TEXTS, lambda path: text_problems(words_of(path))) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
-def test_code_loads_safely_and_runs_on_any_device(path):
-    assert code_problems(ast.parse(path.read_text(encoding="utf-8"))) == []
+def test_code_loads_safely_and_runs_on_any_device():
+    assert problems(SOURCES, lambda path: code_problems(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
-def test_there_are_notebooks():
+def test_the_files_are_found():
     assert [path.name[:3] for path in NOTEBOOKS][:5] == ["00_", "01_", "02_", "03_", "04_"]
+    assert {ROOT / "README.md", ROOT / ".ci" / "run", ROOT / "vad_lib" / "model.py"} <= {*TEXTS}
+    assert ROOT / "vad_lib" / "model.py" in SOURCES
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
-def test_notebooks_are_stripped_parametrised_and_portable(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    assert notebook_problems(notebook) == []
+def test_notebooks_are_stripped_parametrised_and_portable():
+    def check(path: Path) -> list[str]:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook_problems(notebook)
+
+    assert problems(NOTEBOOKS, check) == []
 
 
 def test_nothing_large_is_among_the_sources():
     """Videos, features and weights live elsewhere; only results and figures may weigh more."""
-    kept = [
-        path for folder in (*CODE_FOLDERS, "notebooks") for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts
-    ]
-    assert [relative(path) for path in kept if path.is_file() and path.stat().st_size > 200_000] == []
+    kept = [path for path in FILES if path.relative_to(ROOT).parts[0] in (*CODE_FOLDERS, "notebooks")]
+    assert [str(path.relative_to(ROOT)) for path in kept if path.stat().st_size > LARGEST_BYTES] == []
 
 
-# --- the rules see what they forbid ----------------------------------------------------------------
+# --- the checks see what they forbid ---------------------------------------------------------------
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

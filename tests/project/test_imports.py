@@ -1,96 +1,78 @@
-"""Data flows one way: a module imports only modules that stand before it in this list."""
+"""Imports go down the floors that ``[tool.importlinter]`` in pyproject.toml lists, are written in full, and form no circles."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "vad_lib"
-ORDER = (
-    # ground
-    *("errors", "locks", "files", "paths", "config", "provenance", "annotations", "official", "method"),
-    # video -> snippets -> features -> bags
-    *("video", "clip_weights", "i3d", "clip_image", "features", "feature_check"),
-    *("synthetic.world", "synthetic.people", "synthetic.things", "synthetic.acts", "synthetic.scenes", "synthetic.render"),
-    *("synthetic", "datasets", "extraction", "feature_files", "adapters", "controls", "prompts"),
-    # bags -> model -> losses
-    *("layers", "causal", "losses", "methods", "methods.ur_dmu", "methods.msf_dmu", "methods.fusion_gan"),
-    *("methods.sultani_mil", "methods.rtfm", "methods.scenes", "methods.bn_svp", "methods.mgfn", "methods.clip_tsa"),
-    *("methods.pel4vad", "methods.vadclip"),
-    *("model", "registry"),
-    # scores -> metrics -> tables and figures
-    *("metrics", "scoring", "detection", "baselines", "training", "deploy"),
-    *(
-        "experiments",
-        "statistics",
-        "power",
-        "alarms",
-        "tables",
-        "figures",
-        "comparison",
-        "trust_figures",
-        "beyond",
-        "beyond_figures",
-        "diagrams",
-        "own_video",
-        "reproduce",
-    ),
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "vad_lib"
+FLOORS = "rooms import only from the floors below theirs"
+CIRCLES = "no circles of imports, within rooms either"
+
+
+def broken_contracts(folder: Path) -> tuple[set[str], str]:
+    """Contracts of pyproject.toml that a folder's ``vad_lib`` breaks, and all that was said."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"]
+    options = ["--no-cache", "--no-logo", str(ROOT / "pyproject.toml")]
+    environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
+    done = subprocess.run([*command, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    broken = {name for name in (FLOORS, CIRCLES) if f"{name} BROKEN" in done.stdout}
+    kept = {name for name in (FLOORS, CIRCLES) if f"{name} KEPT" in done.stdout}
+    assert broken | kept == {FLOORS, CIRCLES} and bool(done.returncode) == bool(broken), done.stdout + done.stderr
+    return broken, done.stdout
+
+
+def skeleton(folder: Path, **imports: str) -> Path:
+    """The package's files with nothing in them, but for what ``room__module="import ..."`` says."""
+    for path in PACKAGE.rglob("*.py"):
+        empty = folder / path.relative_to(ROOT)
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        empty.touch()
+    for name, line in imports.items():
+        (folder / "vad_lib" / name.replace("__", "/")).with_suffix(".py").write_text(line, encoding="utf-8")
+    return folder
+
+
+def test_imports_go_down_the_floors_and_form_no_circles():
+    broken, said = broken_contracts(ROOT)
+    assert not broken, said
+
+
+@pytest.mark.parametrize(
+    ("imports", "expected"),
+    [
+        ({}, set()),
+        ({"runs__trainer": "from vad_lib.data.dataset import load_dataset"}, set()),
+        ({"data__dataset": "from vad_lib.runs.trainer import fit"}, {FLOORS}),
+        ({"metrics": "from vad_lib import losses"}, {FLOORS}),
+        ({"errors": "def f():\n    import vad_lib.model"}, {FLOORS}),
+        ({"model": "import vad_lib.losses", "losses": "import vad_lib.model"}, {FLOORS, CIRCLES}),
+        ({"storage__paths": "from vad_lib.storage import writing", "storage__writing": "import vad_lib.storage.paths"}, {CIRCLES}),
+        ({"a_new_room": ""}, {FLOORS}),
+    ],
+    ids=["nothing", "down", "up", "same-floor", "in-a-function", "both", "circle-in-a-room", "no-floor"],
 )
-PATHS = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path != PACKAGE / "__init__.py"
-}
+def test_the_contracts_see_what_they_forbid(tmp_path, imports, expected):
+    broken, said = broken_contracts(skeleton(tmp_path, **imports))
+    assert broken == expected, said
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """Modules of the package that a syntax tree imports, without the leading ``vad_lib.``."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {name.name.removeprefix("vad_lib.") for name in node.names if name.name.startswith("vad_lib.")}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: relative import; write vad_lib in full"
-            if node.module and node.module.split(".")[0] == "vad_lib":
-                base = node.module.removeprefix("vad_lib").lstrip(".")
-                # each name may be a module itself (from vad_lib import files) or something in one
-                for name in node.names:
-                    module = f"{base}.{name.name}".lstrip(".")
-                    found.add(module if module in ORDER or not base else base)
-    return found
+def relative_imports(tree: ast.AST) -> list[int]:
+    """Lines of a syntax tree with an import from ``.``."""
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
-def violations(module: str, tree: ast.AST) -> list[str]:
-    allowed = {*ORDER[: ORDER.index(module)], "__version__"}
-    return sorted(imported(tree) - allowed)
-
-
-@pytest.mark.parametrize("module", PATHS)
-def test_a_module_imports_only_what_stands_before_it(module):
-    assert module in ORDER, f"give vad_lib.{module} its place in ORDER"
-    assert violations(module, ast.parse(PATHS[module].read_text(encoding="utf-8"))) == []
+def test_imports_are_written_in_full():
+    found = {path: relative_imports(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(PACKAGE.rglob("*.py"))}
+    assert [f"{path.relative_to(ROOT)}, line {line}" for path, lines in found.items() for line in lines] == []
+    assert relative_imports(ast.parse("import os\nfrom .files import write_json\nfrom os import path")) == [2]
 
 
 def test_the_package_itself_imports_nothing():
     """An ``__init__`` that imports would tie all modules together."""
-    assert not imported(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("from vad_lib.runs.trainer import fit", ["training"]),
-        ("import vad_lib.report.tables.table", ["tables"]),
-        ("from vad_lib import figures, errors", ["figures"]),
-        ("from vad_lib.methods import ur_dmu", ["methods.ur_dmu"]),
-        ("def f():\n    from vad_lib.evaluation.scoring import frame_scores", ["scoring"]),
-        ("from vad_lib.data.video import read_frames\nimport numpy", []),
-    ],
-)
-def test_the_rule_sees_each_form_of_import(source, expected):
-    assert violations("features", ast.parse(source)) == expected
-
-
-def test_a_relative_import_is_refused():
-    with pytest.raises(AssertionError, match="relative import"):
-        imported(ast.parse("from .files import write_json"))
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -1,7 +1,8 @@
-"""One environment, written down once: pyproject.toml, requirements.lock, environment.yml, CI and releases agree."""
+"""Environments: ranges of pyproject.toml, pins of requirements.lock, environment.yml, make, CI and releases agree."""
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from importlib import metadata
@@ -20,6 +21,16 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9A-Za-z.]*")
 # torch pins these itself, and only where they can be installed
 LEFT_OUT = re.compile(r"triton|(nvidia|cuda)-.*")
+EXTRAS = {*PROJECT["project"]["optional-dependencies"]} - {"all"}
+# what a room may import beyond the core, at the head of its files; within a function any extra may be asked for
+ROOM_EXTRAS = {
+    "vad_lib/runner": ("notebooks",),
+    "vad_lib/open_questions": ("notebooks",),
+    "vad_lib/deployment/onnx_export.py": ("deploy",),
+    "tests": EXTRAS,
+    "benchmarks": EXTRAS,
+    "scripts": EXTRAS,
+}
 IMPORT_NAMES = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
@@ -38,14 +49,19 @@ def locked() -> dict[str, str]:
     return dict(line.split("==") for line in lock_lines())
 
 
-def direct(extra: str | None = None) -> dict[str, str]:
-    """Pins of pyproject.toml, canonical name -> version."""
+def direct(*extras: str) -> dict[str, SpecifierSet]:
+    """Ranges of pyproject.toml, the extras' among them: canonical name -> versions."""
     project = PROJECT["project"]
-    entries = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    entries = [*project["dependencies"], *(entry for extra in extras for entry in project["optional-dependencies"][extra])]
     requirements = [Requirement(entry) for entry in entries]
-    for requirement in requirements:
-        assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), f"{requirement}: expected one exact version"
-    return {canonicalize_name(requirement.name): str(requirement.specifier)[2:] for requirement in requirements}
+    return {canonicalize_name(requirement.name): requirement.specifier for requirement in requirements}
+
+
+def everything() -> dict[str, SpecifierSet]:
+    """The core and what the extra ``all`` brings."""
+    (name,) = (Requirement(entry) for entry in PROJECT["project"]["optional-dependencies"]["all"])
+    assert name.name == "vad_lib" and name.extras == EXTRAS
+    return direct(*EXTRAS)
 
 
 def missing_pins(pins: dict[str, str]) -> set[str]:
@@ -76,10 +92,18 @@ def test_the_lock_is_plain_pins_in_order():
     assert names == sorted(set(names))
 
 
-def test_the_lock_holds_what_pyproject_asks_for():
+def test_the_lock_holds_a_version_in_every_range():
     pins = locked()
-    for name, version in {**direct(), **direct("test")}.items():
-        assert pins.get(name) == version, f"{name}: pyproject.toml {version}, requirements.lock {pins.get(name)}"
+    outside = {name: str(versions) for name, versions in everything().items() if pins.get(name, "none") not in versions}
+    assert outside == {}
+
+
+def test_ranges_begin_with_the_versions_that_were_tested():
+    """Older versions than the lock's were never tried; newer ones are not forbidden without a reason."""
+    for name, versions in everything().items():
+        (bound,) = versions
+        assert bound.operator == ">=", f"{name}: an upper bound needs a reason beside it, and an exception here"
+        assert locked()[name].split(".")[: len(bound.version.split("."))] == bound.version.split("."), name
 
 
 def test_the_lock_is_complete():
@@ -95,7 +119,7 @@ def test_a_package_taken_out_of_the_lock_is_missed():
 def test_the_lock_has_nothing_superfluous():
     """Every pin is asked for by pyproject.toml, by another pin, or builds the project."""
     builds = {canonicalize_name(Requirement(text).name) for text in PROJECT["build-system"]["requires"]}
-    wanted = {*direct(), *direct("test"), *builds}
+    wanted = {*everything(), *builds}
     for name in locked():
         wanted |= {canonicalize_name(Requirement(text).name) for text in metadata.distribution(name).requires or []}
     assert set(locked()) <= wanted
@@ -106,20 +130,48 @@ def test_what_is_installed_is_what_is_locked():
     assert not different, f"locked and installed versions differ: {different}; run make install"
 
 
+def imported_packages(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Top-level names that a file imports at its head, and those that it imports when a function is called."""
+    everywhere, later = set(), set()
+    for node in ast.walk(tree):
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in ast.walk(node) if inside else [node]:
+            if isinstance(statement, ast.Import):
+                names = {name.name.split(".")[0] for name in statement.names}
+            elif isinstance(statement, ast.ImportFrom) and statement.level == 0:
+                names = {statement.module.split(".")[0]}
+            else:
+                continue
+            (later if inside else everywhere).update(names)
+    return everywhere - later, later
+
+
+def undeclared(path: Path) -> list[str]:
+    """Packages that a file imports and that pyproject.toml does not promise to it."""
+    name = path.relative_to(ROOT).as_posix()
+    extras = {extra for room, extras in ROOM_EXTRAS.items() if name.startswith(room) for extra in extras}
+    at_head, later = imported_packages(ast.parse(path.read_text(encoding="utf-8")))
+    found = []
+    for module, declared in [*((module, direct(*extras)) for module in at_head), *((module, everything()) for module in later)]:
+        beside = (path.parent / f"{module}.py", ROOT / "tests" / "helpers" / f"{module}.py", ROOT / "tests" / "reference" / f"{module}.py")
+        own = module == "vad_lib" or module in sys.stdlib_module_names or any(file.exists() for file in beside)
+        if not own and IMPORT_NAMES.get(module, canonicalize_name(module)) not in declared:
+            found.append(f"{name} imports {module}")
+    return found
+
+
 def test_every_import_is_a_declared_dependency():
     """An import that only another package's dependency provides breaks when that package changes."""
-    declared = {"vad-lib", *direct()}
-    for folder, names in (("vad_lib", declared), ("tests", declared | set(direct("test")))):
-        for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
-                if isinstance(node, ast.ImportFrom) and node.level == 0:
-                    modules = [node.module]
-                for module in (module.split(".")[0] for module in modules):
-                    package = IMPORT_NAMES.get(module, canonicalize_name(module))
-                    beside = (path.parent / f"{module}.py", ROOT / "tests" / "helpers" / f"{module}.py")
-                    own = module in sys.stdlib_module_names or any(file.exists() for file in beside)
-                    assert own or package in names, f"{path.relative_to(ROOT)} imports {module}: declare it in pyproject.toml"
+    paths = [path for folder in ("vad_lib", "tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert [problem for path in paths for problem in undeclared(path)] == []
+
+
+def test_every_dependency_of_the_core_is_imported():
+    used = set()
+    for path in (ROOT / "vad_lib").rglob("*.py"):
+        for modules in imported_packages(ast.parse(path.read_text(encoding="utf-8"))):
+            used |= {IMPORT_NAMES.get(module, canonicalize_name(module)) for module in modules}
+    assert {*direct()} <= used
 
 
 def test_the_conda_environment_installs_the_lock():
@@ -131,16 +183,22 @@ def test_the_conda_environment_installs_the_lock():
     assert pip == ["-r requirements.lock", "-e ."]
 
 
-def test_make_and_the_hosted_check_use_the_same_python():
+def test_make_and_the_hosted_check_use_the_same_pythons():
     supported = SpecifierSet(PROJECT["project"]["requires-python"])
+    pythons = [f"3.{minor}" for minor in range(30) if f"3.{minor}" in supported]
+    bootstrap = runpy.run_path(str(ROOT / "scripts" / "bootstrap.py"))
+    assert ["{}.{}".format(*version) for version in bootstrap["SUPPORTED"]] == pythons
+    classifiers = [entry.rpartition(" ")[2] for entry in PROJECT["project"]["classifiers"] if entry.count(".") == 1]
+    assert classifiers == pythons
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    low, high = re.search(r"\((\d+, \d+)\) <= sys\.version_info\[:2\] < \((\d+, \d+)\)", makefile).groups()
-    assert supported == SpecifierSet(f">={low.replace(', ', '.')},<{high.replace(', ', '.')}")
-    assert "install -r requirements.lock" in makefile
+    assert re.search(r"^PYTHONS := (.*)$", makefile, re.MULTILINE).group(1).split() == [f"python{python}" for python in pythons]
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-    job = workflow["jobs"]["test"]
-    assert any(step.get("with", {}).get("python-version") in supported for step in job["steps"] if "with" in step)
-    assert job["steps"][-1]["run"] == ".ci/run" and job["timeout-minutes"] <= 40
+    whole, fast = workflow["jobs"]["test"], workflow["jobs"]["fast"]
+    assert whole["steps"][-1]["run"] == ".ci/run" and whole["timeout-minutes"] <= 40
+    runs = fast["strategy"]["matrix"]["include"]
+    assert {run["python"] for run in runs if run["os"].startswith("ubuntu")} == {*pythons}
+    assert {run["os"].partition("-")[0] for run in runs} == {"ubuntu", "macos", "windows"}
+    assert all(run["python"] in supported for run in runs)
 
 
 def test_the_ci_script_runs_the_tests():

@@ -4,23 +4,20 @@ Fill A has matrices of rank 2 and scores with a spread of 1e-3; fill B is the on
 tie may flip one draw of a segment, so inclusion rates may differ by 0.02. Dropout is off everywhere.
 """
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
+from reference_forms import temporal_network as reference
 
 from vad_lib import losses
 from vad_lib.data.batches import Batch
 from vad_lib.data.segments import segment_means
 from vad_lib.losses import total_loss
-from vad_lib.methods import layers, mil_losses
+from vad_lib.methods import mil_losses
 from vad_lib.methods.clip_tsa import CLIPTSA, CLIPTSASettings, PerturbedTopK
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
+from vad_lib.methods.temporal_network import SegmentNorm
 from vad_lib.storage.reading import read_arrays
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("temporal_network.py"))))
 
 KAPPA = {"ucf": 0.95, "xd": 0.90}
 PYRAMID = tuple(f"pyramid.{i}.{name}" for i in range(3) for name in ("weight", "bias", "gain", "shift"))
@@ -117,8 +114,9 @@ def test_parameter_count():
 @pytest.mark.parametrize("noise", ["zero", "det", "noTSA"])
 @pytest.mark.parametrize("kind", ["A", "B"])
 @pytest.mark.parametrize("dataset", KAPPA)
-def test_forward(answers, dataset, kind, noise):
-    method = build(kind, KAPPA[dataset], noise)
+@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+def test_forward(answers, dataset, kind, noise, form):
+    method = form(build(kind, KAPPA[dataset], noise))
     unchecked = {name for name in answers if name.startswith(f"{dataset}_fill{kind}") and f"_{noise}_" in name}
     for x in ("A", "B"):
         with torch.no_grad():
@@ -137,8 +135,9 @@ def test_forward(answers, dataset, kind, noise):
 
 
 @pytest.mark.parametrize("crops", [1, 3])
-def test_every_loss_term(answers, crops):
-    method = build("B", 0.95, "det")
+@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+def test_every_loss_term(answers, crops, form):
+    method = form(build("B", 0.95, "det"))
     features = inputs("B", 4 * crops, 32).view(4, crops, 32, 512)
     batch = Batch(
         features,
@@ -181,7 +180,7 @@ def test_perturbed_topk_and_its_gradient(answers):
 
 
 @pytest.mark.parametrize("length", [100, 20])
-def test_resampling_to_32_segments(answers, length):
+def test_cutting_into_32_segments(answers, length):
     segments = segment_means(np.arange(length, dtype=np.float64)[:, None], 32)[:, 0]
     np.testing.assert_allclose(segments, answers[f"segments32_from{length}"], rtol=1e-6)
 
@@ -192,7 +191,7 @@ def test_the_answers_would_show_a_missing_choice_and_a_norm_before_the_relu(answ
     with torch.no_grad():
         bypassed = build("B", 0.90, "noTSA")
         assert np.abs(bypassed.scores(bypassed(x))["score"][0].numpy() - known).max() > 1e-3
-        right = layers.SegmentNorm.forward
-        monkeypatch.setattr(layers.SegmentNorm, "forward", lambda self, values: right(self, values).relu())
+        right = SegmentNorm.forward
+        monkeypatch.setattr(SegmentNorm, "forward", lambda self, values: right(self, values).relu())
         method = build("B", 0.90, "det")
         assert np.abs(method.scores(method(x))["score"][0].numpy() - known).max() > 1e-2

@@ -12,6 +12,8 @@ import torch
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
+from vad_lib.methods import mgfn
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.mil_losses import largest_magnitudes
 from vad_lib.storage.reading import read_arrays
@@ -139,8 +141,9 @@ def run(method: MGFN, features: torch.Tensor):
     return output, inside
 
 
-def test_every_array(case):
-    method, answers = case
+@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+def test_every_array(case, form):
+    method, answers = form(case[0]), case[1]
     checked = set()
     for name, shape in CASES.items():
         features = inputs(*shape)
@@ -188,7 +191,6 @@ def losses_of_pairs(method, output, features, top) -> dict[str, torch.Tensor]:
 
 def test_the_spread_answers_would_show_heads_as_blocks_of_channels(shared, monkeypatch):
     """Interleaved heads are what the official reshape makes of them; blocks of 64 would be the usual reading."""
-    from vad_lib.methods import mgfn
 
     def blockwise(self, x):
         values = x.unflatten(-1, (self.groups, -1)).transpose(-1, -2).flatten(2)
@@ -196,7 +198,7 @@ def test_the_spread_answers_would_show_heads_as_blocks_of_channels(shared, monke
 
     right = mgfn.HeadFilters.forward
     monkeypatch.setattr(mgfn.HeadFilters, "forward", blockwise)
-    method = filled("spread")
+    method = use_plain_forms(filled("spread"))
     with torch.no_grad():
         score = method.scores(method(inputs(*CASES["infer1T50"])))["score"].numpy()
     known = read_arrays(shared / "oracles" / "mgfn.npz")["spread__infer1T50__score"]

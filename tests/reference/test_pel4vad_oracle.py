@@ -10,7 +10,7 @@ import torch
 from fillings import features, filling
 
 from vad_lib.data.batches import Batch
-from vad_lib.data.segments import resampled
+from vad_lib.data.segments import make_segments
 from vad_lib.evaluation.scoring import smoothed
 from vad_lib.methods import pel4vad
 from vad_lib.methods.pel4vad import PEL4VAD, SPEC, XD_VIOLENCE, PEL4VADSettings
@@ -93,10 +93,10 @@ def test_as_the_official_code_computes_it(answers, text, data, fill, x, scalars)
     assert checked == {name.removeprefix(prefix) for name in answers if name.startswith(prefix)}
 
 
-def test_smoothing_resampling_and_nothing_left(answers):
+def test_smoothing_segments_and_nothing_left(answers):
     for key, rule, window in (("smooth_slide7", "sliding", 7), ("smooth_slide3", "sliding", 3), ("smooth_fixed8", "blocks", 8)):
         np.testing.assert_allclose(smoothed(answers["smooth_in"], rule, window), answers[key], atol=1e-6)
-    picks = resampled(np.arange(523.0)[:, None], 200, SPEC.batches["resampling"])
+    picks = make_segments(np.arange(523.0)[:, None], 200, SPEC.batches["segmenting"])
     np.testing.assert_array_equal(picks.ravel(), answers["resample_idx_523_to_200"])
     prefixes = tuple(f"{data}_fill{fill}_in{x}_{scalars}_" for data, fill, x, scalars in CASES)
     left = {name for name in answers if not name.startswith(prefixes)}

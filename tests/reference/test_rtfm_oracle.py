@@ -4,21 +4,18 @@ With the plain fill every matrix has rank 2 and the scores vary by 2e-4 only; th
 show a wrong port. Dropout is off everywhere, so the three segments are those of largest norm.
 """
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
+from reference_forms import temporal_network as reference
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
-from vad_lib.methods import layers, mil_losses
+from vad_lib.methods import mil_losses
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
+from vad_lib.methods.temporal_network import NonLocalBlock
 from vad_lib.storage.reading import read_arrays
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("temporal_network.py"))))
 
 # scales of the spread fill; a weight that is not named has 1.5 / sqrt(fan in)
 SCALES = {"gain": 1.0, "shift": 0.2, "bias": 0.1}
@@ -73,8 +70,9 @@ def test_parameter_count():
     assert sum(p.numel() for p in RTFM(RTFMSettings()).parameters()) == 24_718_849
 
 
-def test_forward_and_every_loss_term(case):
-    method, answers = case
+@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+def test_forward_and_every_loss_term(case, form):
+    method, answers = form(case[0]), case[1]
     checked = set()
     for name, shape in CASES.items():
         with torch.no_grad():
@@ -118,11 +116,10 @@ def test_forward_and_every_loss_term(case):
 
 
 def test_the_spread_answers_would_show_a_softmax(shared, monkeypatch):
-    def with_softmax(self, x):
-        query, key, value = self.project(x).chunk(3, dim=-1)
-        return x + self.norm(self.merge((query @ key.mT).softmax(dim=-1) @ value))
+    def with_softmax(self, query, key, value):
+        return (query @ key.mT).softmax(dim=-1) @ value
 
-    monkeypatch.setattr(layers.NonLocalBlock, "forward", with_softmax)
+    monkeypatch.setattr(NonLocalBlock, "mix", with_softmax)
     method = RTFM(RTFMSettings()).eval()
     fill(method, "spread")
     with torch.no_grad():

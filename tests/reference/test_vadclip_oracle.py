@@ -12,7 +12,7 @@ import torch
 from fillings import features, filling
 
 from vad_lib.data.batches import Batch
-from vad_lib.data.segments import resampled
+from vad_lib.data.segments import make_segments
 from vad_lib.methods import vadclip
 from vad_lib.methods.vadclip import SPEC, XD_VIOLENCE, VadCLIP, VadCLIPSettings, distance_graph, similarity_graph
 from vad_lib.storage.reading import read_arrays
@@ -110,11 +110,11 @@ def test_as_the_official_code_computes_it(answers, data, fill, x):
         check(method.scores(output)["score"][row, :length], answers[prefix + kind][row, :length], atol)
 
 
-def test_graphs_resampling_and_nothing_left(answers):
+def test_graphs_segments_and_nothing_left(answers):
     x, real = torch.from_numpy(answers["sim_adj_in"])[None], (torch.arange(12) < 9)[None]
     check(similarity_graph(x, real)[0], answers["sim_adj_T12_len9"])
     check(distance_graph(12, math.e), answers["dist_adj_T12"])
-    bins = resampled(np.arange(300.0)[:, None], 256, SPEC.batches["resampling"]).ravel()
+    bins = make_segments(np.arange(300.0)[:, None], 256, SPEC.batches["segmenting"]).ravel()
     np.testing.assert_allclose(bins, answers["resample_300_to_256"], rtol=1e-6)
     prefixes = tuple(f"{data}_fill{fill}_in{x}_" for data, fill, x in CASES)
     left = {name for name in answers if not name.startswith(prefixes)}

@@ -319,7 +319,7 @@ def test_a_list_that_pretends_to_be_a_video_is_not_played(tmp_path):
             list(video.read_frames(tmp_path / f"{name}.mp4"))
 
 
-def test_official_lists_are_never_followed(tmp_path):
+def test_public_lists_are_never_followed(tmp_path):
     secret = tmp_path / "secret"
     secret.mkdir()
     np.save(secret / "v=z__#1_label_A.npy", np.ones((2, 4), np.float32))

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoList, VideoRecord, ground_truth_mask, read_video_csv, write_video_csv
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.segments import evenly_spaced, resampled, segment_means
+from vad_lib.data.segments import evenly_spaced, make_segments, segment_means
 from vad_lib.errors import DataError
 from vad_lib.evaluation import detection, frame_level
 from vad_lib.evaluation.scoring import frame_scores, interpolated, smoothed, snippet_frames
@@ -53,19 +53,19 @@ def test_segments_keep_the_mean_and_whole_numbers_of_snippets(seed, number, time
 
 @BOUNDED
 @given(SEEDS, st.integers(1, 60), st.integers(1, 60), st.sampled_from(RULES))
-def test_resampling_stays_within_the_video_and_treats_crops_alone(seed, length, number, rule):
+def test_segmenting_stays_within_the_video_and_treats_crops_alone(seed, length, number, segmenting):
     snippets = features(seed, length)
-    found = resampled(snippets, number, rule)
+    found = make_segments(snippets, number, segmenting)
     assert found.shape == (2, number, 3) and found.dtype == np.float32
-    assert np.array_equal(found[:1], resampled(snippets[:1], number, rule))
-    real = min(length, number) if rule != "means" else number
+    assert np.array_equal(found[:1], make_segments(snippets[:1], number, segmenting))
+    real = min(length, number) if segmenting != "means" else number
     assert (found[:, real:] == 0).all()
     low, high = snippets.min(axis=1, keepdims=True), snippets.max(axis=1, keepdims=True)
     assert ((found[:, :real] >= low - 1e-6) & (found[:, :real] <= high + 1e-6)).all()
-    if rule != "means" and length <= number:
+    if segmenting != "means" and length <= number:
         assert np.array_equal(found[:, :length], snippets)
     constant = np.full((1, length, 2), 0.375, np.float32)
-    assert (resampled(constant, number, rule)[:, :real] == 0.375).all()
+    assert (make_segments(constant, number, segmenting)[:, :real] == 0.375).all()
 
 
 @BOUNDED
@@ -307,7 +307,7 @@ def test_a_store_gives_back_what_was_put_in(seed, lengths, crops, width, stored,
             assert np.array_equal(again.snippets(video), array.astype(stored))
         segments = again.segments(4, "means_or_pad")
         for row, video in zip(segments, put):
-            assert np.array_equal(row, resampled(array_of(again, video), 4, "means_or_pad").astype(stored))
+            assert np.array_equal(row, make_segments(array_of(again, video), 4, "means_or_pad").astype(stored))
         del store, again, plain, segments, row
 
 

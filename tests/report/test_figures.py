@@ -16,7 +16,7 @@ from vad_lib.data.video_writing import write_video
 from vad_lib.errors import DataError, MissingFileError, OutputError
 from vad_lib.report.figures import alignment_and_roc, run_scores, score_curves, style, training_curves
 from vad_lib.report.figures import strips as figures_strips
-from vad_lib.runs import comparable
+from vad_lib.runs import finished_runs
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_arrays
 from vad_lib.storage.writing import write_arrays
@@ -306,7 +306,7 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
         made_up.write("synth-crime", "proposed", seed=seed, auc=auc)
     made_up.write("synth-crime", "ur-dmu", auc=0.7)
     fig, points = training_curves.selection_dots(
-        comparable.load_runs(made_up.layout, "synth-crime", ["ur-dmu", "proposed"]), "auc", "Rules"
+        finished_runs.load_runs(made_up.layout, "synth-crime", ["ur-dmu", "proposed"]), "auc", "Rules"
     )
     last = points[points["rule"] == "last"]
     assert list(last["row"]) == ["UR-DMU", "Proposed", "Proposed"]

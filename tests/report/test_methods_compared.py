@@ -7,7 +7,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from vad_lib.errors import DataError
 from vad_lib.report.figures import methods_compared, run_scores
-from vad_lib.runs import comparable, experiments
+from vad_lib.runs import finished_runs, experiments
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_dots_have_names_that_do_not_meet(made_up):
     variants = ("ur-dmu", "msf-dmu", "proposed", "logistic-regression")
     for place, variant in enumerate(variants):
         made_up.write("synth-crime", variant, auc=0.8 + 1e-4 * place, parameters=1000 * 10**place)
-    done = comparable.load_runs(made_up.layout, "synth-crime", variants)
+    done = finished_runs.load_runs(made_up.layout, "synth-crime", variants)
     timings = {v: [{"test_milliseconds_per_video_minute": None if v == "logistic-regression" else 3.0}] for v in variants}
     points = methods_compared.method_points(done, timings, "auc", "best_on_validation")
     assert points["value"].round(2).tolist() == [80.0, 80.01, 80.02, 80.03]

@@ -19,7 +19,7 @@ from vad_lib.report import equations, pages
 from vad_lib.report.tables import ablation, all_tables, captions, cost, fine_grained, reported
 from vad_lib.report.tables import paper as tables_paper
 from vad_lib.report.tables import table as tables_table
-from vad_lib.runs import comparable
+from vad_lib.runs import finished_runs
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_arrays
 from vad_lib.storage.writing import write_arrays, write_json
@@ -112,7 +112,7 @@ def test_intervals_and_paired_words_come_from_the_stored_scores(made_up):
     for seed in (1, 2):
         made_up.write("synth-crime", "msf-dmu", seed=seed)
     folders = [made_up.write("synth-crime", "pcl", seed=seed) for seed in (2, 3)]
-    runs = comparable.load_runs(made_up.layout, "synth-crime", ("msf-dmu", "pcl"))
+    runs = finished_runs.load_runs(made_up.layout, "synth-crime", ("msf-dmu", "pcl"))
     row = row_of(tables_paper.table2(made_up.layout), "MSF-DMU (reconstruction)")
     found = intervals.interval(scored_videos.load_all(runs["msf-dmu"]), "auc")
     assert row["here (SynthCrime) AUC %: 95 % interval"] == f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
@@ -434,9 +434,9 @@ def test_a_data_set_with_runs_of_two_versions_is_left_out(made_up):
     made_up.write("synth-crime", "pcl")
     made_up.write("synth-violence", "pcl")
     names = ("synth-crime", "synth-violence")
-    assert comparable.consistent(made_up.layout, names, ["pcl", "fine"]) == names
+    assert finished_runs.consistent(made_up.layout, names, ["pcl", "fine"]) == names
     made_up.write("synth-violence", "fine", width=256)
-    assert comparable.consistent(made_up.layout, names, ["pcl", "fine"]) == ("synth-crime",)
+    assert finished_runs.consistent(made_up.layout, names, ["pcl", "fine"]) == ("synth-crime",)
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_step_is_scored_on_the_test_videos_once(tmp_path, dataset, text, monke
     assert calls == [4, 8, 12]
     # and the scores that were kept are those of the weights that were kept
     model, _ = trained_model.load_model(folder)
-    again = run_folder.scoring.snippet_scores(model, dataset, dataset.videos.split("test"))
+    again = snippet_scores(model, dataset, dataset.videos.split("test"))
     assert np.array_equal(read_arrays(folder / "scores.npz")["score"], np.concatenate([s["score"] for s in again.values()]))
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import vad_lib
+from vad_lib.errors import ConfigError
 from vad_lib.storage import paths
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 
@@ -71,5 +73,30 @@ def test_the_cache_can_be_moved(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", [paths.sentence_features(), paths.prompt_file()])
 def test_shipped_files_are_in_the_package(path):
-    assert path.parent == Path(paths.__file__).resolve().parent / "data"
+    assert path.parent == Path(vad_lib.__file__).resolve().parent / "data" / "resources"
     assert path.is_file()
+
+
+def test_the_reference_is_read_and_never_written():
+    reading = Layout.create("quick", source="reference")
+    reference = paths.PROJECT_ROOT / "results" / "reference"
+    assert reading.read_from == reference
+    assert reading.dataset("synth-crime") == reference / "data" / "synth-crime"
+    assert reading.strips("synth-crime").parent == reference / "strips"
+    written = (reading.results, reading.figures, reading.tables, reading.run("synth-crime", "pcl", 1), reading.state)
+    assert not any(reference in path.parents or path == reference or "reference" in path.parts for path in written)
+
+
+def test_own_results_share_no_folder_with_the_reference():
+    own = Layout.create("quick")
+    assert own.results.name == own.figures.name == "quick"
+    assert own.read_from == own.results
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"source": "theirs"}, "expected 'own' or 'reference'"), ({"source": "reference", "data": "x"}, "lists of videos of its own")],
+)
+def test_impossible_sources_are_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        Layout.create("quick", **arguments)

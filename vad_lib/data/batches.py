@@ -44,7 +44,7 @@ class BalancedBatches:
         batch_size: samples of one class.
         seed: same seed and step, same batch.
         device: where the batch is put.
-        resampling: how videos become segments, see :func:`vad_lib.data.segments.resampled`.
+        segmenting: how videos become segments, see :func:`vad_lib.data.segments.make_segments`.
         crops: ``apart``, each crop of a video a sample; or ``together``.
 
     Raises:
@@ -60,16 +60,16 @@ class BalancedBatches:
         seed: int,
         device: str = "cpu",
         *,
-        resampling: str = "means",
+        segmenting: str = "means",
         crops: str = "apart",
     ) -> None:
         self._names = tuple(record.name for record in records)
         self._targets = np.stack([dataset.videos.category_target(record) for record in records])
-        segments = dataset.store.segments(num_segments, resampling)
+        segments = dataset.store.segments(num_segments, segmenting)
         # One row per sample: gathering along one axis is faster than along two.
         rows = segments if crops == "together" else segments.reshape(-1, 1, *segments.shape[2:])
         self._lengths = np.full(len(records), num_segments)
-        if resampling != "means":
+        if segmenting != "means":
             self._lengths = np.array([min(dataset.store.num_snippets(name), num_segments) for name in self._names])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it

@@ -41,7 +41,7 @@ from vad_lib.data.feature_store import FeatureContract, FeatureStore, finite_row
 from vad_lib.data.snippets import CROP_NAMES, check_crop, crop_views, network_input, read_snippets
 from vad_lib.data.video import find_video, header_frames
 from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError, command_line
-from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.locks import LOCK_FILE, sole_writer, waiting
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_array
@@ -167,7 +167,7 @@ def extract_dataset(
             sources[name] = file_sha256(paths[name])
         except (VadError, OSError) as error:
             failures[name] = str(error)
-    parts_folder = store_folder / f"parts-{contract.digest()[:12]}"
+    parts_folder = store_folder / f"parts-{content_hash(contract.model_dump(mode='json'))[:12]}"
     # a folder in which there is nothing to do may be read-only
     with nullcontext() if _is_finished(store_folder, contract, sources) else sole_writer(store_folder):
         old = _matching_store(store_folder, contract)  # again: another process may have been at work until now

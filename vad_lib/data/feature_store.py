@@ -21,7 +21,7 @@ from pydantic import Field
 
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.data.backbones.i3d import FEATURE_DIM
-from vad_lib.data.segments import resampled
+from vad_lib.data.segments import make_segments
 from vad_lib.data.snippets import CROP_NAMES
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -234,8 +234,8 @@ class FeatureStore:
         rows = self._rows[entry.offset : entry.offset + self.num_crops * entry.length]
         return rows.reshape(self.num_crops, entry.length, self.dimension)
 
-    def segments(self, num_segments: int, rule: str = "means") -> np.ndarray:
-        """Segments of all videos by a rule of :func:`resampled`, made once and kept beside the store.
+    def segments(self, num_segments: int, segmenting: str = "means") -> np.ndarray:
+        """Segments of all videos, made once by :func:`~vad_lib.data.segments.make_segments` and kept beside the store.
 
         Returns:
             float (videos, N, num_segments, D) in the stored dtype, videos in stored order, a read-only view of the file.
@@ -243,13 +243,13 @@ class FeatureStore:
         Raises:
             OutputError: the folder cannot be written, or the disk is full.
         """
-        kind = "" if rule == "means" else f"{rule}-"
+        kind = "" if segmenting == "means" else f"{segmenting}-"
         path = self.folder / f"segments-{kind}{num_segments}-{self.content_hash[:12]}.npy"
         if not path.is_file():
             shape = (self.num_crops, num_segments, self.dimension)
             with atomic_path(path) as temporary, growing_array(temporary, shape, self.contract.dtype) as append:
                 for video in self.videos:
-                    append(resampled(self.snippets(video), num_segments, rule)[None])
+                    append(make_segments(self.snippets(video), num_segments, segmenting)[None])
         return read_array(path, mmap=True)
 
     def _entry(self, video: str) -> _Entry:

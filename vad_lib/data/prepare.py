@@ -35,7 +35,8 @@ def prepare_dataset(
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the weights are missing.
         DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
-        ExtractionError: workers died or do not answer; the same call goes on from there.
+        ExtractionError: workers died or do not answer, and the same call goes on from there; or a script calls this outside
+            ``if __name__ == "__main__":``.
     """
     folder = layout.dataset(name)
     if name in synthetic.DATASETS:

@@ -8,10 +8,10 @@ from vad_lib.errors import DataError
 
 
 def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
-    """Resample a video to a fixed number of segments, each the mean of its snippets.
+    """Cut a video into a fixed number of segments, each the mean of its snippets.
 
     Segment i covers the rows from trunc(i T / n) to trunc((i + 1) T / n), the end excluded; where that is none, it is
-    the row at its start. This is the resampling of UR-DMU and of the methods before it.
+    the row at its start. UR-DMU and the methods before it cut videos like this.
 
     Args:
         snippets: float (..., T, D), T at least 1.
@@ -35,7 +35,7 @@ def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
 
 
 def evenly_spaced(snippets: np.ndarray, num_segments: int) -> np.ndarray:
-    """Resample a video by picking snippets: numbers trunc(linspace(0, T - 1, n)), the first and the last included (PEL4VAD).
+    """Pick snippets of a video as its segments: numbers trunc(linspace(0, T - 1, n)), the first and the last included (PEL4VAD).
 
     Args:
         snippets: float (..., T, D), T at least 1.
@@ -54,21 +54,21 @@ def evenly_spaced(snippets: np.ndarray, num_segments: int) -> np.ndarray:
     return snippets[..., np.linspace(0, length - 1, num_segments).astype(int), :].astype(np.float32)
 
 
-def resampled(snippets: np.ndarray, num_segments: int, rule: str = "means") -> np.ndarray:
-    """A training video's segments by one of the rules of :class:`~vad_lib.config.TrainSettings`.
+def make_segments(snippets: np.ndarray, num_segments: int, segmenting: str = "means") -> np.ndarray:
+    """Turn the snippets of a training video into a fixed number of segments.
 
     Args:
         snippets: float (..., T, D).
         num_segments: n.
-        rule: ``means``, :func:`segment_means`; ``means_or_pad`` and ``picks_or_pad`` keep the snippets of a video that has n or
-            fewer, zeros behind them, and resample longer ones by :func:`segment_means` or :func:`evenly_spaced`.
+        segmenting: how. ``means``: :func:`segment_means`. ``means_or_pad`` and ``picks_or_pad``: a video of n snippets or fewer
+            keeps its snippets, with zeros behind them; a longer one is cut by :func:`segment_means` or :func:`evenly_spaced`.
 
     Returns:
         float32 (..., n, D).
     """
     length = snippets.shape[-2]
-    if rule != "means" and length <= num_segments:
+    if segmenting != "means" and length <= num_segments:
         padded = np.zeros((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)
         padded[..., :length, :] = snippets
         return padded
-    return evenly_spaced(snippets, num_segments) if rule == "picks_or_pad" else segment_means(snippets, num_segments)
+    return evenly_spaced(snippets, num_segments) if segmenting == "picks_or_pad" else segment_means(snippets, num_segments)

@@ -8,7 +8,8 @@ import torch
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.errors import DataError
-from vad_lib.evaluation.detection import IOUS, VARIANTS, Matched, class_ap, matched_segments, mean_ap
+from vad_lib.evaluation.detection import CONVENTIONS, class_ap, mean_ap
+from vad_lib.evaluation.event_matching import IOUS, Matched, matched_segments
 from vad_lib.evaluation.frame_level import check_videos
 from vad_lib.evaluation.scoring import Tail
 from vad_lib.model import category_scores
@@ -33,11 +34,12 @@ def fine_grained(
         temperature: tau of the model, positive.
         records: the test videos.
         categories: names, the normal one first.
-        normal_ground_truth: see :func:`detect`.
-        tail: see :func:`vad_lib.evaluation.scoring.frame_scores`.
+        normal_ground_truth: True if the whole of each normal video counts as one event of the normal class, as in VadCLIP's
+            files of XD-Violence; False if normal videos have no event, as in those of UCF-Crime.
+        tail: ``extend`` lets the features end up to one snippet early; the last row then holds to the end.
 
     Returns:
-        plain numbers, all fractions: ``temperature``; ``normal_ground_truth``; ``detection``, for each variant ``map`` (IoU
+        plain numbers, all fractions: ``temperature``; ``normal_ground_truth``; ``detection``, for each convention ``map`` (IoU
         -> mAP, and ``average``) and ``ap_per_category`` (category -> the same of its AP; categories without events are
         left out), or None if an abnormal video's events are not annotated; ``num_events`` per category;
         ``category_accuracy``, the part of all videos whose category is the one among all that scores highest, and
@@ -45,38 +47,48 @@ def fine_grained(
         video's several categories is a hit.
 
     Raises:
-        DataError: as :func:`detect`; or cosines that are NaN or outside [-1, 1].
+        DataError: videos missing, surplus or listed twice; another number of snippets or categories than expected; cosines that
+            are NaN or outside [-1, 1]; no event at all.
     """
     check_videos([record.name for record in records], alignment, "alignment maps")
     for record in records:
-        values = np.asarray(alignment[record.name])
-        if values.ndim != 2 or values.shape[1] != len(categories) or not (values.min() >= -1.001 and values.max() <= 1.001):
-            raise DataError(
-                f"video {record.name}: expected cosines of shape (snippets, {len(categories)}) in [-1, 1], got shape "
-                f"{values.shape}{f', {values.min()} to {values.max()}' if values.size else ''}; score the video again."
-            )
-    best = {record.name: _top_category(alignment[record.name], categories) for record in records}
+        _check_cosines(record, np.asarray(alignment[record.name]), categories)
+    best = {record.name: top_categories(alignment[record.name], categories) for record in records}
     abnormal = [record for record in records if categories[0] not in record.categories]
-    result: dict[str, Any] = {
+    return {
         "temperature": float(temperature),
         "normal_ground_truth": normal_ground_truth,
         "category_accuracy": float(np.mean([best[r.name][0] in r.categories for r in records])),
         "category_accuracy_abnormal_videos": float(np.mean([best[r.name][1] in r.categories for r in abnormal])),
         "num_events": {c: sum(event[0] == c for r in abnormal for event in r.events()) for c in categories[1:]},
-        "detection": None,
+        "detection": _detection(
+            _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail), categories
+        )
+        if all(record.events() for record in abnormal)
+        else None,
     }
-    if not all(record.events() for record in abnormal):
-        return result
-    matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
-    result["detection"] = {}
-    for variant in VARIANTS:
-        found = class_ap(matched, variant)
-        with_events = np.flatnonzero(found.num_events)
-        result["detection"][variant] = {
-            "map": _by_iou(mean_ap(found, variant)),
-            "ap_per_category": {categories[c]: _by_iou(found.ap[:, c]) for c in with_events if c or variant == "vadclip_code"},
+
+
+def _check_cosines(record: VideoRecord, values: np.ndarray, categories: Sequence[str]) -> None:
+    # NaN fails both comparisons
+    if values.ndim != 2 or values.shape[1] != len(categories) or not (values.min() >= -1.001 and values.max() <= 1.001):
+        raise DataError(
+            f"video {record.name}: expected cosines of shape (snippets, {len(categories)}) in [-1, 1], got shape "
+            f"{values.shape}{f', {values.min()} to {values.max()}' if values.size else ''}; score the video again."
+        )
+
+
+def _detection(matched: Matched, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """mAP and AP of every class with events, under each convention."""
+    results = {}
+    for convention in CONVENTIONS:
+        found = class_ap(matched, convention)
+        shown = [c for c in np.flatnonzero(found.num_events) if c or convention == "vadclip_code"]
+        results[convention] = {
+            "map": _by_iou(mean_ap(found, convention)),
+            "ap_per_category": {categories[c]: _by_iou(found.ap[:, c]) for c in shown},
         }
-    return result
+    return results
 
 
 def fine_grained_arrays(
@@ -88,13 +100,22 @@ def fine_grained_arrays(
     normal_ground_truth: bool = False,
     tail: Tail = "exact",
 ) -> dict[str, np.ndarray]:
-    """What :func:`fine_grained` averages, video by video, for intervals over the test videos; for ``scores.npz``.
+    """What :func:`fine_grained` averages, video by video, for intervals over the V test videos; kept with a run's scores.
+
+    Args:
+        alignment: per video float (T, C), cosines in [-1, 1].
+        temperature: tau of the model, positive.
+        records: the test videos.
+        categories: names, the normal one first.
+        normal_ground_truth: True if the whole of each normal video counts as one event of the normal class.
+        tail: ``extend`` lets the features end up to one snippet early; the last row then holds to the end.
 
     Returns:
         ``category_named`` and ``abnormal_category_named``, bool (V,), whether the highest of all categories, or of the abnormal
-        ones, is one of the video's; and, where events are annotated, the fields of :class:`Matched` as ``detection_FIELD``.
+        ones, is one of the video's; and, where events are annotated, the fields of
+        :class:`vad_lib.evaluation.event_matching.Matched` as ``detection_FIELD``.
     """
-    best = [(record.categories, _top_category(alignment[record.name], categories)) for record in records]
+    best = [(record.categories, top_categories(alignment[record.name], categories)) for record in records]
     arrays = {
         "category_named": np.array([named in its for its, (named, _) in best]),
         "abnormal_category_named": np.array([named in its for its, (_, named) in best]),
@@ -125,8 +146,13 @@ def _by_iou(values: np.ndarray) -> dict[str, float]:
     return {f"{iou:.1f}": float(value) for iou, value in zip(IOUS, values)} | {"average": float(values.mean())}
 
 
-def _top_category(alignment: np.ndarray, categories: Sequence[str]) -> tuple[str, str]:
-    """The highest of all categories of a video by equation 4, and the highest of the abnormal ones."""
+def top_categories(alignment: np.ndarray, categories: Sequence[str]) -> tuple[str, str]:
+    """The category of a video by equation 4: the highest of all, and the highest of the abnormal ones.
+
+    Args:
+        alignment: float (T, C), cosines.
+        categories: names, the normal one first.
+    """
     cosines = torch.from_numpy(np.asarray(alignment, dtype=np.float64))[None]
     fine = category_scores(cosines, torch.ones(cosines.shape[:2], dtype=torch.bool))[0]
     return categories[int(fine.argmax())], categories[1 + int(fine[1:].argmax())]

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, first_few
 from vad_lib.metrics import (
     area_by_steps,
     area_by_trapezoids,
     area_under_roc,
-    checked_arrays,
-    distinct_scores,
-    rank_counts,
-    require_classes,
+    check_classes,
+    checked_frames,
+    counts_by_rank,
+    ranked_scores,
 )
 
 
@@ -49,34 +49,14 @@ def evaluate(
     for name, given in (("scores", scores), ("categories", categories)):
         check_videos(tuple(labels), given, name)
     videos = list(labels)
-    pairs = [checked_arrays(labels[video], scores[video], f"video {video}") for video in videos]
+    pairs = [checked_frames(labels[video], scores[video], f"video {video}") for video in videos]
     abnormal_video = np.array([normal_category not in categories[video] for video in videos], dtype=bool)
-    for video, (label, _), abnormal in zip(videos, pairs, abnormal_video):
-        if label.any() and not abnormal:
-            raise DataError(f"video {video}: category {normal_category} but {label.sum()} abnormal frames; correct the list.")
-    if abnormal_video.all() or not abnormal_video.any():
-        raise DataError(
-            f"evaluation: needs normal and abnormal videos, got {abnormal_video.sum()} abnormal of {len(videos)}; "
-            "check the intervals and the test split."
-        )
-    every_label = np.concatenate([label for label, _ in pairs])
-    every_score = np.concatenate([score for _, score in pairs])
-    video_of_frame = np.repeat(np.arange(len(videos)), [len(label) for label, _ in pairs])
-    # Frames of a snippet share score and label: what is ranked and counted are runs of equal frames, a sixteenth as many.
-    change = (np.diff(every_score) != 0) | (np.diff(every_label) != 0) | (np.diff(video_of_frame) != 0)
-    starts = np.append(0, np.flatnonzero(change) + 1)
-    lengths = np.diff(np.append(starts, len(every_label)))
-    run_label, run_video = every_label[starts], video_of_frame[starts]
-    _, rank = distinct_scores(every_score[starts])
-
-    def counts(chosen: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Abnormal and normal frames of the chosen videos at each distinct score."""
-        runs = chosen[run_video]
-        require_classes(run_label[runs], abnormal=True, normal=True, metric=metric, frames=int(lengths[runs].sum()))
-        return rank_counts(rank[runs], run_label[runs], lengths[runs])
-
+    _check_abnormal_videos(videos, pairs, abnormal_video, normal_category)
+    label, score = (np.concatenate(part) for part in zip(*pairs))
+    video = np.repeat(np.arange(len(videos)), [len(part) for part, _ in pairs])
+    counts = _FrameRuns(label, score, video).counts
     everything = counts(np.ones(len(videos), dtype=bool), "AUC")
-    names = sorted({name for video, abnormal in zip(videos, abnormal_video) if abnormal for name in categories[video]})
+    names = sorted({name for place in np.flatnonzero(abnormal_video) for name in categories[videos[place]]})
     per_category = {}
     for name in names:
         chosen = ~abnormal_video | np.array([name in categories[video] for video in videos])
@@ -86,14 +66,44 @@ def evaluate(
         "ap": area_by_steps(*everything),
         "ap_trapezoid": area_by_trapezoids(*everything),
         "auc_abnormal_videos": area_under_roc(*counts(abnormal_video, "AUC on abnormal videos")),
-        "far_normal_videos": float(np.mean(every_score[~abnormal_video[video_of_frame]] >= threshold)),
-        "far_all_normal_frames": float(np.mean(every_score[every_label == 0] >= threshold)),
-        "tpr": float(np.mean(every_score[every_label == 1] >= threshold)),
+        "far_normal_videos": float(np.mean(score[~abnormal_video[video]] >= threshold)),
+        "far_all_normal_frames": float(np.mean(score[label == 0] >= threshold)),
+        "tpr": float(np.mean(score[label == 1] >= threshold)),
         "auc_per_category": per_category,
         "num_videos": len(videos),
-        "num_frames": len(every_label),
-        "num_abnormal_frames": int(every_label.sum(dtype=np.int64)),
+        "num_frames": len(label),
+        "num_abnormal_frames": int(label.sum(dtype=np.int64)),
     }
+
+
+class _FrameRuns:
+    """Runs of successive frames of one video that share label and score; a sixteenth as many as there are frames."""
+
+    def __init__(self, label: np.ndarray, score: np.ndarray, video: np.ndarray) -> None:
+        change = (np.diff(score) != 0) | (np.diff(label) != 0) | (np.diff(video) != 0)
+        starts = np.append(0, np.flatnonzero(change) + 1)
+        self.lengths = np.diff(np.append(starts, len(label)))
+        self.label, self.video = label[starts], video[starts]
+        _, self.rank = ranked_scores(score[starts])
+
+    def counts(self, chosen: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Abnormal and normal frames of the chosen videos, bool (V,), at each distinct score; int64 (G,)."""
+        runs = chosen[self.video]
+        check_classes(self.label[runs], metric, frames=int(self.lengths[runs].sum()))
+        return counts_by_rank(self.rank[runs], self.label[runs], self.lengths[runs])
+
+
+def _check_abnormal_videos(
+    videos: Sequence[str], pairs: Sequence[tuple[np.ndarray, np.ndarray]], abnormal_video: np.ndarray, normal_category: str
+) -> None:
+    for video, (label, _), abnormal in zip(videos, pairs, abnormal_video):
+        if label.any() and not abnormal:
+            raise DataError(f"video {video}: category {normal_category} but {label.sum()} abnormal frames; correct the list.")
+    if abnormal_video.all() or not abnormal_video.any():
+        raise DataError(
+            f"evaluation: needs normal and abnormal videos, got {abnormal_video.sum()} abnormal of {len(videos)}; "
+            "check the intervals and the test split."
+        )
 
 
 def check_videos(listed: Sequence[str], given: Iterable[str], name: str = "scores") -> None:
@@ -111,14 +121,10 @@ def check_videos(listed: Sequence[str], given: Iterable[str], name: str = "score
     for what, names in (("the test list", listed), (name, given)):
         twice = sorted(video for video, times in Counter(names).items() if times > 1)
         if twice:
-            raise DataError(f"{what}: expected every video once, got twice: {_some(twice)}. Remove or rename one of each pair.")
+            raise DataError(f"{what}: expected every video once, got twice: {first_few(twice)}. Remove or rename one of each pair.")
     missing, surplus = sorted(set(listed) - set(given)), sorted(set(given) - set(listed))
     if missing or surplus:
         raise DataError(
-            f"{name}: expected the {len(listed)} videos that have labels; missing: {_some(missing)}; "
-            f"surplus: {_some(surplus)}. Score exactly the videos of the test list."
+            f"{name}: expected the {len(listed)} videos that have labels; missing: {first_few(missing)}; "
+            f"surplus: {first_few(surplus)}. Score exactly the videos of the test list."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "none"

@@ -1,29 +1,19 @@
-"""Test scores of one run, in pieces that metrics on resampled videos can be computed of."""
+"""Test scores of one run in pieces, and its metrics on any choice of test videos: on all, on all but one, on bootstrap draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy import sparse
 
-from vad_lib.config import FRAMES_PER_SNIPPET, RULES
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation import detection, scoring
-from vad_lib.storage.reading import read_arrays, read_json, understood
+from vad_lib.evaluation import detection, event_matching
 
 Metric = Literal["auc", "ap", "map_vadclip_code", "map_abnormal_only", "category_accuracy", "category_accuracy_abnormal_videos"]
 
 _CHUNK = 2_000_000  # numbers held at once: some 16 MB an array, which stays near the processor
-
-
-class HasFolder(Protocol):
-    """A finished run, such as :class:`vad_lib.runs.comparable.Run`."""
-
-    @property
-    def folder(self) -> Path: ...
 
 
 class FineGrained(NamedTuple):
@@ -37,7 +27,7 @@ class FineGrained(NamedTuple):
 
     named: np.ndarray
     abnormal_named: np.ndarray
-    matched: detection.Matched | None
+    matched: event_matching.Matched | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +44,8 @@ class ScoredVideos:
         abnormal: int64 (P,), abnormal frames of the piece.
         normal: int64 (P,), normal frames of the piece.
         events: int64 (E, 3): place of the video, first abnormal frame, and the frame after the last; runs of abnormal frames.
-        fine_grained: of a run with an alignment map, scored by the rule that it was made with; else None.
-        crop_scores: float (N, P), of each crop by itself, of a run with several crops, by the same rule; else None.
+        fine_grained: of a run with an alignment map, under the selection that the run uses; else None.
+        crop_scores: float (N, P), of each crop by itself, of a run with several crops, under that selection; else None.
     """
 
     title: str
@@ -87,12 +77,13 @@ class ScoredVideos:
         return np.cumsum(lengths) - lengths
 
     @cached_property
-    def _ranking(self) -> "_Ranking":
+    def ranking(self) -> "Ranking":
+        """Frames of each video at each score that an abnormal frame has."""
         return _ranked(self)
 
     def value(self, metric: Metric) -> float:
-        """The metric on all videos; equals :func:`vad_lib.evaluation.frame_level.evaluate`."""
-        return float(resampled(self, np.ones((1, len(self.videos))), metric)[0])
+        """The metric on all videos, a fraction; equals that of :func:`vad_lib.evaluation.frame_level.evaluate`."""
+        return float(metric_on_draws(self, np.ones((1, len(self.videos))), metric)[0])
 
     def with_scores(self, change: Callable[[np.ndarray], np.ndarray]) -> "ScoredVideos":
         """The same pieces with other scores: ``change`` takes those of one video, (T,), and gives as many back."""
@@ -113,160 +104,30 @@ class ScoredVideos:
             )
         return replace(self, score=self.crop_scores[:count].mean(axis=0), fine_grained=None, crop_scores=None)
 
-
-def load_scored(run: HasFolder | Path, rule: str | None = None) -> ScoredVideos:
-    """Read the test scores of a finished run.
-
-    Args:
-        run: the run or its folder.
-        rule: ``last``, ``best_on_validation`` or ``best_on_test``; None for the rule that the run was made with.
-
-    Raises:
-        ConfigError: unknown rule.
-        MissingFileError: no run there.
-        DataError: an array is missing, or scores and frames do not fit each other.
-    """
-    folder = Path(getattr(run, "folder", run))
-    if rule not in (None, *RULES):
-        raise ConfigError(f"selection rule: expected {', '.join(RULES)}, got {rule!r}.")
-    key = f"score_{rule}" if rule else "score"
-    arrays, config = read_arrays(folder / "scores.npz"), read_json(folder / "config.json")
-    needed = ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", key)
-    missing = [name for name in needed if name not in arrays]
-    if missing:
-        raise DataError(f"{folder / 'scores.npz'}: array {', '.join(missing)} is missing; run the training of this variant again.")
-    with understood(folder, "a finished run"):
-        names, num_frames = tuple(arrays["videos"].tolist()), arrays["num_frames"]
-        # before memory is taken for as many frames as somebody wrote down
-        if min(num_frames) < 1 or sum(num_frames.tolist()) != len(arrays["labels"]):
-            raise ValueError(f"{len(arrays['labels']):,} labels of {sum(num_frames.tolist()):,} frames")
-        tail = config.get("dataset_info", {}).get("tail", "exact")
-        frames = [
-            scoring.snippet_frames(int(snippets), int(length), FRAMES_PER_SNIPPET, name, tail)
-            for name, snippets, length in zip(names, arrays["num_snippets"], num_frames, strict=True)
-        ]
-        lengths, labels, score = np.concatenate(frames), arrays["labels"], arrays[key]
-        if len(labels) != lengths.sum() or len(score) != len(lengths):
-            raise DataError(
-                f"{folder / 'scores.npz'}: expected {len(lengths):,} scores and {lengths.sum():,} labels, got {len(score):,} and "
-                f"{len(labels):,}; run the training of this variant again."
-            )
-        abnormal = np.add.reduceat(labels.astype(np.int64), np.cumsum(lengths) - lengths)
-        normal_category = str(arrays["categories"][0])
-        return ScoredVideos(
-            title=config["title"],
-            seed=config["seed"],
-            videos=names,
-            abnormal_video=np.array([normal_category not in text.split(";") for text in arrays["video_categories"].tolist()]),
-            video=np.repeat(np.arange(len(names)), arrays["num_snippets"]),
-            score=score,
-            abnormal=abnormal,
-            normal=lengths - abnormal,
-            events=_events(labels, num_frames),
-            fine_grained=None if rule else _fine_grained(arrays),
-            crop_scores=None if rule else _crop_scores(arrays),
+    def of_videos(self, chosen: np.ndarray) -> "ScoredVideos":
+        """The same scores on some of the test videos; ``chosen`` is bool (V,)."""
+        place = np.cumsum(chosen) - 1
+        pieces, events = chosen[self.video], self.events[chosen[self.events[:, 0]]]
+        return replace(
+            self,
+            videos=tuple(np.array(self.videos, dtype=object)[chosen]),
+            abnormal_video=self.abnormal_video[chosen],
+            video=place[self.video[pieces]],
+            score=self.score[pieces],
+            abnormal=self.abnormal[pieces],
+            normal=self.normal[pieces],
+            events=np.column_stack([place[events[:, 0]], events[:, 1:]]).astype(np.int64),
+            fine_grained=None,
+            crop_scores=None if self.crop_scores is None else self.crop_scores[:, pieces],
         )
 
 
-def _crop_scores(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Scores of single crops, (N, P); None where they are not.
+def metric_on_draws(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.ndarray:
+    """A metric on many draws of the test videos, frame AUC and step-wise average precision exact with ties.
 
-    Raises:
-        ValueError: they do not fit the scores.
-    """
-    if "crop_scores" not in arrays:
-        return None
-    found, pieces = arrays["crop_scores"], len(arrays["score"])
-    if found.ndim != 2 or found.shape[1] != pieces or len(found) < 2 or found.dtype.kind != "f":
-        raise ValueError(f"crop_scores: floats (crops, {pieces}) of two crops or more expected, {found.dtype} {found.shape} found")
-    if not ((found >= 0) & (found <= 1)).all():
-        raise ValueError("crop_scores: a score that is not in [0, 1]")
-    return found
-
-
-def _fine_grained(arrays: Mapping[str, np.ndarray]) -> FineGrained | None:
-    """The arrays of :func:`vad_lib.evaluation.fine_grained.fine_grained_arrays`, None where there are none.
-
-    Raises:
-        ValueError: they do not fit each other.
-    """
-    fields = {name: f"detection_{name}" for name in detection.Matched._fields}
-    if not {"category_named", "abnormal_category_named", *fields.values()} & {*arrays}:
-        return None
-    videos, categories = len(arrays["videos"]), len(arrays["categories"])
-    named, abnormal_named = arrays["category_named"], arrays["abnormal_category_named"]
-    expected = {"category_named": ((videos,), "b"), "abnormal_category_named": ((videos,), "b")}
-    matched = None
-    if {*fields.values()} & {*arrays}:
-        matched = detection.Matched(**{name: arrays[key] for name, key in fields.items()})
-        segments = len(matched.video)
-        shapes = ((segments,), (segments,), (segments,), (segments, len(detection.IOUS)), (videos, categories), (videos,))
-        expected |= dict(zip(fields.values(), zip(shapes, "iifbib")))
-    for name, (shape, kind) in expected.items():
-        if arrays[name].shape != shape or arrays[name].dtype.kind != kind:
-            raise ValueError(
-                f"{name}: shape {shape} and kind {kind!r} expected, {arrays[name].shape}, {arrays[name].dtype.kind!r} found"
-            )
-    if matched and not (
-        np.isin(matched.video, np.arange(videos)).all()
-        and np.isin(matched.category, np.arange(categories)).all()
-        and np.isfinite(matched.score).all()
-        and (matched.events >= 0).all()
-    ):
-        raise ValueError("segments of videos or categories that the run has not, or without a finite score")
-    return FineGrained(named, abnormal_named, matched)
-
-
-def load_all(runs: Sequence[HasFolder | Path], rule: str | None = None) -> tuple[ScoredVideos, ...]:
-    """:func:`load_scored` of several runs, such as the seeds of one row."""
-    return tuple(load_scored(run, rule) for run in runs)
-
-
-def _events(labels: np.ndarray, num_frames: np.ndarray) -> np.ndarray:
-    """Runs of abnormal frames within each video, int64 (E, 3)."""
-    first = np.cumsum(num_frames) - num_frames
-    before, after = np.append(0, labels[:-1]), np.append(labels[1:], 0)
-    before[first] = 0
-    after[first[1:] - 1] = 0
-    starts, ends = np.flatnonzero((labels == 1) & (before == 0)), np.flatnonzero((labels == 1) & (after == 0)) + 1
-    video = np.searchsorted(first, starts, side="right") - 1
-    return np.stack([video, starts - first[video], ends - first[video]], axis=1).astype(np.int64)
-
-
-class _Ranking(NamedTuple):
-    """Frames of each video at the K scores that abnormal frames have, in decreasing order; sparse, float64 (K, V) each.
-
-    Only at these scores do the ROC curve rise and the precision count, so normal frames between two of them stand together.
-    """
-
-    abnormal: sparse.csr_array
-    tied: sparse.csr_array  # normal frames with this very score
-    between: sparse.csr_array  # normal frames below the score before and above this one
-
-
-def _ranked(scored: ScoredVideos) -> _Ranking:
-    values, rank = np.unique(-scored.score, return_inverse=True)
-    has_abnormal = np.bincount(rank, scored.abnormal, minlength=len(values)) > 0
-    # for each piece the place of the first such score that is not above its own; K for those below all
-    place = (np.cumsum(has_abnormal) - has_abnormal)[rank]
-    shape = (int(has_abnormal.sum()), len(scored.videos))
-
-    def matrix(frames: np.ndarray, chosen: np.ndarray) -> sparse.csr_array:
-        chosen = chosen & (frames > 0) & (place < shape[0])
-        return sparse.csr_array((frames[chosen].astype(np.float64), (place[chosen], scored.video[chosen])), shape=shape)
-
-    tied = has_abnormal[rank]
-    return _Ranking(
-        matrix(scored.abnormal, np.ones(len(rank), dtype=bool)), matrix(scored.normal, tied), matrix(scored.normal, ~tied)
-    )
-
-
-def resampled(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.ndarray:
-    """A metric on many resamples of the test videos, frame AUC and step-wise average precision exact with ties.
-
-    Equals :func:`vad_lib.metrics.frame_roc_auc` and :func:`vad_lib.metrics.average_precision` on the frames of each
-    resample, a video drawn twice standing there twice. Fine-grained metrics are those of :func:`vad_lib.evaluation.fine_grained.fine_grained`,
-    mAP as the mean over IoUs.
+    Equals :func:`vad_lib.metrics.frame_roc_auc` and :func:`vad_lib.metrics.average_precision` on the frames of each draw, a
+    video drawn twice standing there twice. Fine-grained metrics are those of
+    :func:`vad_lib.evaluation.fine_grained.fine_grained`, mAP as the mean over IoUs.
 
     Args:
         scored: scores of a run.
@@ -278,20 +139,20 @@ def resampled(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.nd
 
     Raises:
         ConfigError: another metric.
-        DataError: a resample has frames of one class only, or a fine-grained metric of a run that has none.
+        DataError: a draw has frames of one class only, or a fine-grained metric of a run that has none.
     """
     if metric not in get_args(Metric):
         raise ConfigError(f"metric: expected one of {', '.join(get_args(Metric))}, got {metric!r}.")
     counts = np.asarray(counts, dtype=np.float64)
     if metric not in ("auc", "ap"):
-        return _resampled_fine_grained(scored, counts, metric)
+        return _fine_grained_on_draws(scored, counts, metric)
     num_abnormal, num_normal = counts @ scored.abnormal_frames, counts @ scored.normal_frames
     if not (num_abnormal.all() and num_normal.all()):
         raise DataError(
             f"{metric.upper()} of {scored.title}: not defined, it needs abnormal and normal frames and a choice of videos has one "
             "class only; add test videos of the other class."
         )
-    ranking, values = scored._ranking, np.empty(len(counts))
+    ranking, values = scored.ranking, np.empty(len(counts))
     step = max(1, _CHUNK // ranking.abnormal.shape[0])
     for start in range(0, len(counts), step):
         chosen = slice(start, start + step)
@@ -309,16 +170,44 @@ def resampled(scored: ScoredVideos, counts: np.ndarray, metric: Metric) -> np.nd
     return values / num_abnormal
 
 
-def _resampled_fine_grained(scored: ScoredVideos, counts: np.ndarray, metric: str) -> np.ndarray:
+class Ranking(NamedTuple):
+    """Frames of each video at the K scores that abnormal frames have, in decreasing order; sparse, float64 (K, V) each.
+
+    Only at these scores do the ROC curve rise and the precision count, so normal frames between two of them stand together.
+    """
+
+    abnormal: sparse.csr_array
+    tied: sparse.csr_array  # normal frames with this very score
+    between: sparse.csr_array  # normal frames below the score before and above this one
+
+
+def _ranked(scored: ScoredVideos) -> Ranking:
+    values, rank = np.unique(-scored.score, return_inverse=True)
+    has_abnormal = np.bincount(rank, scored.abnormal, minlength=len(values)) > 0
+    # for each piece the place of the first such score that is not above its own; K for those below all
+    place = (np.cumsum(has_abnormal) - has_abnormal)[rank]
+    shape = (int(has_abnormal.sum()), len(scored.videos))
+
+    def matrix(frames: np.ndarray, chosen: np.ndarray) -> sparse.csr_array:
+        chosen = chosen & (frames > 0) & (place < shape[0])
+        return sparse.csr_array((frames[chosen].astype(np.float64), (place[chosen], scored.video[chosen])), shape=shape)
+
+    tied = has_abnormal[rank]
+    return Ranking(
+        matrix(scored.abnormal, np.ones(len(rank), dtype=bool)), matrix(scored.normal, tied), matrix(scored.normal, ~tied)
+    )
+
+
+def _fine_grained_on_draws(scored: ScoredVideos, counts: np.ndarray, metric: str) -> np.ndarray:
     fine = scored.fine_grained
     if fine and metric == "category_accuracy":
         return counts @ fine.named / counts.sum(axis=1)
     if fine and metric == "category_accuracy_abnormal_videos":
         return counts @ (fine.abnormal_named & scored.abnormal_video) / np.maximum(counts @ scored.abnormal_video, 1)
     if fine and fine.matched:
-        variant: detection.Variant = "vadclip_code" if metric == "map_vadclip_code" else "abnormal_only"
-        return detection.resampled_map(fine.matched, counts, variant)
+        convention: detection.Convention = "vadclip_code" if metric == "map_vadclip_code" else "abnormal_only"
+        return detection.map_on_draws(fine.matched, counts, convention)
     raise DataError(
-        f"{metric} of {scored.title}: needs an alignment map and annotated events, and the run has none for this selection rule; "
+        f"{metric} of {scored.title}: needs an alignment map and annotated events, and the run has none for this selection; "
         "choose a method with text features, or train it again with this version of the library."
     )

@@ -1,6 +1,6 @@
 """From a trained method to snippet scores and frame scores.
 
-Testing uses a video's own snippets, whatever their number; only training resamples to segments. Scores are
+Testing uses a video's own snippets, whatever their number; only training makes segments. Scores are
 averaged over crops after the sigmoid, repeated for the 16 frames of their snippet, and cut to the video.
 """
 

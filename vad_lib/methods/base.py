@@ -1,21 +1,25 @@
-"""The one interface of all methods, the proposed model included.
+"""The interfaces of all methods, the proposed model included.
 
-A method is an ``nn.Module`` built from a frozen settings object. ``forward(features, mask)`` never looks at
-labels; ``loss(output, batch)`` does, and names every term, so that each can be logged and plotted. All
-methods go through the same data set, training loop, scoring and metrics.
+A :class:`Method` is an ``nn.Module`` built from a frozen settings object. ``forward(features, mask)`` never looks at
+labels; ``loss(output, batch)`` does, and names every term, so that each can be logged and plotted. A :class:`Learner` is
+what the training loop drives, step by step: all methods on bags share one, a method that takes something else brings its
+own. All go through the same data set, loop, scoring and metrics. A :class:`MethodSpec` is a method's entry in the registry.
 
 Shapes: B videos, N crops, T segments or snippets, D features, C categories.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vad_lib.config import Settings
+from vad_lib.config import RunSettings, Settings
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.batches import Batch
+from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
 from vad_lib.losses import LossTerm
 
@@ -136,9 +140,117 @@ def _scatter(groups: list[tuple[Tensor, NamedTuple]], videos: int, segments: int
     return kind(*fields)
 
 
+def check_text_features(text_features: Tensor) -> None:
+    """Raise unless there is one finite row for each category, the normal one among at least two.
+
+    Args:
+        text_features: float (C, D_t).
+
+    Raises:
+        DataError: another shape, fewer than two categories, NaN or infinity.
+    """
+    if text_features.dim() != 2 or len(text_features) < 2 or not bool(text_features.isfinite().all()):
+        raise DataError(
+            f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
+            f"{tuple(text_features.shape)}; make them with prompts.text_features."
+        )
+
+
+def check_categories(batch: Batch, text_features: Tensor) -> None:
+    """Raise unless a batch has a target for each category of a model's text features.
+
+    Args:
+        batch: with category targets (B, C).
+        text_features: (C, D_t).
+
+    Raises:
+        DataError: the numbers of categories differ.
+    """
+    if batch.category_targets.shape[1] != len(text_features):
+        raise DataError(
+            f"category_targets: this model has text features of {len(text_features)} categories, the batch has "
+            f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
+        )
+
+
 def usual_sizes(feature_dim: int, width: int) -> dict[str, int]:
     """Sizes of a method whose settings take both as they are."""
     return {"feature_dim": feature_dim, "width": width}
+
+
+class Learner(ABC):
+    """What the training loop drives: it learns in steps, scores videos, and hands out its weights.
+
+    Attributes:
+        num_steps: steps of its training.
+        eval_every: steps between two evaluations; the last step is always evaluated.
+        num_crops: crops that it can score one by one; 1 if it does not take crops of features.
+        videos: names of the training videos that the last step saw, for messages.
+        progress: whether it may show progress bars of its own on a terminal.
+    """
+
+    num_steps: int
+    eval_every: int
+    num_crops: int = 1
+    videos: tuple[str, ...] = ()
+    progress: bool = False
+
+    @abstractmethod
+    def step(self, index: int) -> dict[str, float]:
+        """Learn once.
+
+        Args:
+            index: number of the step, counted from 0; together with the state it decides everything that happens.
+
+        Returns:
+            a row of the log: ``loss``, and where they exist ``lr``, ``loss/TERM`` and ``weight/TERM``.
+        """
+
+    @abstractmethod
+    def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
+        """Score every snippet of some videos.
+
+        Args:
+            records: the videos.
+            crop: place of the only crop to score, below ``num_crops``; None for the mean over all crops.
+
+        Returns:
+            per video, in the order of ``records``: ``score``, float32 (T,) in [0, 1]; where the method has them, ``visual``
+            and ``semantic`` (T,) in [0, 1] and ``alignment`` (T, C), cosines in [-1, 1].
+        """
+
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """Weights that decide the scores, by name; the tensors go on changing while it learns."""
+
+    @abstractmethod
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take weights that :meth:`weights` gave."""
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, in dictionaries and lists of tensors, numbers and strings; for checkpoints."""
+        return {"weights": self.weights()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.load_weights(state["weights"])
+
+    @property
+    @abstractmethod
+    def parameter_count(self) -> int:
+        """Numbers that training may move and that decide the scores."""
+
+    @property
+    def temperature(self) -> float | None:
+        """Divisor of the cosines in ``alignment`` before the softmax over categories; None without alignment maps."""
+        return None
+
+    def monitored(self) -> dict[str, float]:
+        """Learnable scalars worth a curve; logged at every evaluation."""
+        return {}
+
+    def evaluated(self, validation: Mapping[str, float]) -> None:
+        """Hear of an evaluation: video-level ``auc`` and ``bce`` (nats) on the held-out training videos."""
 
 
 class MethodSpec(NamedTuple):
@@ -147,18 +259,21 @@ class MethodSpec(NamedTuple):
     Attributes:
         name: identifier in commands, run folders and notebooks.
         title: as tables print it.
-        paper: authors, venue and year.
+        paper: authors, venue and year; empty for a yardstick that no paper of the comparison proposes.
         idea: what it adds to multiple-instance learning, one sentence.
         settings: class of its settings.
-        build: makes the method from its settings and, if ``needs_text``, the text features.
+        build: for a method on bags: makes it from its settings and, if ``needs_text``, the text features.
+        learner: for any other method: makes its learner from the settings of a run, a data set and the videos to learn from.
+        pixels: True if it needs the videos themselves; features are not enough.
         needs_text: whether text features are used.
         sizes: settings that follow from the features' width D and the profile's width W.
         question: which of the three questions it answers anew: which segments stand for a video (``selection``), what is
             normal and what a segment sees (``context``), or what words add (``language``).
         builds_on: names of the methods whose ideas it changes, the first one first.
         without_clip: settings that change where the text features are not CLIP's.
+        of_profile: settings that differ from the defaults in a profile, by its name.
         presets: settings that differ from the defaults on a public data set, by its name; for the sets that stand for it too.
-        batches: training settings that the method cannot do without (``resampling``, ``crops``), whatever the recipe.
+        batches: training settings that the method cannot do without (``segmenting``, ``crops``), whatever the recipe.
         published: training settings of its authors' code, for ``recipe="published"``.
     """
 
@@ -167,17 +282,25 @@ class MethodSpec(NamedTuple):
     paper: str
     idea: str
     settings: type[Settings]
-    build: Callable[[Any, Any], Method]
+    build: Callable[[Any, Any], Method] | None = None
+    learner: Callable[[RunSettings, Dataset, Sequence[VideoRecord]], Learner] | None = None
+    pixels: bool = False
     needs_text: bool = False
     sizes: Callable[[int, int], dict[str, Any]] = usual_sizes
     question: Literal["selection", "context", "language"] = "selection"
     builds_on: tuple[str, ...] = ()
     without_clip: Mapping[str, Any] = {}
+    of_profile: Mapping[str, Mapping[str, Any]] = {}
     presets: Mapping[str, Mapping[str, Any]] = {}
     batches: Mapping[str, Any] = {}
     published: Mapping[str, Any] = {}
 
     @property
+    def on_bags(self) -> bool:
+        """Whether it is a :class:`Method`, which takes bags of features and can be built without a run."""
+        return self.build is not None
+
+    @property
     def root(self) -> str:
         """Where :func:`vad_lib.runs.code_key.code_key` starts to find what decides the method's numbers."""
-        return f"{self.settings.__module__}.SPEC"
+        return f"{(self.learner or self.settings).__module__}.SPEC"

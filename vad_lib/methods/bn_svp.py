@@ -18,14 +18,14 @@ S sequences (videos x crops), R rows of a batch (each crop a row), b abnormal ro
 G width of a graph layer, H width of the recurrent network.
 
 How it differs from the others: the segments that train the network are chosen to be different, not to be the k
-largest. The choice (:func:`bag_scores`) needs scores and scenes only and would fit any method here. How scenes are
-found, and the greedy choice of the paper, stand in :mod:`vad_lib.methods.sticky_hmm`.
+largest. The choice (:mod:`vad_lib.methods.segment_choice`) needs scores and scenes only and would fit any method here.
+How scenes are found stands in :mod:`vad_lib.methods.sticky_hmm`.
 
 Departures from the authors' code, which is one script for one data set: its batch normalisation takes the segments
 for channels, and so demands T = H = 32; here the H features are normalised, and any T will do. Its sampler does not
 follow the model that is stated; here that model is sampled. Length-scales that start near 1, as kernel libraries have
 them, leave no edge in the graph of I3D features (neighbours would be less alike than e^-5); here they start at a share
-of sqrt(D), whatever D. Batch normalisation wants equally long videos in training (``resampling="means"``).
+of sqrt(D), whatever D. Batch normalisation wants equally long videos in training (``segmenting="means"``).
 """
 
 import math
@@ -33,18 +33,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from vad_lib.config import Settings
 from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
-from vad_lib.methods import mil_losses
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import Dropout, SegmentLinear, SegmentNorm
-from vad_lib.methods.sticky_hmm import ScenePrior, facility_location, sticky_hdp_hmm, time_intervals
-from vad_lib.methods.sultani_mil import bag_ranking, best_scores
+from vad_lib.methods.mil_losses import bag_ranking, best_scores, paired_rows
+from vad_lib.methods.segment_choice import bag_scores, graded_similarity
+from vad_lib.methods.sticky_hmm import ScenePrior, sticky_hdp_hmm, time_intervals
+from vad_lib.methods.temporal_network import SegmentNorm
 
 
 class BNSVPSettings(Settings):
@@ -95,7 +94,7 @@ class GraphLayers(nn.Module):
 
     def __init__(self, feature_dim: int, width: int, length_scale: float) -> None:
         super().__init__()
-        self.maps = SegmentLinear(feature_dim, 2 * width)  # of the graph of features, then of the graph of time
+        self.maps = nn.Linear(feature_dim, 2 * width)  # of the graph of features, then of the graph of time
         # logarithm of ell over its start value: weight decay pulls there
         self.log_length_scales = nn.Parameter(torch.zeros(feature_dim))
         self.start = length_scale * math.sqrt(feature_dim)
@@ -150,7 +149,7 @@ class BNSVP(Method):
         super().__init__()
         self.settings = settings
         self.graph = GraphLayers(settings.feature_dim, settings.graph_width, settings.length_scale)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
         self.recurrent = nn.LSTM(settings.graph_width, settings.state_width, settings.layers, batch_first=True)
         self.norm = SegmentNorm(settings.state_width)
         self.head = nn.Linear(settings.state_width, 1)
@@ -174,7 +173,7 @@ class BNSVP(Method):
         """
         settings, crops = self.settings, output.logits.shape[1]
         mask = batch.mask.repeat_interleave(crops, 0)
-        normal, abnormal = mil_losses.paired_rows(batch.video_labels.repeat_interleave(crops))
+        normal, abnormal = paired_rows(batch.video_labels.repeat_interleave(crops))
         scores = output.logits.flatten(0, 1).sigmoid()
         real, of_abnormal = mask[abnormal], scores[abnormal]
         states = output.states.detach().flatten(0, 1)[abnormal]
@@ -212,55 +211,6 @@ class BNSVP(Method):
     def monitored(self) -> dict[str, float]:
         """Mean length-scale over its start value."""
         return {"length_scale": (self.graph.length_scales().mean() / self.graph.start).item()}
-
-
-def bag_scores(scores: Tensor, scenes: Tensor, mask: Tensor, share: float, similarity: Tensor | None = None) -> Tensor:
-    """S_v: mean score of a varied subset of each video's better segments.
-
-    Args:
-        scores: float32 (b, T), at least 0; gradients pass through those that are chosen.
-        scenes: int64 (b, T), from 0 on.
-        mask: bool (b, T).
-        share: segments below this quantile of the video's own scores are no candidates, in [0, 1].
-        similarity: float32 (b, T, T) in [0, 1] for the greedy choice; None for the best candidate of each scene.
-
-    Returns:
-        float32 (b,).
-
-    Example: the better of two scenes' segments, 0.9 and 0.5; with one scene, 0.9 alone.
-        >>> scores, real = torch.tensor([[0.9, 0.8, 0.5, 0.4]]), torch.ones(1, 4, dtype=torch.bool)
-        >>> bag_scores(scores, torch.tensor([[0, 0, 1, 1]]), real, 0.25), bag_scores(scores, torch.zeros(1, 4).long(), real, 0.25)
-        (tensor([0.7000]), tensor([0.9000]))
-    """
-    values = scores.detach()
-    threshold = values.masked_fill(~mask, math.nan).nanquantile(share, dim=1, keepdim=True)
-    candidates = (values >= threshold) & mask
-    member = F.one_hot(scenes).bool() & candidates[:, :, None]  # (b, T, scenes)
-    found = member.any(dim=1)
-    if similarity is None:
-        chosen = values[:, :, None].masked_fill(~member, -1.0).argmax(dim=1)  # (b, scenes)
-    else:
-        budget = found.sum(dim=1)
-        chosen = facility_location(similarity * values[:, None], candidates, budget)
-        found = torch.arange(chosen.shape[1], device=budget.device) < budget[:, None]
-    return (scores.gather(1, chosen) * found).sum(dim=1) / found.sum(dim=1)
-
-
-def graded_similarity(states: Tensor, scenes: Tensor, across: float) -> Tensor:
-    """Likeness of every two segments: by distance, and less if they are in different scenes.
-
-    A choice of ours; the paper grades by scene and by mixture components within scenes, which are not sampled here.
-
-    Args:
-        states: float32 (b, T, H), of about unit variance.
-        scenes: int64 (b, T).
-        across: factor for segments of different scenes; 0 makes scenes blocks.
-
-    Returns:
-        float32 (b, T, T) in [0, 1].
-    """
-    alike = torch.exp(torch.cdist(states, states).square() / (-2 * states.shape[-1]))
-    return alike.where(scenes[:, :, None] == scenes[:, None], across * alike)
 
 
 SPEC = MethodSpec(

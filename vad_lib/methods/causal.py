@@ -1,16 +1,17 @@
-"""MSF-DMU's blocks without look-ahead, for ``context="causal"``; this project's variant, no paper has it.
+"""The layers of MSF-DMU and of the proposed model without look-ahead, for ``context="causal"``; no paper has this form.
 
 The output at a segment depends on this segment and earlier ones only. Convolutions take their three taps from the
 present and the past; attention and distance decay look back over a fixed number of segments; the video-level
-context of equation 2 is the mean so far. The parameters are those of the blocks in :mod:`vad_lib.methods.layers`.
+context of equation 2 is the mean so far. The parameters are those of the layers in :mod:`vad_lib.methods.layers`.
 
-For a stream each block can go on from what it has seen: give it an empty dictionary as its ``past`` and pass the
+For a stream each layer can go on from what it has seen: give it an empty dictionary as its ``past`` and pass the
 segments on in pieces of any length. What it keeps there has a fixed size, however long the stream is.
 
-Shapes: S sequences (videos x crops), T segments, W encoder width, H heads, d = W / H, m segments in sight.
+Shapes: S sequences (videos x crops), T segments, W encoder width, H heads, d = W / H, n of m segments, C categories.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,11 +20,9 @@ from torch import Tensor, nn
 
 from vad_lib.methods.layers import BAND, MultiScaleFusion, PositionAttentionLayer, TemporalConv, position_codes
 
-CHUNK = 256  # segments whose attention is computed together; bounds the memory for long videos
-
 
 class Causal:
-    """Mixin of blocks that can go on from earlier calls.
+    """Mixin of layers that can go on from earlier calls.
 
     Attributes:
         past: None where every call is a whole video; else what earlier calls have left, at first an empty dictionary.
@@ -33,17 +32,16 @@ class Causal:
 
 
 class CausalConv(TemporalConv):
-    """A :class:`TemporalConv` with taps at t - 2 dilation, t - dilation and t."""
+    """A :class:`~vad_lib.methods.layers.TemporalConv` with taps at t - 2 dilation, t - dilation and t."""
 
-    def combine(self, taps: Tensor) -> Tensor:
-        """Sum the taps' products (S, T, 3W), each shifted to its place: (S, T, W)."""
-        step, length = self.dilation[0], taps.shape[1]
-        earliest, earlier, here = taps.chunk(3, dim=-1)
-        return here + self.bias + F.pad(earlier, (0, 0, step, 0))[:, :length] + F.pad(earliest, (0, 0, 2 * step, 0))[:, :length]
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, T, D) -> (S, T, W)."""
+        padded = F.pad(x.mT, (2 * self.dilation[0], 0))  # (S, D, 2 dilation + T)
+        return F.conv1d(padded, self.weight, self.bias, dilation=self.dilation).mT
 
 
 class CausalFusion(Causal, MultiScaleFusion):
-    """:class:`MultiScaleFusion` without look-ahead; keeps the products of its last eight inputs, and the stacked weights."""
+    """:class:`~vad_lib.methods.layers.MultiScaleFusion` without look-ahead; keeps its last eight inputs."""
 
     CONVOLUTION = CausalConv
     REACH = 2 * max(MultiScaleFusion.DILATIONS)
@@ -52,12 +50,10 @@ class CausalFusion(Causal, MultiScaleFusion):
         """(S, T, D) -> (S, T, W)."""
         if self.past is None:
             return super().forward(x)
-        if not self.past:
-            weights = self.stacked_taps()
-            self.past.update(weights=weights, taps=x.new_zeros(len(x), self.REACH, len(weights)))
-        taps = torch.cat([self.past["taps"], F.linear(x, self.past["weights"])], dim=1)
-        self.past["taps"] = taps[:, -self.REACH :]
-        return self.fuse(taps)[:, self.REACH :]
+        earlier = self.past["inputs"] if self.past else x.new_zeros(len(x), self.REACH, x.shape[-1])
+        x = torch.cat([earlier, x], dim=1)  # (S, 8 + T, D)
+        self.past["inputs"] = x[:, -self.REACH :]
+        return super().forward(x)[:, self.REACH :]
 
 
 def shifted_to_columns(products: Tensor) -> Tensor:
@@ -80,7 +76,7 @@ def shifted_to_columns(products: Tensor) -> Tensor:
 
 
 class CausalPositionAttention(Causal, PositionAttentionLayer):
-    """:class:`PositionAttentionLayer` that looks back over a fixed number of segments.
+    """:class:`~vad_lib.methods.layers.PositionAttentionLayer` that looks back over a fixed number of segments.
 
     Position codes are those of the distance back, since in a stream no segment knows how long the video is: of the
     distance itself (``raw``), or of the distance x 200 / lookback (``scaled``). The distance decay ends after 64
@@ -99,31 +95,18 @@ class CausalPositionAttention(Causal, PositionAttentionLayer):
         self.lookback = lookback
         self.position_scale = self.scaled_to / lookback if self.scaled_to else 1.0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, T, W) -> (S, T, W)."""
-        length = x.shape[1]
-        packed = self.project(self.norm(x)).unflatten(-1, (4, self.heads, -1))  # (S, T, 4, H, d)
-        query, seen = packed[:, :, 0], packed[:, :, 1:]
-        offset = 0
+    def mix(self, packed: Tensor) -> Tensor:
+        """Attention and distance decay without look-ahead: Q, K, V, U (S, T, 4, H, d) -> (S, T, 2W)."""
+        query, seen = packed[:, :, 0], packed[:, :, 1:]  # (S, T, H, d), (S, T, 3, H, d)
         if self.past is not None:
             if self.past:
-                offset = self.past["seen"].shape[1]
                 seen = torch.cat([self.past["seen"], seen], dim=1)
             self.past["seen"] = seen[:, max(0, seen.shape[1] - self.lookback + 1) :]
-        if torch.compiler.is_exporting():  # a graph of any length has no place for chunks
-            both = self._look_back(query, seen)
-        else:
-            chunks = []
-            for start in range(0, length, CHUNK):
-                first, end = max(0, offset + start - self.lookback + 1), start + CHUNK
-                chunks.append(self._look_back(query[:, start:end], seen[:, first : offset + end]))
-            both = torch.cat(chunks, dim=1)
-        x = x + self.dropout(self.merge(self.gate(both)))
-        return x + self.feed_forward(x)
+        return self.look_back(query, seen)
 
-    def _look_back(self, query: Tensor, seen: Tensor) -> Tensor:
+    def look_back(self, query: Tensor, seen: Tensor) -> Tensor:
         """Attention and decay of the last n segments of m: (S, n, H, d), (S, m, 3, H, d) -> (S, n, 2W)."""
-        query = query.transpose(1, 2)
+        query = query.transpose(1, 2)  # (S, H, n, d)
         key, value, local = seen.permute(2, 0, 3, 1, 4)  # each (S, H, m, d)
         rows, columns, head_width = query.shape[2], key.shape[2], query.shape[3]
         segment = torch.arange(columns, device=query.device)
@@ -132,11 +115,11 @@ class CausalPositionAttention(Causal, PositionAttentionLayer):
 
         beta = self.position_logit.sigmoid()[:, None, None]
         code = position_codes(segment.flip(0) * self.position_scale, head_width)  # of the distances m - 1, ..., 0
-        bias = shifted_to_columns(query @ code.T) * (beta / math.sqrt(head_width))
+        bias = shifted_to_columns(query @ code.T) * (beta / math.sqrt(head_width))  # (S, H, n, m)
         bias = bias.masked_fill(unseen, -math.inf)
-        attended = F.scaled_dot_product_attention(query, (1 - beta) * key, value, attn_mask=bias)
+        attended = F.scaled_dot_product_attention(query, (1 - beta) * key, value, attn_mask=bias)  # (S, H, n, d)
 
-        decay = torch.exp(-distance.clamp(min=0) / self.log_temperature.exp()[:, None, None])
+        decay = torch.exp(-distance.clamp(min=0) / self.log_temperature.exp()[:, None, None])  # (H, n, m)
         decay = decay.masked_fill(unseen | (distance > BAND), 0.0)
         both = torch.cat([attended, (decay / decay.sum(dim=2, keepdim=True)) @ local], dim=-1)
         return both.transpose(1, 2).flatten(2)
@@ -153,3 +136,43 @@ class RunningMean(Causal, nn.Module):
         if self.past is not None:
             self.past.update(mean=means[:, -1:], count=count + x.shape[1])
         return means
+
+
+class CausalAlignment(RunningMean):
+    """Equations 2 and 3 where every segment has a context C_v of its own, the mean of F_c so far."""
+
+    def forward(
+        self, projected: Tensor, context_features: Tensor, learned: Tensor, delta_of: Callable[[Tensor], Tensor], scale: Tensor | float
+    ) -> Tensor:
+        """The alignment map.
+
+        Args:
+            projected: float32 (S, T, D_t), V', unit vectors.
+            context_features: float32 (S, T, 2W), F_c.
+            learned: float32 (C, D_t), T~_c, unit vectors.
+            delta_of: equation 2, (R, 2W) -> (R, D_t).
+            scale: of delta in the modulated text.
+
+        Returns:
+            float32 (S, T, C), cosines.
+        """
+        context = super().forward(context_features)  # C_v, (S, T, 2W)
+        delta = delta_of(context.flatten(0, 1)).view_as(projected)  # (S, T, D_t)
+        return causal_alignment_map(projected, learned, delta, scale)
+
+
+def causal_alignment_map(projected: Tensor, learned: Tensor, delta: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """A (equation 3) where every segment has a delta, and so a T^_c, of its own; the (S, T, C, D_t) texts are never built.
+
+    Args:
+        projected: float32 (S, T, D_t), V', unit vectors.
+        learned: float32 (C, D_t), T~_c, unit vectors.
+        delta: float32 (S, T, D_t).
+        scale: T^_c is the unit vector along T~_c + scale * delta.
+
+    Returns:
+        float32 (S, T, C), cosines.
+    """
+    products = projected @ learned.T + scale * (projected * delta).sum(dim=-1, keepdim=True)
+    squares = 1 + 2 * scale * (delta @ learned.T) + (scale * delta).square().sum(dim=-1, keepdim=True)
+    return products * squares.clamp_min(1e-12).rsqrt()  # Eq. 3

@@ -25,24 +25,20 @@ test always meets the same draws, so that scores do not change from run to run.
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
 from vad_lib.methods import mil_losses
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
+from vad_lib.methods.rtfm import SMOOTHNESS_WEIGHT, SPARSITY_WEIGHT, magnitude_terms
+from vad_lib.methods.temporal_network import MultiScaleTemporalNetwork, ScoreHead, score_layers, xavier_start
 
 # official code
 CLIP_WIDTH = 512
 HEAD_WIDTHS = (128, 32)
-MAGNITUDE_WEIGHT = 1e-4
-SMOOTHNESS_WEIGHT = 8e-4
-SPARSITY_WEIGHT = 8e-3
 
 
 class CLIPTSASettings(Settings):
@@ -133,22 +129,18 @@ class CLIPTSA(Method):
     def __init__(self, settings: CLIPTSASettings) -> None:
         super().__init__()
         self.settings = settings
-        width, (wide, narrow) = settings.width, HEAD_WIDTHS
+        width = settings.width
         self.reduced = settings.feature_dim != width
         if self.reduced or settings.unused_reduction:
             self.reduction = nn.Sequential(
-                SegmentLinear(settings.feature_dim, 2 * width), nn.ReLU(), SegmentLinear(2 * width, width), nn.Sigmoid()
+                nn.Linear(settings.feature_dim, 2 * width), nn.ReLU(), nn.Linear(2 * width, width), nn.Sigmoid()
             )  # PyTorch's own start values, unlike everything else
             self.reduction.requires_grad_(self.reduced)
-        self.chooser = nn.Sequential(SegmentLinear(width, width // 2), nn.ReLU(), SegmentLinear(width // 2, 1), nn.Sigmoid())
+        self.chooser = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), ScoreHead(width // 2), nn.Sigmoid())
         self.chooser.requires_grad_(settings.attention == "perturbed")
         self.temporal = MultiScaleTemporalNetwork(width)
-        self.dropout = Dropout(settings.dropout)
-        self.head = nn.Sequential(
-            *(SegmentLinear(width, wide), nn.ReLU(), Dropout(settings.dropout)),
-            *(SegmentLinear(wide, narrow), nn.ReLU(), Dropout(settings.dropout)),
-            SegmentLinear(narrow, 1),
-        )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = score_layers(width, HEAD_WIDTHS, settings.dropout)
         xavier_start(self.chooser)
         xavier_start(self.head)
 
@@ -182,31 +174,23 @@ class CLIPTSA(Method):
     def encode(self, features: Tensor) -> CLIPTSAOutput:
         if self.reduced:
             features = self.reduction(features)  # (S, T, W)
-        choice = self.chooser(features).squeeze(-1)
+        choice = self.chooser(features)  # (S, T)
         inclusion = self.include(choice)
-        temporal = self.dropout(self.temporal(inclusion[:, :, None] * features))
-        return CLIPTSAOutput(self.head(temporal).squeeze(-1), temporal, choice, inclusion)
+        temporal = self.dropout(self.temporal(inclusion[:, :, None] * features))  # (S, T, W)
+        return CLIPTSAOutput(self.head(temporal), temporal, choice, inclusion)
 
     def loss(self, output: CLIPTSAOutput, batch: Batch) -> dict[str, LossTerm]:
-        """The four terms of RTFM.
+        """RTFM's four terms: classification, gap of magnitudes, and smooth and sparse abnormal scores.
 
         Raises:
             DataError: unequal numbers of normal and abnormal videos.
         """
-        normal, abnormal = mil_losses.paired_rows(batch.video_labels)
-        dropped = self.settings.selection_dropout if self.training else 0.0
-        magnitudes = output.features.detach().norm(dim=-1).mean(dim=1)  # (B, T)
-        top = mil_losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
-
-        scores = self.scores(output)["score"]
-        video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
-        norms = mil_losses.selected_norms(output.features, top)
+        settings, scores = self.settings, self.scores(output)["score"]  # (B, T)
+        dropped = settings.selection_dropout if self.training else 0.0
+        terms = magnitude_terms(scores, output.features, batch, settings.selected, dropped, settings.margin)
+        abnormal = batch.video_labels == 1
         laid_end_to_end = scores[abnormal][batch.mask[abnormal]]  # differences cross the borders of videos, as in the code
-        return {
-            "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
-            "magnitude": LossTerm(
-                mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
-            ),
+        return terms | {
             "smoothness": LossTerm(mil_losses.smoothness(laid_end_to_end), SMOOTHNESS_WEIGHT),
             "sparsity": LossTerm(laid_end_to_end.norm(), SPARSITY_WEIGHT),
         }

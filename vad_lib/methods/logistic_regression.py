@@ -4,63 +4,139 @@ Each snippet of a training video is said to be abnormal if its video is, which i
 an abnormal video. What a method gains over this comes from its treatment of weak labels and time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from pydantic import Field
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
+from vad_lib.config import RunSettings, Settings
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
+from vad_lib.methods.base import Learner, MethodSpec
 
 
-def snippet_logistic_regression(
-    dataset: Dataset,
-    fit_records: Sequence[VideoRecord],
-    records: Sequence[VideoRecord],
-    seed: int,
-    *,
-    max_snippets: int = 50_000,
-) -> dict[str, np.ndarray]:
-    """Fit logistic regression on snippets that inherit their video's label; score snippets of other videos.
+class LogisticRegressionSettings(Settings):
+    """Settings of the yardstick."""
+
+    max_snippets: int = Field(50_000, ge=1, description="training snippets kept, all crops counted; bounds memory")
+
+
+class LogisticRegressionLearner(Learner):
+    """Fits all training snippets in its one step.
 
     Args:
-        dataset: loaded with its features.
-        fit_records: videos to learn from; their intervals are not looked at.
-        records: videos to score.
-        seed: of the draw, if there are more training snippets than ``max_snippets``.
-        max_snippets: training snippets, all crops counted, kept at most; bounds memory on large data sets.
+        run: settings of the run; its seed decides which snippets are drawn if there are more than ``max_snippets``.
+        dataset: with features.
+        fit: videos to learn from; their intervals are not looked at.
+    """
+
+    num_steps = eval_every = 1
+
+    def __init__(self, run: RunSettings, dataset: Dataset, fit: Sequence[VideoRecord]) -> None:
+        self.settings, self.seed = LogisticRegressionSettings(**run.options), run.train.seed
+        self.dataset, self.fit = dataset, fit
+        self.num_crops = dataset.store.num_crops
+        self._weights: dict[str, Tensor] = {}
+
+    def step(self, index: int) -> dict[str, float]:
+        """Fit.
+
+        Raises:
+            DataError: no normal or no abnormal video to learn from; NaN or infinity in the features.
+        """
+        self.videos = tuple(record.name for record in self.fit)
+        snippets, targets = training_snippets(self.dataset, self.fit, self.settings.max_snippets, self.seed)
+        scaler, classifier = steps = StandardScaler(), LogisticRegression(max_iter=1000)
+        make_pipeline(*steps).fit(snippets, targets)
+        fitted = {"mean": scaler.mean_, "scale": scaler.scale_, "weight": classifier.coef_[0], "bias": classifier.intercept_}
+        self._weights = {name: torch.from_numpy(np.array(value)) for name, value in fitted.items()}
+        return {"loss": float(log_loss(targets, probabilities(self._weights, snippets)))}
+
+    def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
+        crops = slice(None) if crop is None else slice(crop, crop + 1)
+        scores = {}
+        for record in records:
+            of_crops = probabilities(self._weights, _rows(self.dataset, record, crops))  # (N T,)
+            mean = of_crops.reshape(-1, self.dataset.store.num_snippets(record.name)).mean(axis=0)  # (T,)
+            scores[record.name] = {"score": mean.astype(np.float32)}
+        return scores
+
+    def weights(self) -> dict[str, Tensor]:
+        return self._weights
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        self._weights = dict(weights)
+
+    @property
+    def parameter_count(self) -> int:
+        return self.dataset.store.dimension + 1
+
+
+def training_snippets(
+    dataset: Dataset, records: Sequence[VideoRecord], max_snippets: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Snippets of all crops of some videos, each with the label of its video.
+
+    Args:
+        dataset: with features.
+        records: the videos; their intervals are not looked at.
+        max_snippets: about so many are drawn if there are more.
+        seed: of the draw.
 
     Returns:
-        per video of ``records`` float32 (T,), in [0, 1], the mean of the crops' probabilities.
+        float32 (n, D), and bool (n,), True for snippets of abnormal videos.
 
     Raises:
-        DataError: no normal or no abnormal video to learn from; NaN or infinity in the features.
+        DataError: no normal or no abnormal video; NaN or infinity in the features.
     """
-    labels = {record.name: dataset.videos.is_abnormal(record) for record in fit_records}
+    labels = {record.name: dataset.videos.is_abnormal(record) for record in records}
     if len(set(labels.values())) < 2:
         raise DataError(f"data set {dataset.name}: logistic regression needs normal and abnormal videos, got one kind; add some.")
     total = sum(dataset.store.num_snippets(name) for name in labels) * dataset.store.num_crops
     share = min(1, max_snippets / total)
     rng = np.random.default_rng(seed)
     rows, targets = [], []
-    for record in fit_records:
+    for record in records:
         snippets = _rows(dataset, record)
         kept = snippets if share == 1 else snippets[rng.random(len(snippets)) < share]
         rows.append(kept)
         targets.append(np.full(len(kept), labels[record.name]))
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    classifier.fit(np.concatenate(rows), np.concatenate(targets))
-    scores = {}
-    for record in records:
-        probability = classifier.predict_proba(_rows(dataset, record))[:, 1]
-        scores[record.name] = probability.reshape(dataset.store.num_crops, -1).mean(axis=0).astype(np.float32)
-    return scores
+    return np.concatenate(rows), np.concatenate(targets)
 
 
-def _rows(dataset: Dataset, record: VideoRecord) -> np.ndarray:
-    """All snippets of all crops, float32 (N T, D), crop by crop."""
-    return video_batch(dataset, record).flatten(0, 2).numpy()
+def probabilities(weights: Mapping[str, Tensor], snippets: np.ndarray) -> np.ndarray:
+    """Probability that snippets are abnormal: float32 (n, D) -> float32 (n,), in [0, 1].
+
+    Args:
+        weights: ``mean`` and ``scale`` (D,) of the standardisation, ``weight`` (D,), ``bias`` (1,).
+        snippets: features as stored.
+    """
+    mean, scale, weight, bias = (weights[name].numpy() for name in ("mean", "scale", "weight", "bias"))
+    standardised = snippets.copy()
+    standardised -= mean  # in place, as scikit-learn has it: sums in float64, kept in float32
+    standardised /= scale
+    return expit(standardised @ weight + bias)
+
+
+def _rows(dataset: Dataset, record: VideoRecord, crops: slice = slice(None)) -> np.ndarray:
+    """All snippets of a video, float32 (N T, D), crop by crop."""
+    return video_batch(dataset, record, crops=crops).flatten(0, 2).numpy()
+
+
+SPEC = MethodSpec(
+    name="logistic-regression",
+    title="Logistic regression on snippets",
+    paper="",
+    idea="no bags and no time: every snippet is said to be what its video is",
+    settings=LogisticRegressionSettings,
+    learner=LogisticRegressionLearner,
+)

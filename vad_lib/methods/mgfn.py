@@ -39,7 +39,8 @@ from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
 from vad_lib.methods import mil_losses
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import SegmentLinear, SegmentNorm, TemporalConv
+from vad_lib.methods.layers import TemporalConv
+from vad_lib.methods.temporal_network import ScoreHead, SegmentNorm
 
 HEAD_WIDTH = 64
 EXPANSION = 4  # of the feed-forward layers
@@ -94,12 +95,12 @@ class MGFNOutput(NamedTuple):
 class ChannelNorm(nn.Module):
     """(x - mean) / (std + 1e-5) over the channels of a segment, then gain and shift.
 
-    The fused layer norm divides by std; the factor std / (std + 1e-5) is put in afterwards. It is within 1e-5 of 1 at unit
-    std, and its gradient is left out.
+    Args:
+        width: W.
     """
 
     STABILISER = 1e-5  # beside the deviation; layer norm has it under the root
-    TINY = 1e-20  # only keeps 1 / std finite where all channels are equal
+    TINY = 1e-20  # only keeps gradients finite where all channels are equal
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -108,8 +109,9 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
-        scaled, _, inverse_std = torch.native_layer_norm(x, self.gain.shape, self.gain, None, self.TINY)
-        return torch.addcmul(self.shift, scaled, 1 / (1 + self.STABILISER * inverse_std.detach()))
+        mean, variance = x.mean(dim=-1, keepdim=True), x.var(dim=-1, correction=0, keepdim=True)  # (S, T, 1)
+        std = (variance + self.TINY).sqrt()
+        return (x - mean) / (std + self.STABILISER) * self.gain + self.shift
 
 
 class Glance(nn.Module):
@@ -118,14 +120,15 @@ class Glance(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = ChannelNorm(width)
-        self.project = SegmentLinear(width, 3 * width, bias=False)  # Q, K, V, each head by head
-        self.merge = SegmentLinear(width, width)
+        self.project = nn.Linear(width, 3 * width, bias=False)  # Q, K, V, each head by head
+        self.merge = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
-        packed = self.project(self.norm(x)).unflatten(-1, (3, -1, HEAD_WIDTH))
+        packed = self.project(self.norm(x)).unflatten(-1, (3, -1, HEAD_WIDTH))  # (S, T, 3, heads, 64)
         query, key, value = packed.permute(2, 0, 3, 1, 4)  # each (S, heads, T, 64)
-        return self.merge(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(query, key, value)  # (S, heads, T, 64)
+        return self.merge(attended.transpose(1, 2).flatten(2))  # (S, T, W)
 
 
 class HeadFilters(nn.Conv1d):
@@ -138,12 +141,9 @@ class HeadFilters(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
-        width = x.shape[-1]
-        channels = width // self.groups
-        # as a flat image whose channels lie last in memory, it meets the fast kernel for one filter per channel
-        image = x.transpose(1, 2).unsqueeze(2)  # (S, W, 1, T)
-        weight = self.weight.repeat(channels, 1, 1).unsqueeze(2)
-        return F.conv2d(image, weight, self.bias.repeat(channels), padding=(0, self.padding[0]), groups=width).squeeze(2).mT
+        heads = x.mT.unflatten(1, (-1, self.groups))  # (S, W / heads, heads, T)
+        filtered = super().forward(heads.flatten(0, 1))  # (S W / heads, heads, T)
+        return filtered.view_as(heads).flatten(1, 2).mT  # (S, T, W)
 
 
 class Focus(nn.Module):
@@ -155,9 +155,9 @@ class Focus(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = SegmentNorm(width)
-        self.value = SegmentLinear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
         self.filters = HeadFilters(width // HEAD_WIDTH)
-        self.merge = SegmentLinear(width, width)
+        self.merge = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, W), same out."""
@@ -177,7 +177,7 @@ class Block(nn.Module):
         self.shortcut = TemporalConv(width, width)
         self.mixer = mixer(width)
         self.feed_forward = nn.Sequential(
-            ChannelNorm(width), SegmentLinear(width, EXPANSION * width), nn.GELU(), SegmentLinear(EXPANSION * width, width)
+            ChannelNorm(width), nn.Linear(width, EXPANSION * width), nn.GELU(), nn.Linear(EXPANSION * width, width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -202,24 +202,24 @@ class MGFN(Method):
         self.stages = nn.ModuleList()
         before = settings.widths[0]
         for width, mixer, blocks in zip(settings.widths, (Glance, Focus, Focus), settings.blocks):
-            widen = [ChannelNorm(before), SegmentLinear(before, width)] if len(self.stages) else []
+            widen = [ChannelNorm(before), nn.Linear(before, width)] if len(self.stages) else []
             self.stages.append(nn.Sequential(*widen, *(Block(width, mixer) for _ in range(blocks))))
             before = width
         self.norm = nn.LayerNorm(before)
-        self.head = SegmentLinear(before, 1)
+        self.head = ScoreHead(before)
 
     @property
     def feature_dim(self) -> int:
         return self.settings.feature_dim
 
     def encode(self, features: Tensor) -> MGFNOutput:
-        # after resampling in training and per snippet in testing, since both have happened before
+        # after segmenting in training and per snippet in testing, since both have happened before
         norm = features.norm(dim=-1, keepdim=True)
         x = self.embed(features) + NORM_CHANNEL * self.embed_norm(norm)  # (S, T, W1)
         for stage in self.stages:
             x = stage(x)
         x = self.norm(x)  # (S, T, W3)
-        return MGFNOutput(self.head(x).squeeze(-1), x.detach().norm(dim=-1), x.abs().sum(dim=-1))
+        return MGFNOutput(self.head(x), x.detach().norm(dim=-1), x.abs().sum(dim=-1))
 
     def loss(self, output: MGFNOutput, batch: Batch) -> dict[str, LossTerm]:
         """Classification of the chosen segments, contrast of their magnitudes, and constraints on the scores.

@@ -23,6 +23,8 @@ C categories.
 How it differs from the others: text is a teacher of the features and no part of the score; a bag's score is its
 largest segment score if the video is normal and the mean of the k largest otherwise; the head looks back only.
 
+The attention stands in :mod:`vad_lib.methods.pel4vad_layers`.
+
 Another D needs nothing but D itself (the paper's is 1024). Scores are not smoothed here:
 :func:`vad_lib.evaluation.scoring.smoothed` does what the authors' test script does after them.
 """
@@ -41,15 +43,12 @@ from vad_lib.data.batches import Batch
 from vad_lib.errors import DataError
 from vad_lib.losses import LossTerm
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import Dropout, SegmentLinear, segment_linear
+from vad_lib.methods.pel4vad_layers import ContextAttention
 
 # constants of the official code
 SHARPNESS = 10.0  # of the weights that scores give to segments
 AGREEMENT = 10.0  # logit of two pairs of the same category
-# own: the smallest sum of weights (one segment of score 0.1 has 1.7), and the smallest value under a square root
-SMALLEST_SUM = 1e-6
-SMALLEST_ROOT = 1e-12
-UNSEEN = -1e9  # similarity to a segment that gets no weight
+SMALLEST_SUM = 1e-6  # of weights, own: one segment of score 0.1 has 1.7
 
 
 class PEL4VADSettings(Settings):
@@ -104,62 +103,6 @@ class PEL4VADOutput(NamedTuple):
     context: Tensor
 
 
-class ContextAttention(nn.Module):
-    """Global and local attention over one matrix of similarities (sections III-B and III-C of the paper).
-
-    Args:
-        settings: frozen settings.
-    """
-
-    def __init__(self, settings: PEL4VADSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        self.project = SegmentLinear(settings.feature_dim, 3 * settings.attention_width)  # q, k, v
-        self.merge = SegmentLinear(settings.attention_width, settings.feature_dim)
-        self.mixing = nn.Parameter(torch.tensor(0.0))
-        self.prior_scale = nn.Parameter(torch.tensor([settings.prior_scale]))
-        self.prior_shift = nn.Parameter(torch.tensor([settings.prior_shift]))
-        for part in (*self.project.weight.chunk(3), self.merge.weight):
-            nn.init.xavier_uniform_(part)
-
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        """(S, T, D) -> (S, T, D), without the residual; segments that are not real (bool (S, T)) are left out."""
-        query, key, value = self.project(x).chunk(3, dim=-1)
-        position = torch.arange(x.shape[1], device=x.device)
-        squared = (position[:, None] - position).square()
-        prior = torch.exp(-(self.prior_scale * squared - self.prior_shift).abs())
-        similarity = torch.baddbmm(prior, query, key.transpose(1, 2), alpha=1 / math.sqrt(self.settings.attention_width))
-        if real is not None:
-            similarity = similarity.masked_fill(~real[:, None], UNSEEN)
-        attended = self.weights(similarity) @ value
-        if real is not None:
-            attended = attended * real[:, :, None]
-        return self.merge(root_over_time(attended) if self.settings.normalise else attended)
-
-    def weights(self, similarity: Tensor) -> Tensor:
-        """Attention of each segment to all: a share of the global one, the rest within the window; (S, T, T), rows sum to 1.
-
-        Both kinds of attention meet the same values, so their weights are mixed before the one product. The window's are
-        a softmax over its few columns and are added where they belong.
-        """
-        length, share = similarity.shape[1], self.mixing.sigmoid()
-        around = torch.arange(length, device=similarity.device)[:, None] + torch.arange(
-            -(self.settings.window // 2), self.settings.window // 2 + 1, device=similarity.device
-        )
-        outside = (around < 0) | (around >= length)
-        columns = around.clamp(0, length - 1).expand(len(similarity), -1, -1)
-        local = similarity.gather(2, columns).masked_fill(outside, UNSEEN).softmax(dim=-1)
-        return (share * similarity.softmax(dim=-1)).scatter_add(2, columns, (1 - share) * local)
-
-
-def root_over_time(x: Tensor) -> Tensor:
-    """sgn(x) sqrt|x|, then unit norm over the time axis (a library's default in the official code): (S, T, d), same out.
-
-    Differs from the official code: below 1e-12 the root is a line, whose slope at 0 is finite.
-    """
-    return F.normalize(x * x.abs().clamp(min=SMALLEST_ROOT).rsqrt(), dim=1)
-
-
 class PEL4VAD(Method):
     """PEL4VAD; the score needs no text, so the text features matter in training only.
 
@@ -180,11 +123,18 @@ class PEL4VAD(Method):
             )
         self.settings = settings
         self.register_buffer("text", text.clone().float())
-        self.attention = ContextAttention(settings)
+        self.attention = ContextAttention(
+            settings.feature_dim,
+            settings.attention_width,
+            settings.window,
+            settings.prior_scale,
+            settings.prior_shift,
+            settings.normalise,
+        )
         self.norm = nn.LayerNorm(settings.feature_dim)
-        self.to_context = SegmentLinear(settings.feature_dim, text.shape[1])
-        self.to_hidden = SegmentLinear(text.shape[1], settings.hidden)
-        self.dropout = Dropout(settings.dropout)
+        self.to_context = nn.Linear(settings.feature_dim, text.shape[1])
+        self.to_hidden = nn.Linear(text.shape[1], settings.hidden)
+        self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Conv1d(settings.hidden, 1, settings.kernel)
         self.log_temperature = nn.Parameter(torch.tensor(-math.log(settings.temperature)))
         for layer in (self.to_context, self.to_hidden, self.head):
@@ -194,24 +144,19 @@ class PEL4VAD(Method):
     def feature_dim(self) -> int:
         return self.settings.feature_dim
 
-    def encode(self, features: Tensor, real: Tensor | None = None) -> PEL4VADOutput:
-        encoded = self.norm(features + self.attention(features, real))
-        context = self.dropout(F.gelu(self.to_context(encoded)))
-        hidden = self.dropout(F.gelu(self.to_hidden(context)))
-        return PEL4VADOutput(self.look_back(hidden), context)
+    def encode(self, features: Tensor) -> PEL4VADOutput:
+        return self.score(self.norm(features + self.attention(features)))
 
-    def encode_uneven(self, features: Tensor, mask: Tensor) -> PEL4VADOutput:
-        """All videos at once, padding masked: cheaper than many small groups, as only attention mixes segments both ways."""
-        videos, crops = features.shape[:2]
-        output = self.encode(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
-        logits, context = self._unfold(output, videos, crops)
-        return PEL4VADOutput(logits * mask[:, None], context * mask[:, None, :, None])
+    def score(self, encoded: Tensor) -> PEL4VADOutput:
+        """Two layers and the head: (S, T, D) -> logits (S, T) and context features (S, T, D_t)."""
+        context = self.dropout(F.gelu(self.to_context(encoded)))  # (S, T, D_t)
+        hidden = self.dropout(F.gelu(self.to_hidden(context)))  # (S, T, hidden)
+        return PEL4VADOutput(self.look_back(hidden), context)
 
     def look_back(self, hidden: Tensor) -> Tensor:
         """The head: each segment and those before it, zeros before the first; (S, T, hidden) -> (S, T)."""
-        kernel = self.settings.kernel
-        taps = segment_linear(hidden, self.head.weight[0].mT)  # (S, T, kernel), what a segment gives to those from it on
-        return F.pad(taps, (0, 0, kernel - 1, 0)).unfold(1, kernel, 1).diagonal(dim1=2, dim2=3).sum(dim=-1) + self.head.bias
+        padded = F.pad(hidden.mT, (self.settings.kernel - 1, 0))  # (S, hidden, kernel - 1 + T)
+        return self.head(padded).squeeze(1)
 
     def loss(self, output: PEL4VADOutput, batch: Batch) -> dict[str, LossTerm]:
         """Bag cross-entropy and the prompt term. Every crop is a sample of its own.
@@ -351,7 +296,7 @@ SPEC = MethodSpec(
     },
     question="language",
     presets={"XD-Violence": XD_VIOLENCE},
-    batches={"resampling": "picks_or_pad"},
+    batches={"segmenting": "picks_or_pad"},
     published={
         "num_segments": 200,
         "batch_size": 64,

@@ -33,7 +33,7 @@ from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
 from vad_lib.methods import mil_losses
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import Dropout, MultiScaleTemporalNetwork, SegmentLinear, xavier_start
+from vad_lib.methods.temporal_network import MultiScaleTemporalNetwork, score_layers, xavier_start
 
 # official code
 HEAD_WIDTHS = (512, 128)
@@ -88,14 +88,9 @@ class RTFM(Method):
     def __init__(self, settings: RTFMSettings) -> None:
         super().__init__()
         self.settings = settings
-        wide, narrow = HEAD_WIDTHS
         self.temporal = MultiScaleTemporalNetwork(settings.feature_dim)
-        self.dropout = Dropout(settings.dropout)
-        self.head = nn.Sequential(
-            *(SegmentLinear(settings.feature_dim, wide), nn.ReLU(), Dropout(settings.dropout)),
-            *(SegmentLinear(wide, narrow), nn.ReLU(), Dropout(settings.dropout)),
-            SegmentLinear(narrow, 1),
-        )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = score_layers(settings.feature_dim, HEAD_WIDTHS, settings.dropout)
         xavier_start(self.head)
 
     @property
@@ -103,31 +98,23 @@ class RTFM(Method):
         return self.settings.feature_dim
 
     def encode(self, features: Tensor) -> RTFMOutput:
-        temporal = self.dropout(self.temporal(features))
-        return RTFMOutput(self.head(temporal).squeeze(-1), temporal)
+        temporal = self.dropout(self.temporal(features))  # (S, T, D)
+        return RTFMOutput(self.head(temporal), temporal)
 
     def loss(self, output: RTFMOutput, batch: Batch) -> dict[str, LossTerm]:
-        """Four terms.
+        """Classification of the chosen segments, gap of their magnitudes, and constraints on the abnormal scores.
 
         Raises:
             DataError: unequal numbers of normal and abnormal videos.
         """
-        normal, abnormal = mil_losses.paired_rows(batch.video_labels)
-        dropped = self.settings.selection_dropout if self.training else 0.0
-        magnitudes = output.features.detach().norm(dim=-1).mean(dim=1)
-        top = mil_losses.largest_magnitudes(magnitudes, batch.mask, self.settings.selected, dropped)
-
-        scores = self.scores(output)["score"]  # (B, T)
-        video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
-        norms = mil_losses.selected_norms(output.features, top)
-        abnormal_scores, abnormal_mask = scores[abnormal], batch.mask[abnormal]
-        return {
-            "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
-            "magnitude": LossTerm(
-                mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], self.settings.margin), MAGNITUDE_WEIGHT
-            ),
-            "smoothness": LossTerm(self._smoothness(abnormal_scores, abnormal_mask), SMOOTHNESS_WEIGHT),
-            "sparsity": LossTerm(self._sparsity(abnormal_scores[abnormal_mask]), SPARSITY_WEIGHT),
+        settings, scores = self.settings, self.scores(output)["score"]  # (B, T)
+        dropped = settings.selection_dropout if self.training else 0.0
+        terms = magnitude_terms(scores, output.features, batch, settings.selected, dropped, settings.margin)
+        abnormal = batch.video_labels == 1
+        scores, mask = scores[abnormal], batch.mask[abnormal]  # (b, T)
+        return terms | {
+            "smoothness": LossTerm(self._smoothness(scores, mask), SMOOTHNESS_WEIGHT),
+            "sparsity": LossTerm(self._sparsity(scores[mask]), SPARSITY_WEIGHT),
         }
 
     def _smoothness(self, scores: Tensor, mask: Tensor) -> Tensor:
@@ -142,6 +129,33 @@ class RTFM(Method):
 
     def scores(self, output: RTFMOutput) -> dict[str, Tensor]:
         return {"score": output.logits.sigmoid().mean(dim=1)}
+
+
+def magnitude_terms(
+    scores: Tensor, features: Tensor, batch: Batch, selected: int, dropped: float, margin: float
+) -> dict[str, LossTerm]:
+    """The two terms of RTFM that look at the segments of largest magnitude only, ``main`` and ``magnitude``.
+
+    Args:
+        scores: float32 (B, T) in [0, 1].
+        features: float32 (B, N, T, W), F; their norms are the magnitudes.
+        batch: as many normal as abnormal videos.
+        selected: k, segments that stand for a video.
+        dropped: share of the norms that count as 0 in the choice, in [0, 1); 0 in testing.
+        margin: norm that abnormal features should reach.
+
+    Raises:
+        DataError: unequal numbers of normal and abnormal videos.
+    """
+    normal, abnormal = mil_losses.paired_rows(batch.video_labels)
+    magnitudes = features.detach().norm(dim=-1).mean(dim=1)  # (B, T)
+    top = mil_losses.largest_magnitudes(magnitudes, batch.mask, selected, dropped)
+    video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # (B,); rounding may exceed 1
+    norms = mil_losses.selected_norms(features, top)  # (B, N)
+    return {
+        "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
+        "magnitude": LossTerm(mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], margin), MAGNITUDE_WEIGHT),
+    }
 
 
 SPEC = MethodSpec(

@@ -1,10 +1,10 @@
-"""Scenes of videos, found without labels, and segments that cover them (for BN-SVP, Sapkota and Yu, CVPR 2022).
+"""Scenes of videos, found without labels (for BN-SVP, Sapkota and Yu, CVPR 2022).
 
 Two ways. The sticky HDP-HMM (Fox et al. 2011) says that a video walks through a few scenes, stays in each for a
 while, and may come back; several videos share the scenes. :func:`sticky_hdp_hmm` draws a partition from its
 posterior by blocked Gibbs sampling; as in BN-SVP's code a scene is one Gaussian, where the paper has a mixture.
 :func:`time_intervals` is the stand-in without chance: each video is cut into a fixed number of intervals. It is
-the faster of the two for long sequences only. :func:`facility_location` chooses segments that differ.
+the faster of the two for long sequences only.
 
 symbol           here                      shape or value
 z                features                  (V, T, d)
@@ -26,20 +26,24 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy import sparse
 from scipy.special import gammaln
 from sklearn.cluster import AgglomerativeClustering, kmeans_plusplus
-from torch import Tensor
 
 TINY = 1e-300  # a probability that has become 0 in float64 keeps a logarithm
 
 
 class ScenePrior(NamedTuple):
-    """What is assumed of scenes before seeing any, symbols as above; the defaults are those of BN-SVP's code.
+    """What is assumed of scenes before seeing any; the defaults are those of BN-SVP's code.
 
     Attributes:
-        kappa: at least 0; a state lasts about 1 + kappa / concentration segments.
+        states: L, most scenes that the videos share.
+        kappa: extra weight of staying, at least 0; a state lasts about 1 + kappa / concentration segments.
+        concentration: alpha, positive; the larger, the closer a state's transitions are to the shares of all states.
+        gamma: positive; the larger, the more even the shares.
+        mean_strength: nu; the mean of a state has the variance sigma^2 / nu.
+        shape: a of the inverse gamma distribution of sigma^2.
+        scale: b of the inverse gamma distribution of sigma^2.
     """
 
     states: int = 10
@@ -247,38 +251,3 @@ def time_intervals(features: np.ndarray, mask: np.ndarray, scenes: int) -> np.nd
         else:
             path[video, :length] = np.arange(length)
     return path
-
-
-def facility_location(worth: Tensor, candidates: Tensor, budget: Tensor) -> Tensor:
-    """Greedy choice of the candidates that together serve all candidates best.
-
-    Maximises f(A) = sum_i max_{j in A} worth_ij, monotone and submodular, so that the greedy set reaches at least
-    1 - 1/e of the best value. With worth_ij = similarity_ij s_j and a similarity of 1 within scenes and 0 across,
-    it is the best score of each scene.
-
-    Written out: apricot-select's last release is of 2021, submodlib-py serves one set at a time, and either brings numba.
-
-    Args:
-        worth: float32 (b, T, T), at least 0; what j would be to i.
-        candidates: bool (b, T), at least one in a row.
-        budget: int64 (b,), how many to choose; at least 1 and at most the row's candidates.
-
-    Returns:
-        int64 (b, K), K the largest budget: positions in order of choice; those past a row's budget mean nothing.
-
-    Example: the second choice serves what the first leaves over.
-        >>> worth = torch.tensor([[[0.9, 0.8, 0.0], [0.9, 0.8, 0.0], [0.0, 0.0, 0.3]]])
-        >>> facility_location(worth, torch.ones(1, 3, dtype=torch.bool), torch.tensor([2]))
-        tensor([[0, 2]])
-    """
-    worth = worth * candidates[:, :, None]
-    open_to_choice = candidates.clone()
-    served = worth.new_zeros(worth.shape[:2])
-    chosen = []
-    for _ in range(int(budget.max())):
-        gain = (worth - served[:, :, None]).clamp(min=0).sum(dim=1)
-        best = gain.masked_fill(~open_to_choice, -1.0).argmax(dim=1, keepdim=True)
-        served = torch.maximum(served, worth.gather(2, best[:, None].expand(-1, worth.shape[1], -1)).squeeze(2))
-        open_to_choice.scatter_(1, best, False)
-        chosen.append(best)
-    return torch.cat(chosen, dim=1)

@@ -26,7 +26,6 @@ their learning rate of 0.01: all can become 0 or 1.
 A widely used PyTorch port differs in all of these; :data:`PORT` holds the options that give its form.
 """
 
-import math
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -37,11 +36,8 @@ from torch import Tensor, nn
 from vad_lib.config import Settings
 from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
-from vad_lib.methods import mil_losses
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import Dropout, SegmentLinear
-
-Pairing = Literal["all", "index"]
+from vad_lib.methods.mil_losses import Pairing, bag_ranking, best_scores, paired_rows
 
 
 class SultaniMILSettings(Settings):
@@ -96,15 +92,15 @@ class SultaniMIL(Method):
         super().__init__()
         self.settings = settings
         self.network = nn.Sequential(
-            SegmentLinear(settings.feature_dim, settings.width),
+            nn.Linear(settings.feature_dim, settings.width),
             nn.ReLU(),
-            Dropout(settings.dropout),
+            nn.Dropout(settings.dropout),
             nn.Linear(settings.width, settings.bottleneck),
             nn.ReLU() if settings.bottleneck_relu else nn.Identity(),
-            Dropout(settings.dropout),
+            nn.Dropout(settings.dropout),
             nn.Linear(settings.bottleneck, 1),
         )
-        self.score_dropout = Dropout(settings.score_dropout)
+        self.score_dropout = nn.Dropout(settings.score_dropout)
         start = nn.init.xavier_normal_ if settings.start == "normal" else nn.init.xavier_uniform_
         for layer in self.linear_layers():
             start(layer.weight)
@@ -121,7 +117,11 @@ class SultaniMIL(Method):
     def encode(self, features: Tensor) -> SultaniMILOutput:
         if self.settings.normalise_features:
             features = F.normalize(features, dim=-1)
-        return SultaniMILOutput(self.network(features).squeeze(-1))
+        return SultaniMILOutput(self.score(features).squeeze(-1))
+
+    def score(self, features: Tensor) -> Tensor:
+        """The perceptron: (S, T, D) -> (S, T, 1), unbounded."""
+        return self.network(features)
 
     def loss(self, output: SultaniMILOutput, batch: Batch) -> dict[str, LossTerm]:
         """The ranking of the bags, the two constraints and the weight norm.
@@ -133,7 +133,7 @@ class SultaniMIL(Method):
         """
         settings, crops = self.settings, output.logits.shape[1]
         mask = batch.mask.repeat_interleave(crops, 0)
-        normal, abnormal = mil_losses.paired_rows(batch.video_labels.repeat_interleave(crops))
+        normal, abnormal = paired_rows(batch.video_labels.repeat_interleave(crops))
         scores = self.score_dropout(output.logits.flatten(0, 1).sigmoid())
         best = best_scores(scores, mask)
         of_abnormal, real = scores[abnormal], mask[abnormal]
@@ -151,40 +151,6 @@ class SultaniMIL(Method):
 
     def scores(self, output: SultaniMILOutput) -> dict[str, Tensor]:
         return {"score": output.logits.sigmoid().mean(dim=1)}
-
-
-def best_scores(scores: Tensor, mask: Tensor) -> Tensor:
-    """M: the largest score of each row, over real segments only.
-
-    Args:
-        scores: float32 (R, T).
-        mask: bool (R, T), at least one real segment in a row.
-
-    Returns:
-        float32 (R,).
-    """
-    return scores.masked_fill(~mask, -math.inf).amax(dim=1)
-
-
-def bag_ranking(abnormal: Tensor, normal: Tensor, pairing: Pairing = "all") -> Tensor:
-    """How far abnormal bags fail to score 1 more than normal ones: max(0, 1 - M_a + M_n).
-
-    Args:
-        abnormal: float32 (b,), scores of the abnormal bags.
-        normal: float32 (b,), scores of the normal bags.
-        pairing: ``all`` pairs, summed over abnormal bags and averaged over normal ones (official code; 0 to 2b); or the
-            i-th with the i-th, averaged (0 to 2).
-
-    Returns:
-        float32 scalar.
-
-    Example: as long as all bags score alike, every abnormal bag costs 1.
-        >>> bag_ranking(torch.full((30,), 0.3), torch.full((30,), 0.3)).item()
-        30.0
-    """
-    if pairing == "index":
-        return (1 - abnormal + normal).clamp(min=0).mean()
-    return (1 - abnormal[:, None] + normal).clamp(min=0).sum(dim=0).mean()
 
 
 SPEC = MethodSpec(

@@ -7,11 +7,11 @@ between the two data sets and are UCF-Crime's here (:data:`XD_VIOLENCE` holds th
 
 symbol   here                 shape
 X        visual               (R, L, W), after the adapter
-S, D     graph, distance      (R, L', L') and (L, L), adjacencies; L' is min(T, L)
+S, D     graph, distance      (R, L, L) and (L, L), adjacencies
 a        logits               (R, L)
 t_c      text                 (C, W), category 0 normal
 V        prompt               (R, 1, W), unit vectors, the summary
-T_c      of_chunk             (R, C, W)
+T_c      chunk_text           (R, C, W)
 M        alignment / tau      (R, L, C), cosines / 0.07
 
 S sequences (videos x crops), T segments, D feature width, W width of the model, C categories, D_t text width;
@@ -27,6 +27,8 @@ In the paper W = D = D_t = 512 (CLIP ViT-B/16). For another D or D_t a learned l
 Text features that are not CLIP's have no encoder to learn tokens in: ``prompts="offset"`` adds a learned offset to each
 category's feature instead, as the proposed model does. The words are the phrases of ``prompts.yml``; the authors' code
 takes the categories' names.
+
+The layers stand in :mod:`vad_lib.methods.vadclip_layers`, the learned tokens in :mod:`vad_lib.methods.learned_prompts`.
 """
 
 import math
@@ -41,18 +43,22 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.config import Settings
-from vad_lib.data.backbones.clip_text import FrozenTextTower
 from vad_lib.data.batches import Batch
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import ConfigError, DataError, MissingFileError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import LossTerm
 from vad_lib.methods.base import Method, MethodSpec
-from vad_lib.methods.layers import SegmentConv, SegmentLinear, segment_linear
-from vad_lib.methods.learned_prompts import LearnedPrompts
+from vad_lib.methods.learned_prompts import LearnedPrompts, load_learned_prompts
+from vad_lib.methods.vadclip_layers import (
+    FeedForward,
+    GraphLayer,
+    WindowLayer,
+    contrast_loss,
+    distance_graph,
+    similarity_graph,
+)
 
-SLOPE = 1.702  # of CLIP's GELU, z sigmoid(1.702 z), which is silu(1.702 z) / 1.702
 START_DEVIATION = 0.01  # of position and token tables, official code
-UNSEEN = -1e9  # in place of a cosine whose segment gets no weight
 
 
 class VadCLIPSettings(Settings):
@@ -67,7 +73,9 @@ class VadCLIPSettings(Settings):
     distance_scale: float = Field(math.e, gt=0, description="segments; 1 in the paper")
     distance_graph: Literal["plain", "softmax"] = Field("plain", description="softmax: rows sum to 1, as in the paper")
     summary: Literal["logits", "scores"] = Field("logits", description="weights of the segments in V; scores in the paper")
-    prompts: Literal["tokens", "offset"] = Field("tokens", description="what is learned of the texts, see above")
+    prompts: Literal["tokens", "offset"] = Field(
+        "tokens", description="tokens inside CLIP's text encoder, or an offset on each text feature"
+    )
     context_tokens: int = Field(10, ge=0, description="learned tokens on either side of a category's words")
     context_length: int = Field(77, ge=4, description="rows of the token table, as many as CLIP's text encoder has positions")
     token_width: int = Field(512, ge=1, description="width of a token in CLIP's text encoder")
@@ -105,86 +113,6 @@ class VadCLIPOutput(NamedTuple):
     WITHOUT_TIME = ("text",)
 
 
-class FeedForward(nn.Module):
-    """W -> 4W, CLIP's GELU, -> W; the residual is the caller's."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # scaling the weights is cheaper than scaling what they make
-        hidden = F.silu(segment_linear(x, SLOPE * self.up.weight, SLOPE * self.up.bias))
-        return segment_linear(hidden, self.down.weight / SLOPE, self.down.bias)
-
-
-class WindowLayer(nn.Module):
-    """Pre-norm transformer layer with one head; windows are samples of their own, so no mask is needed."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
-        self.project = SegmentLinear(width, 3 * width)  # q, k, v
-        self.merge = SegmentLinear(width, width)
-        self.feed_forward_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width)
-        # as torch's own attention starts
-        nn.init.xavier_uniform_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
-        nn.init.zeros_(self.merge.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(windows, w, W), same out."""
-        query, key, value = self.project(self.attention_norm(x)).chunk(3, dim=-1)
-        x = x + self.merge(F.scaled_dot_product_attention(query, key, value))
-        return x + self.feed_forward(self.feed_forward_norm(x))
-
-
-class GraphLayer(nn.Module):
-    """phi(A x W + r(x)); r is a convolution with kernel 5, or nothing where the width stays."""
-
-    def __init__(self, in_width: int, out_width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_width, out_width)))
-        self.residual = SegmentConv(in_width, out_width, kernel=5) if in_width != out_width else None
-
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """(R, L, in), adjacency (R, L', L') or (L', L') -> (R, L, out); positions behind L' have no neighbours."""
-        rows = adjacency.shape[-1]
-        collected = F.pad(adjacency @ segment_linear(x[:, :rows], self.weight.mT), (0, 0, 0, x.shape[1] - rows))
-        residual = x if self.residual is None else self.residual(x)
-        return F.silu(SLOPE * (collected + residual)) / SLOPE
-
-
-def similarity_graph(x: Tensor, real: Tensor, threshold: float = 0.7) -> Tensor:
-    """S: softmax over the cosines of real positions; cosines up to the threshold become 0 first and keep the weight exp(0).
-
-    Args:
-        x: float32 (R, L, W).
-        real: bool (R, L); rows and columns of other positions are 0.
-        threshold: a cosine.
-
-    Returns:
-        float32 (R, L, L).
-    """
-    unit = F.normalize(x, dim=-1)
-    cosine = F.threshold(unit @ unit.mT, threshold, 0.0)
-    return cosine.masked_fill(~real[:, None], UNSEEN).softmax(dim=-1) * real[:, :, None]
-
-
-def distance_graph(length: int, scale: float, kind: str = "plain") -> Tensor:
-    """D: exp(-|i - j| / scale), float32 (length, length); ``softmax`` divides each row by its sum.
-
-    Example:
-        >>> distance_graph(3, 1.0)[0]
-        tensor([1.0000, 0.3679, 0.1353])
-    """
-    position = torch.arange(length)
-    graph = torch.exp(-(position[:, None] - position).abs() / scale)
-    return graph / graph.sum(dim=1, keepdim=True) if kind == "softmax" else graph
-
-
 class VadCLIP(Method):
     """VadCLIP.
 
@@ -220,7 +148,7 @@ class VadCLIP(Method):
         self.layers = nn.ModuleList(WindowLayer(width) for _ in range(settings.layers))
         self.similar = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
         self.near = nn.ModuleList((GraphLayer(width, half), GraphLayer(half, half)))
-        self.merge = SegmentLinear(width, width)
+        self.merge = nn.Linear(width, width)
         self.score_forward = FeedForward(width)
         self.classifier = nn.Linear(width, 1)
         self.text_forward = FeedForward(width)
@@ -258,27 +186,10 @@ class VadCLIP(Method):
         return self.project_text(self.encoded_text)
 
     def _encode_tokens(self) -> Tensor:
-        """The learned tokens and the categories' words through the text encoder, float32 (C, D_t).
-
-        Raises:
-            MissingFileError: no checkpoint of the text encoder.
-            ConfigError: an encoder of other sizes than the method was built for.
-        """
+        """The learned tokens and the categories' words through the text encoder, float32 (C, D_t)."""
         if self._encoder is None:
-            if self.weights is None:
-                raise MissingFileError(
-                    "VadCLIP with prompts='tokens' needs the CLIP checkpoint of its text features to train or to encode its "
-                    "first texts, and these text features name none; make them with prompts.text_features('clip', ...)."
-                )
-            tower = FrozenTextTower(self.weights)
-            built = (*self.tokens.shape, self.text.shape[1])
-            if built != (tower.context_length, tower.token_width, tower.width):
-                raise ConfigError(
-                    f"{self.weights}: expected context_length, token_width and width of the text features {built}, got "
-                    f"{(tower.context_length, tower.token_width, tower.width)}; change these options, or give the checkpoint "
-                    "that made the text features."
-                )
-            self._encoder = LearnedPrompts(tower, self.categories, self.settings.context_tokens)
+            options = self.categories, self.settings.context_tokens, self.tokens, self.text.shape[1]
+            self._encoder = load_learned_prompts(self.weights, *options)
         return self._encoder(self.tokens)
 
     @torch.no_grad()
@@ -301,7 +212,18 @@ class VadCLIP(Method):
     # Segments
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> VadCLIPOutput:
-        """As of every method; the texts are encoded once, however many lengths the videos have."""
+        """Encode every crop of every video; the texts are encoded once for all of them.
+
+        Args:
+            features: float32 (B, N, T, D).
+            mask: bool (B, T), real segments first; None if every segment is real.
+
+        Returns:
+            the output, its tensors shaped (B, N, ...); logits and cosines of padding are 0.
+
+        Raises:
+            DataError: another shape or width, NaN or infinity, or a mask whose real segments do not come first.
+        """
         self._text = self.category_text()
         try:
             return super().forward(features, mask)
@@ -312,61 +234,73 @@ class VadCLIP(Method):
         return self.encode_real(features, torch.ones(features.shape[:2], dtype=torch.bool, device=features.device))
 
     def encode_uneven(self, features: Tensor, mask: Tensor) -> VadCLIPOutput:
-        """All videos at once: chunks are filled up anyway."""
+        """Encode videos of different lengths, all at once: chunks are filled up with zeros anyway.
+
+        Args:
+            features: float32 (B, N, T, D).
+            mask: bool (B, T), real segments first, at least one in every video.
+
+        Returns:
+            the output, its tensors shaped (B, N, ...); logits and cosines of padding are 0.
+        """
         videos, crops = features.shape[:2]
         output = self.encode_real(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
         logits, alignment, text = self._unfold(output, videos, crops)
         return VadCLIPOutput(logits * mask[:, None], alignment * mask[:, None, :, None], text)
 
     def encode_real(self, features: Tensor, real: Tensor) -> VadCLIPOutput:
-        """(S, T, D), real segments first (bool (S, T)); what is returned for the others has no meaning."""
+        """Encode sequences of which the first segments are real; what is returned for the others has no meaning.
+
+        Args:
+            features: float32 (S, T, D).
+            real: bool (S, T).
+        """
         sequences, length = real.shape
-        text = self.category_text() if self._text is None else self._text
-        logits, alignment = self.branches(self.graphs(self.windows(features, real), real), text)
+        text = self.category_text() if self._text is None else self._text  # (C, W)
+        visual = self.graphs(self.windows(features, real), real)  # (R, L, W)
+        logits, alignment = self.branches(visual, text)
         return VadCLIPOutput(
-            logits.view(sequences, -1)[:, :length],
-            alignment.view(sequences, -1, len(text))[:, :length],
+            logits.view(sequences, -1)[:, :length],  # (S, T)
+            alignment.view(sequences, -1, len(text))[:, :length],  # (S, T, C)
             text.expand(sequences, -1, -1),
         )
 
     def windows(self, features: Tensor, real: Tensor) -> Tensor:
-        """Positions and attention in windows: (S, T, D), (S, T) -> (R, L, W).
-
-        Windows without a real segment hold positions only: they are the same for all sequences and computed once.
-        """
+        """Positions, then attention in windows: (S, T, D), bool (S, T) -> (R, L, W)."""
         chunk, window, width = self.settings.chunk, self.settings.window, self.settings.width
-        chunks = math.ceil(real.shape[1] / chunk)
-        filling = chunks * chunk - real.shape[1]
-        x = F.pad(self.project(features) * real[:, :, None], (0, 0, 0, filling)) + self.positions.repeat(chunks, 1)
-        used = F.pad(real, (0, filling)).view(-1, window).any(dim=1).nonzero().squeeze(1)
-        x = torch.cat([x.view(-1, window, width).index_select(0, used), self.positions.view(-1, window, width)])
+        x = self.project(features) * real[:, :, None]  # (S, T, W)
+        x = F.pad(x, (0, 0, 0, -x.shape[1] % chunk)).view(-1, chunk, width) + self.positions  # (R, L, W)
+        x = x.view(-1, window, width)  # (R L / w, w, W)
         for layer in self.layers:
             x = layer(x)
-        own, empty = x.split([len(x) - chunk // window, chunk // window])
-        return empty.repeat(len(real) * chunks, 1, 1).index_copy(0, used, own).view(-1, chunk, width)
+        return x.view(-1, chunk, width)
 
     def graphs(self, x: Tensor, real: Tensor) -> Tensor:
-        """X from both graphs: (R, L, W), (S, T) -> (R, L, W)."""
-        chunk, length = self.settings.chunk, real.shape[1]
-        if length > chunk:
-            real = F.pad(real, (0, -length % chunk)).view(-1, chunk)
-        # behind the last segment of a lone chunk the similarity graph is empty
-        graph = similarity_graph(x[:, : real.shape[1]], real, self.settings.similarity_threshold)
+        """X, from both graphs side by side: (R, L, W), bool (S, T) -> (R, L, W)."""
+        similarity = self.similarity(x, real)
         similar = near = x
         for similar_layer, near_layer in zip(self.similar, self.near):
-            similar, near = similar_layer(similar, graph), near_layer(near, self.distance)
+            similar, near = similar_layer(similar, similarity), near_layer(near, self.distance)  # (R, L, W / 2)
         return self.merge(torch.cat([similar, near], dim=-1))
+
+    def similarity(self, x: Tensor, real: Tensor) -> Tensor:
+        """S of every chunk: (R, L, W), bool (S, T) -> (R, L, L)."""
+        chunk = self.settings.chunk
+        real = F.pad(real, (0, -real.shape[1] % chunk)).view(-1, chunk)  # (R, L)
+        return similarity_graph(x, real, self.settings.similarity_threshold)
 
     def branches(self, visual: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and cosines: X (R, L, W) and t_c (C, W) -> a (R, L) and (R, L, C)."""
-        logits = self.classifier(visual + self.score_forward(visual)).squeeze(-1)
+        logits = self.classifier(visual + self.score_forward(visual)).squeeze(-1)  # (R, L)
         weights = logits if self.settings.summary == "logits" else logits.sigmoid()
-        prompt = F.normalize(weights[:, None] @ visual, dim=-1)
-        of_chunk = text + prompt
-        of_chunk = of_chunk + self.text_forward(of_chunk)
-        # the length of X is divided out afterwards, where it is C wide instead of W
-        lengths = torch.linalg.vector_norm(visual, dim=-1, keepdim=True).clamp(min=1e-12)
-        return logits, visual @ F.normalize(of_chunk, dim=-1).mT / lengths
+        prompt = F.normalize(weights[:, None] @ visual, dim=-1)  # (R, 1, W)
+        chunk_text = text + prompt  # (R, C, W)
+        chunk_text = chunk_text + self.text_forward(chunk_text)
+        return logits, self.cosines(visual, chunk_text)
+
+    def cosines(self, visual: Tensor, text: Tensor) -> Tensor:
+        """Of every segment and every category's text in its chunk: (R, L, W), (R, C, W) -> (R, L, C)."""
+        return F.normalize(visual, dim=-1) @ F.normalize(text, dim=-1).mT
 
     # Losses and scores
 
@@ -404,18 +338,8 @@ class VadCLIP(Method):
         return {"score": score.mean(dim=1), "alignment": output.alignment.clamp(-1, 1).mean(dim=1)}
 
 
-def contrast_loss(text: Tensor) -> Tensor:
-    """L_cts, mean absolute cosine of the normal text and the others: (C, W) -> scalar in [0, 1].
-
-    Example:
-        >>> contrast_loss(torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]]))
-        tensor(0.5000)
-    """
-    return F.cosine_similarity(text[:1], text[1:], dim=-1).abs().mean()
-
-
 def _fitting(found: int, wanted: int) -> nn.Module:
-    return nn.Identity() if found == wanted else SegmentLinear(found, wanted)
+    return nn.Identity() if found == wanted else nn.Linear(found, wanted)
 
 
 def build(settings: VadCLIPSettings, text: TextFeatures) -> VadCLIP:
@@ -450,7 +374,7 @@ SPEC = MethodSpec(
     question="language",
     without_clip={"prompts": "offset"},
     presets={"XD-Violence": XD_VIOLENCE},
-    batches={"resampling": "means_or_pad"},
+    batches={"segmenting": "means_or_pad"},
     published={
         "num_segments": 256,
         "batch_size": 64,

@@ -18,7 +18,7 @@ from vad_lib.evaluation.intervals import Resampling
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions.grid import answer_folder
 from vad_lib.open_questions.questions import BASE, MAY_DIFFER, QUESTIONS, answers_to
-from vad_lib.runs import comparable
+from vad_lib.runs import finished_runs
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
@@ -33,9 +33,9 @@ def row_scores(layout: Layout, dataset: str, variants: Sequence[str]) -> dict[st
     """Test scores of table rows, every seed that is there; variant -> runs, variants without a run left out.
 
     Raises:
-        DataError: runs that do not belong into one table, see :func:`vad_lib.runs.comparable.load_runs`.
+        DataError: runs that do not belong into one table, see :func:`vad_lib.runs.finished_runs.load_runs`.
     """
-    return {variant: scored_videos.load_all(runs) for variant, runs in comparable.load_runs(layout, dataset, variants).items()}
+    return {variant: scored_videos.load_all(runs) for variant, runs in finished_runs.load_runs(layout, dataset, variants).items()}
 
 
 def _trained_alike(folder: Path) -> Any:

@@ -25,7 +25,7 @@ from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.extraction import extract_dataset
 from vad_lib.errors import VadError
 from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_text, answers_to, changed_dataset
-from vad_lib.runs import experiments, run_folder, trainer
+from vad_lib.runs import experiments, record, trainer
 from vad_lib.storage.paths import Layout
 
 
@@ -106,7 +106,7 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
         spec = registry.METHODS.get(settings.method)
         text = prepare.dataset_text(profile, dataset) if spec and spec.needs_text else None
         with _torch_threads(usual_threads):
-            if run_folder.is_complete(folder, run_folder.run_key(settings, dataset, text)):
+            if record.is_complete(folder, record.run_key(settings, dataset, text)):
                 return False
         with _torch_threads(1):
             return trainer.train_run(settings, dataset, text, folder, progress=False)

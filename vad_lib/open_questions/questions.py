@@ -11,7 +11,7 @@ from vad_lib.data import prepare, prompts
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.data.segments import resampled
+from vad_lib.data.segments import make_segments
 from vad_lib.errors import ConfigError
 from vad_lib.storage.hashing import content_hash
 
@@ -186,8 +186,8 @@ class NoiseStore(FeatureStore):
         noise = np.random.default_rng([2, self._place[video]]).standard_normal(shape, dtype=np.float32)
         return (self._mean + self._sd * noise).astype(self.contract.dtype)
 
-    def segments(self, num_segments: int, rule: str = "means") -> np.ndarray:
-        made = [resampled(self.snippets(video), num_segments, rule) for video in self.videos]
+    def segments(self, num_segments: int, segmenting: str = "means") -> np.ndarray:
+        made = [make_segments(self.snippets(video), num_segments, segmenting) for video in self.videos]
         return np.stack(made).astype(self.contract.dtype)
 
 

@@ -4,6 +4,7 @@ import glob
 import logging
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from vad_lib.errors import DataError, VadError
 from vad_lib.runner.manifest import Execution
+from vad_lib.runs.code_key import file_meaning
 from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.locks import sole_writer, waiting
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
@@ -35,12 +37,14 @@ def _fill(layout: Layout, pattern: str, dataset: str | None) -> list[Path]:
         figures=layout.figures,
         data=layout.dataset(dataset or ""),
         features=layout.features(dataset or ""),
+        runs=layout.results / "runs/*/*/seed*/metrics.json" if layout.source == "own" else layout.packed_runs("*.json"),
+        read=layout.read_from,
     )
     return [Path(name) for name in sorted(glob.glob(filled))] or [Path(filled)]
 
 
 def execution_key(layout: Layout, execution: Execution) -> str:
-    """Hash of the notebook, its parameters, the whole library, package versions and the declared inputs."""
+    """Hash of the notebook, its parameters, the meaning of the library, package versions and the declared inputs."""
     package = sorted((PROJECT_ROOT / "vad_lib").rglob("*.*"))
     sources = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
     inputs = [path for pattern in execution.entry.inputs for path in _fill(layout, pattern, execution.dataset)]
@@ -48,7 +52,7 @@ def execution_key(layout: Layout, execution: Execution) -> str:
         {
             "notebook": file_sha256(layout.notebooks / f"{execution.entry.notebook}.ipynb"),
             "parameters": execution.parameters,
-            "library": {str(path.relative_to(PROJECT_ROOT)): file_sha256(path) for path in sources},
+            "library": {str(path.relative_to(PROJECT_ROOT)): _meaning(path) for path in sources},
             "reported": file_sha256(layout.reported),
             "inputs": {str(path): file_sha256(path) if path.is_file() else None for path in inputs},
             "versions": versions(),
@@ -56,9 +60,16 @@ def execution_key(layout: Layout, execution: Execution) -> str:
     )
 
 
+@cache
+def _meaning(path: Path) -> str:
+    """Hash of a file of the library; a comment or a docstring does not change it."""
+    return content_hash(file_meaning(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else file_sha256(path)
+
+
 def missing_outputs(layout: Layout, execution: Execution) -> list[Path]:
-    """Declared outputs that do not exist."""
-    outputs = [path for pattern in execution.entry.outputs for path in _fill(layout, pattern, execution.dataset)]
+    """Declared outputs that do not exist; who reads the reference makes no runs."""
+    promised = [pattern for pattern in execution.entry.outputs if layout.source == "own" or "/runs/" not in pattern]
+    outputs = [path for pattern in promised for path in _fill(layout, pattern, execution.dataset)]
     return [path for path in outputs if not path.is_file()]
 
 

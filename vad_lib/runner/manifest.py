@@ -98,7 +98,8 @@ def plan(
 
     Args:
         manifest: what there is.
-        layout: folders; passed to the notebooks.
+        layout: folders; passed to the notebooks. If its source is the reference, only the notebooks that can read it
+            are chosen.
         only: notebooks or paper items (``table4``); all if empty.
         datasets: data sets; those of the manifest if empty.
         parameters: further notebook parameters; each must be known to at least one chosen notebook.
@@ -131,14 +132,18 @@ def plan(
         if notebook not in wanted:
             continue
         known = set(notebook_parameters(layout, notebook))
+        if layout.source == "reference" and "source" not in known:  # it needs videos or features, which no clone has
+            continue
         given = {name: value for name, value in (parameters or {}).items() if name in known}
         used |= set(given)
-        own_data = layout.data != Layout.create(layout.profile).data
+        own_data = layout.source == "own" and layout.data != Layout.create(layout.profile).data
         base = {
             "profile": layout.profile,
             "out": "" if layout.out == PROJECT_ROOT else str(layout.out),
             "data": str(layout.data) if own_data else "",
         }
+        if "source" in known:
+            base["source"] = layout.source
         ordered = [dataset for dataset in chosen_datasets if dataset in wanted[notebook]]
         if entry.each_dataset:
             executions += [Execution(entry, dataset, {**base, "dataset": dataset, **given}) for dataset in ordered]

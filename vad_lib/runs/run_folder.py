@@ -1,146 +1,215 @@
-"""The run folder: what lies in it, and the only place that writes and reads it."""
+"""The run folder: what lies in it. Nothing else in the library knows its file names, writes it or reads it.
+
+======================  ============================================================================================
+config.json             settings of the run, its data set, features and text features
+metrics.json            what was measured under each selection; written last, so a run without it is not finished
+log.csv                 one row per training step
+scores.npz              snippet scores of the test videos, and what figures and intervals need beside them
+weights.safetensors     the weights of the selected step
+provenance.json         what made it: commit, versions, processor, threads, hashes of inputs
+timing.json             seconds
+======================  ============================================================================================
+
+Runs lie below the results folder at a *place*, such as ``runs/synth-crime/proposed/seed2022`` or
+``questions/synth-crime/gate/fixed_at_0.5/seed2022``. The committed reference keeps its runs packed
+(:mod:`vad_lib.runs.packed_runs`); :func:`find_runs` gives both as :class:`Run`.
+"""
 
 import io
-from collections.abc import Mapping
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from vad_lib import registry
-from vad_lib.config import RULES, RunSettings
-from vad_lib.data.dataset import Dataset
-from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import DataError
-from vad_lib.evaluation import fine_grained as evaluation_fine_grained
-from vad_lib.runs.baselines import BASELINES
-from vad_lib.runs.code_key import code_key
-from vad_lib.runs.measure import detection_rules
-from vad_lib.storage.hashing import content_hash, file_sha256
-from vad_lib.storage.provenance import provenance, versions
-from vad_lib.storage.reading import read_json
+from vad_lib.errors import DataError, MissingFileError
+from vad_lib.storage.reading import read_arrays, read_json, read_text
 from vad_lib.storage.writing import atomic_path, write_arrays, write_json, write_text
 
-
-def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None, origin: Mapping[str, Any] | None = None) -> str:
-    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions, and ``origin``."""
-    spec = registry.METHODS.get(settings.method)
-    root = spec.root if spec else f"vad_lib.runs.baselines.{BASELINES[settings.method].fit.__name__}"
-    return content_hash(
-        {
-            "settings": settings.model_dump(mode="json", exclude={"title", "profile", "declared"}),
-            "features": dataset.store.content_hash,
-            "videos": file_sha256(dataset.folder / "videos.csv"),
-            "protocol": [dataset.info.mask_rule, dataset.info.tail, dataset.counterpart],
-            "text": text.content_hash if text else None,
-            "code": code_key("vad_lib.runs.trainer.Trainer", root),
-            "versions": {name: versions()[name] for name in ("python", "torch", "numpy", "scikit-learn")},
-            "threads": torch.get_num_threads(),
-            "origin": dict(origin or {}),
-        }
-    )
-
-
-def is_complete(folder: Path, key: str) -> bool:
-    """True if ``folder`` holds the finished run with this key, weights included."""
-    try:
-        return read_json(folder / "metrics.json")["key"] == key and (folder / "weights.safetensors").is_file()
-    except (DataError, FileNotFoundError, KeyError, TypeError):
-        return False
+CONFIG, METRICS, LOG, SCORES = "config.json", "metrics.json", "log.csv", "scores.npz"
+WEIGHTS, PROVENANCE, TIMING = "weights.safetensors", "provenance.json", "timing.json"
 
 
 def write_run(
     folder: Path,
-    settings: RunSettings,
-    dataset: Dataset,
-    text: TextFeatures | None,
-    key: str,
-    outcome: dict[str, Any],
-    origin: Mapping[str, Any] | None,
+    *,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    scores: dict[str, np.ndarray],
+    log: Sequence[Mapping[str, float]] = (),
+    weights: Mapping[str, Tensor] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    timing: Mapping[str, Any] | None = None,
 ) -> None:
-    train = settings.train
-    config = {
-        "dataset": dataset.name,
-        "dataset_info": dataset.info.model_dump(
-            mode="json", include={"title", "counterpart", "synthetic", "mask_rule", "tail", "note"}
-        ),
-        "variant": settings.variant,
-        "method": settings.method,
-        "title": settings.title,
-        "seed": train.seed,
-        "profile": settings.profile,
-        "declared": list(settings.declared),
-        "train": train.model_dump(mode="json"),
-        "options": settings.options,
-        "width": settings.width,
-        "text": {"source": text.source, "note": text.note, "content_hash": text.content_hash} if text else None,
-        "features": {**dataset.store.contract.model_dump(mode="json"), "content_hash": dataset.store.content_hash},
-        "categories": list(dataset.categories),
-        "headline_metric": dataset.headline_metric,
-        "parameters": outcome["parameters"],
-        "origin": dict(origin or {}),
-        "key": key,
-    }
-    write_json(folder / "config.json", config)
-    log = io.StringIO()
-    pd.DataFrame(outcome["log"]).to_csv(log, index=False, lineterminator="\n")
-    write_text(folder / "log.csv", log.getvalue())
-    write_arrays(folder / "scores.npz", _score_arrays(dataset, outcome, train.selection))
-    with atomic_path(folder / "weights.safetensors") as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in outcome["weights"].items()}, temporary, metadata={"key": key})
-    inputs = {"features": dataset.store.content_hash, "videos.csv": file_sha256(dataset.folder / "videos.csv")}
-    if text:
-        inputs["text"] = text.content_hash
-    write_json(folder / "provenance.json", provenance(train.seed, train.device, inputs))
-    minutes = sum(record.num_frames for record in dataset.videos.split("test")) / dataset.fps / 60
-    test_seconds = outcome["test_seconds"]
-    write_json(
-        folder / "timing.json",
-        {
-            "train_seconds": outcome["seconds"],
-            "seconds_per_step": outcome["seconds"] / train.steps if outcome["log"] else None,
-            "test_milliseconds_per_video_minute": None if np.isnan(test_seconds) else 1000 * test_seconds / minutes,
-        },
-    )
-    write_json(
-        folder / "metrics.json",
-        {
-            "key": key,
-            "selection": train.selection,
-            "headline_metric": dataset.headline_metric,
-            "rules": outcome["rules"],
-            "validation": outcome["validation"],
-            "protocol": outcome.get("protocol", {}),
-        },
-    )
+    """Write the files of a finished run; ``metrics.json``, which says that the run is complete, comes last.
+
+    Args:
+        folder: the run folder.
+        config: settings; ``key`` identifies the run, ``title`` and ``seed`` name it.
+        metrics: with ``key``, ``selection`` (the one that tables use) and ``rules``, the metrics of each selection.
+        scores: arrays of the test videos, one after the other in the order of ``videos``.
+        log: one row per training step.
+        weights: of the selected step; none where nothing was trained.
+        provenance: see :func:`vad_lib.storage.provenance.provenance`.
+        timing: seconds.
+
+    Raises:
+        OutputError: the folder cannot be written; what was there before stays.
+    """
+    write_json(folder / CONFIG, config)
+    if log:
+        text = io.StringIO()
+        pd.DataFrame(log).to_csv(text, index=False, lineterminator="\n")
+        write_text(folder / LOG, text.getvalue())
+    write_arrays(folder / SCORES, scores)
+    if weights is not None:
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, metadata={"key": config["key"]})
+    write_json(folder / PROVENANCE, provenance or {})
+    write_json(folder / TIMING, timing or {})
+    write_json(folder / METRICS, metrics)
 
 
-def _score_arrays(dataset: Dataset, outcome: dict[str, Any], selection: str) -> dict[str, np.ndarray]:
-    """Arrays of ``scores.npz``: test videos one after the other, in the order of ``videos``."""
-    records = dataset.videos.split("test")
-    scores, fine_grained = outcome["scores"], outcome["rules"][selection].get("fine_grained")
-    chosen = scores[selection]
-    arrays = {
-        "videos": np.array([record.name for record in records]),
-        "categories": np.array(dataset.categories),
-        "video_categories": np.array([";".join(record.categories) for record in records]),
-        "num_snippets": np.array([len(chosen[record.name]["score"]) for record in records], dtype=np.int64),
-        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
-        "labels": np.concatenate([record.frame_labels() for record in records]),
-    }
-    for name in chosen[records[0].name]:
-        kind = np.float16 if name == "alignment" else np.float32
-        arrays[name] = np.concatenate([chosen[record.name][name] for record in records]).astype(kind)
-    if fine_grained:
-        maps = {record.name: chosen[record.name]["alignment"] for record in records}
-        arrays |= evaluation_fine_grained.fine_grained_arrays(
-            maps, fine_grained["temperature"], records, dataset.categories, **detection_rules(dataset)
-        )
-    if outcome.get("crop_scores"):
-        arrays["crop_scores"] = np.concatenate([outcome["crop_scores"][record.name] for record in records], axis=1)
-    for rule in RULES:
-        arrays[f"score_{rule}"] = np.concatenate([scores[rule][record.name]["score"] for record in records]).astype(np.float32)
-    return arrays
+def is_complete(folder: Path, key: str) -> bool:
+    """True if the folder holds the finished run with this key, weights included."""
+    try:
+        return read_json(folder / METRICS)["key"] == key and (folder / WEIGHTS).is_file()
+    except (DataError, FileNotFoundError, KeyError, TypeError):
+        return False
+
+
+class Run(ABC):
+    """A finished run, wherever it is kept.
+
+    Attributes:
+        name: where it is kept, for messages.
+        config: content of ``config.json``.
+        measured: content of ``metrics.json``.
+    """
+
+    name: str
+    config: dict[str, Any]
+    measured: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        return self.config["seed"]
+
+    @property
+    def title(self) -> str:
+        """The row's name in tables."""
+        return self.config["title"]
+
+    @property
+    def selection(self) -> str:
+        """The selection that tables and figures use."""
+        return self.measured["selection"]
+
+    def value(self, metric: str, selection: str) -> float:
+        """A frame-level metric of the step that a selection chose, as a fraction."""
+        return self.measured["rules"][selection]["metrics"][metric]
+
+    def fine_grained(self, selection: str) -> dict[str, Any] | None:
+        """Detection and category metrics of the selected step; None if the method has no alignment map."""
+        return self.measured["rules"][selection].get("fine_grained")
+
+    @abstractmethod
+    def log(self) -> pd.DataFrame:
+        """One row per training step: ``step``, ``lr``, ``loss``, ``loss/TERM``, ``weight/TERM``, and values of evaluations.
+
+        Raises:
+            DataError: there is no log, because the method takes no steps or the log was not kept.
+        """
+
+    @abstractmethod
+    def scores(self) -> dict[str, np.ndarray]:
+        """Arrays of the V test videos: ``videos``, ``num_snippets``, ``num_frames``, ``labels``, ``score``, and more by method.
+
+        Raises:
+            MissingFileError, DataError: there are none, or they are damaged.
+        """
+
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of the selected step.
+
+        Raises:
+            MissingFileError: they were not kept.
+        """
+
+    @abstractmethod
+    def timing(self) -> dict[str, Any]:
+        """Seconds of training and testing; empty if not kept."""
+
+    @abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """What made the run; empty if not kept."""
+
+
+class RunInFolder(Run):
+    """A finished run in a folder of its own.
+
+    Raises:
+        MissingFileError: no finished run there.
+        DataError: a file is damaged.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.name = str(folder)
+        if not (self.folder / METRICS).is_file():
+            raise MissingFileError(
+                f"{folder}: expected the folder of a finished run, found no {METRICS} there. Run folders lie under "
+                "results/PROFILE/runs/DATASET/VARIANT/seedN and are complete once training has ended."
+            )
+        self.config, self.measured = read_json(self.folder / CONFIG), read_json(self.folder / METRICS)
+
+    def log(self) -> pd.DataFrame:
+        path = self.folder / LOG
+        try:
+            return pd.read_csv(io.StringIO(read_text(path, "the log of a run")))
+        except (MissingFileError, pd.errors.EmptyDataError):
+            raise DataError(
+                f"{path}: expected the log of a run with training steps, found none. Choose a method that is trained in steps, "
+                "or train this one again."
+            ) from None
+        except (ValueError, pd.errors.ParserError) as error:
+            raise DataError(f"{path}: expected the log of a run as CSV ({error}). Train this run again.") from error
+
+    def scores(self) -> dict[str, np.ndarray]:
+        return read_arrays(self.folder / SCORES)
+
+    def weights(self) -> dict[str, Tensor]:
+        path = self.folder / WEIGHTS
+        if not path.is_file():
+            raise MissingFileError(f"{path}: expected the weights of a finished run, found no such file. Train this run again.")
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise DataError(f"{path}: expected weights as safetensors ({error}). Train this run again.") from error
+
+    def timing(self) -> dict[str, Any]:
+        return self._optional(TIMING)
+
+    def provenance(self) -> dict[str, Any]:
+        return self._optional(PROVENANCE)
+
+    def _optional(self, name: str) -> dict[str, Any]:
+        return read_json(self.folder / name) if (self.folder / name).is_file() else {}
+
+
+def run_folders(place: Path) -> list[Path]:
+    """Folders ``seedN`` of finished runs at a place, in the order of their seeds."""
+    found = [folder for folder in place.glob("seed*") if re.fullmatch(r"seed\d+", folder.name)]
+    return sorted((folder for folder in found if (folder / METRICS).is_file()), key=lambda folder: int(folder.name[4:]))
+
+
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """Runs in the order of their seeds."""
+    return sorted(runs, key=lambda run: run.seed)

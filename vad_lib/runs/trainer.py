@@ -38,7 +38,8 @@ from vad_lib.losses import total_loss
 from vad_lib.methods.base import Method
 from vad_lib.runs.baselines import BASELINES
 from vad_lib.runs.measure import fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
-from vad_lib.runs.run_folder import is_complete, run_key, write_run
+from vad_lib.runs.record import is_complete, run_key, run_record
+from vad_lib.runs.run_folder import write_run
 from vad_lib.storage.locks import remove_free_lock, sole_writer
 from vad_lib.storage.provenance import seed_everything
 from vad_lib.storage.writing import atomic_path, clear_folder, partial_folder, remove_replaced, replace_folder
@@ -98,7 +99,7 @@ def train_run(
                 outcome = BASELINES[settings.method].fit(settings, dataset, progress)
             else:
                 outcome = Trainer(settings, dataset, text, partial, key, build).run(progress)
-            write_run(partial, settings, dataset, text, key, outcome, origin)
+            write_run(partial, **run_record(settings, dataset, text, key, outcome, origin))
         (partial / "checkpoint.safetensors").unlink(missing_ok=True)
         replace_folder(partial, folder)
     return True
@@ -140,7 +141,7 @@ class Trainer:
             train.batch_size,
             train.seed,
             train.device,
-            resampling=train.resampling,
+            segmenting=train.segmenting,
             crops=train.crops,
         )
         self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)

@@ -1,13 +1,20 @@
-"""The only place that builds a path. Nothing else in the library or the notebooks joins folder names."""
+"""Where things lie: data, results, figures, the committed reference, and files that come with the library."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
+from vad_lib.errors import ConfigError
+
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-PACKAGE_DATA = Path(__file__).resolve().parents[1] / "data" / "resources"
+RESOURCES = PROJECT_ROOT / "vad_lib" / "data" / "resources"
+REFERENCE = "reference"  # folder of the committed results below results/ and figures/
+READING = "from-reference"  # where notebooks write what they draw from the reference
+
+Source = Literal["own", "reference"]
 
 
 def cache_dir() -> Path:
@@ -28,29 +35,51 @@ def feature_store(dataset: Path, backbone: str = "i3d", crops: int = 0) -> Path:
 class Layout:
     """Where one chain reads and writes.
 
+    What anybody runs goes to ``results/PROFILE`` and ``figures/PROFILE``, which are not tracked. The committed results
+    lie in ``results/reference`` and ``figures/reference`` and are only read: a layout whose source is the reference reads
+    runs, lists of videos and picture strips from there, and writes what is drawn of them to places of its own.
+
     Attributes:
         profile: name of the profile (``smoke``, ``quick``, ``standard``, ``paper``).
         out: folder that gets ``results/`` and ``figures/``; the project folder by default.
         data: folder of the data sets, one folder each (:meth:`dataset`).
+        source: where finished runs are read from: ``own`` (``results/PROFILE``) or ``reference``.
     """
 
     profile: str
     out: Path
     data: Path
+    source: Source = "own"
 
     @classmethod
-    def create(cls, profile: str, out: str | Path | None = None, data: str | Path | None = None) -> "Layout":
+    def create(
+        cls, profile: str, out: str | Path | None = None, data: str | Path | None = None, source: Source = "own"
+    ) -> "Layout":
         """Resolve the folders; an empty or missing ``out`` / ``data`` means the project's own.
 
         Built-in data sets are rendered to ``<project>/data/<profile>``: their size depends on the profile.
+
+        Raises:
+            ConfigError: ``source`` is neither ``own`` nor ``reference``; or the reference with a data folder of one's own.
         """
+        if source not in ("own", "reference"):
+            raise ConfigError(f"source: expected 'own' or 'reference', got {source!r}.")
+        if source == "reference" and data:
+            raise ConfigError(f"source 'reference' has lists of videos of its own, got data {str(data)!r} too; leave data empty.")
         out_path = Path(out).expanduser().resolve() if out else PROJECT_ROOT
         data_path = Path(data).expanduser().resolve() if data else PROJECT_ROOT / "data" / profile
-        return cls(profile, out_path, data_path)
+        if source == "reference":
+            data_path = PROJECT_ROOT / "results" / REFERENCE / "data"
+        return cls(profile, out_path, data_path, source)
+
+    @classmethod
+    def reference(cls) -> "Layout":
+        """The committed results as a layout; written by the maintainer's command only."""
+        return cls(REFERENCE, PROJECT_ROOT, PROJECT_ROOT / "results" / REFERENCE / "data", "reference")
 
     def beside(self, profile: str) -> "Layout":
         """Folders of another profile that share nothing with this one's, wherever this one's are."""
-        own_data = self.data != Layout.create(self.profile).data
+        own_data = self.source == "own" and self.data != Layout.create(self.profile).data
         return Layout.create(profile, self.out, self.data / profile if own_data else None)
 
     # --- data -------------------------------------------------------------------------------------
@@ -68,45 +97,69 @@ class Layout:
         """
         return feature_store(self.dataset(dataset), backbone, crops)
 
-    # --- results ----------------------------------------------------------------------------------
+    # --- results: read ----------------------------------------------------------------------------
+    @property
+    def read_from(self) -> Path:
+        """Folder of finished runs, strips and controls: one's own, or the reference."""
+        return PROJECT_ROOT / "results" / REFERENCE if self.source == "reference" else self.results
+
+    def strips(self, dataset: str) -> Path:
+        """Frames of the videos of figures 3 and 4, so that the figures can be redrawn without the videos."""
+        return self.read_from / "strips" / f"{dataset}.npz"
+
+    def controls(self, dataset: str) -> Path:
+        """What can be guessed of a data set's labels without watching (notebook 01)."""
+        return self.read_from / "controls" / f"{dataset}.json"
+
+    def packed_runs(self, dataset: str) -> Path:
+        """Runs of the reference on a data set, packed; without its endings (``.json`` and ``.npz``)."""
+        return self.read_from / "runs" / dataset
+
+    # --- results: written -------------------------------------------------------------------------
     @property
     def results(self) -> Path:
-        return self.out / "results" / self.profile
+        return self.out / "results" / self._written
+
+    @property
+    def figures(self) -> Path:
+        return self.out / "figures" / self._written
+
+    @property
+    def _written(self) -> str:
+        return READING if self.source == "reference" and self.profile != REFERENCE else self.profile
 
     def run(self, dataset: str, variant: str, seed: int) -> Path:
-        """Run folder of one variant and seed: config, metrics, log, scores, weights."""
+        """Run folder of one table row and seed."""
         return self.results / "runs" / dataset / variant / f"seed{seed}"
 
     @property
     def tables(self) -> Path:
         return self.results / "tables"
 
-    def strips(self, dataset: str) -> Path:
-        """Frames of the videos of figures 3 and 4, so that the figures can be redrawn without the videos."""
-        return self.results / "strips" / f"{dataset}.npz"
-
-    def controls(self, dataset: str) -> Path:
-        """What can be guessed of a data set's labels without watching (notebook 01)."""
-        return self.results / "controls" / f"{dataset}.json"
-
     @property
     def executed(self) -> Path:
         return self.results / "executed"
 
     @property
-    def state(self) -> Path:
-        """What the runner remembers between calls (not committed)."""
-        return self.results / ".state"
+    def reproduction(self) -> Path:
+        """Folder of the report that sets one's own numbers beside the reference."""
+        return self.results / "reproduction"
 
     @property
-    def figures(self) -> Path:
-        return self.out / "figures" / self.profile
+    def state(self) -> Path:
+        """What the runner remembers between calls."""
+        return self.results / ".state"
 
     # --- fixed files ------------------------------------------------------------------------------
     @property
     def reported(self) -> Path:
         """Numbers of the paper and of the methods' authors, each with its source."""
         return PROJECT_ROOT / "results" / "reported.csv"
+
+    @property
+    def benchmarks(self) -> Path:
+        """Measured costs, written by the scripts in ``benchmarks``."""
+        return PROJECT_ROOT / "results" / "benchmarks"
 
     @property
     def equations(self) -> Path:
@@ -138,9 +191,9 @@ def i3d_weights() -> Path:
 
 def sentence_features() -> Path:
     """The shipped sentence features of the built-in prompts."""
-    return PACKAGE_DATA / "sentence_features.safetensors"
+    return RESOURCES / "sentence_features.safetensors"
 
 
 def prompt_file() -> Path:
     """Templates and category names, as data that a user can edit."""
-    return PACKAGE_DATA / "prompts.yml"
+    return RESOURCES / "prompts.yml"

@@ -1,9 +1,12 @@
 """What made a result: commit, versions, device, seed, hashes of inputs and of code."""
 
+import os
 import platform
 import random
 import subprocess
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,12 +59,33 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
+def processor() -> str:
+    """Name of the processor as the system tells it; its architecture where it tells none."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # no Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
+def instructions() -> str:
+    """Widest instruction set that torch uses, and the limit set for oneDNN if there is one: both decide how sums are rounded."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    return torch.backends.cpu.get_cpu_capability() + (f", oneDNN up to {limit}" if limit else "")
+
+
 def provenance(seed: int | None = None, device: str = "cpu", inputs: dict[str, str] | None = None) -> dict[str, Any]:
     """Record for a run folder. No date: two equal runs give equal records."""
     return {
         "commit": commit(),
         "versions": versions(),
         "machine": platform.machine(),
+        "system": platform.system(),
+        "processor": processor(),
+        "instructions": instructions(),
         "device": device,
         "threads": torch.get_num_threads(),
         "seed": seed,

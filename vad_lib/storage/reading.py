@@ -164,8 +164,8 @@ def read_csv(path: Path | str, columns: tuple[str, ...], what: str = "a CSV file
 
 
 @contextmanager
-def understood(place: Path | str, what: str) -> Iterator[None]:
-    """Inside the block, content that does not fit together becomes a DataError that names the place.
+def damaged_as_data_error(place: Path | str, what: str) -> Iterator[None]:
+    """Turn errors in the block into a DataError that names the place: what was read there does not fit together.
 
     Args:
         place: file or folder that was read.

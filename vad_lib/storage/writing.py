@@ -1,17 +1,15 @@
-"""Reading and writing that cannot leave half a file behind, and hashes of what was read.
+"""Writing that never leaves half a file behind.
 
 Everything this project writes goes through :func:`atomic_path`: the content is written to a temporary
 neighbour first and renamed over the target only when it is complete. A full disk, a read-only folder or
 Ctrl-C therefore never damages what was there. What a killed process left behind is removed by the next one
 that writes into the same folder.
-
-What is read may be damaged, or made to do harm. Readers refuse what is no plain file, larger than it can
-sensibly be, or claims to be larger than it is, before memory is taken for it; nothing is ever unpickled.
 """
 
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import lock_descriptor
 
 from vad_lib.errors import OutputError, VadError
-from vad_lib.storage.locks import lock_open_file
 
 TEMPORARY = ".vad.tmp"  # in the names of files that are being written
 
@@ -67,12 +65,22 @@ def _temporary(target: Path) -> tuple[Path, int | None]:
     """A new temporary file, and its handle, locked as long as it is open: so others see that it is in use."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=f"{TEMPORARY}{target.suffix}", dir=target.parent)
-        if lock_open_file(handle) is None:
+        if _lock(handle) is None:
             os.close(handle)
             return Path(name), None
         if Path(name).exists():
             return Path(name), handle
         os.close(handle)  # another process took it for an abandoned one before it was locked
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file: True if it is locked now, False if another process has it, None where that cannot be done."""
+    if sys.platform == "win32":  # an open file could not be renamed there
+        return None
+    try:
+        return lock_descriptor(handle, blocking=False)
+    except OSError:  # a file system without locks
+        return None
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -81,7 +89,7 @@ def remove_abandoned(folder: Path) -> None:
         with suppress(OSError):  # gone meanwhile, or another user's
             handle = os.open(path, os.O_RDWR)
             try:
-                if lock_open_file(handle):
+                if _lock(handle):
                     path.unlink(missing_ok=True)
             finally:
                 os.close(handle)

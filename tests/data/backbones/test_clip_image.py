@@ -19,7 +19,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.extraction import extract_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.errors import ConfigError, DataError, MissingFileError
-from vad_lib.storage.hashing import file_sha256
+from vad_lib.storage.hashing import content_hash, file_sha256
 
 PATCHES = {"clip-vit-b-16": 16, "clip-vit-b-32": 32}
 
@@ -188,7 +188,7 @@ def test_contracts_of_i3d_features_are_what_they_were():
         crops=data_snippets.CROP_NAMES[10],
         source="extracted by vad_lib from the data set's videos",
     )
-    assert contract.digest() == "767e9a77d59f2e4a9526d03ff82f48b3df4c451c9515eaac07da88aa95142886"
+    assert content_hash(contract.model_dump(mode="json")) == "767e9a77d59f2e4a9526d03ff82f48b3df4c451c9515eaac07da88aa95142886"
 
 
 # --- weights ----------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def settings(dataset="mine", **changed):
 
 
 def partial(dataset="ucf-crime", **changed):
-    """The small official sets are a part of the whole."""
+    """The small public sets are a part of the whole."""
     return settings(dataset, partial=True, **changed)
 
 
@@ -289,7 +289,7 @@ def test_frame_counts_that_cannot_be_read(tmp_path, text, message):
 
 
 # --- mistakes ---------------------------------------------------------------------------------------
-def test_a_part_of_an_official_set_is_refused_unless_asked_for(tmp_path):
+def test_a_part_of_a_public_set_is_refused_unless_asked_for(tmp_path):
     folder = small_ucf(tmp_path / "ucf-crime")
     found = check_source(folder, settings("ucf-crime"), progress=False)
     assert found.problems == (
@@ -319,7 +319,7 @@ def test_missing_videos_are_counted_and_named(own):
 def test_surplus_files_are_named(own):
     save(own / "features" / "holiday.npy", values(9, 4, WIDTH))
     found = check_source(own, settings(), progress=False)
-    assert found.surplus == ("holiday",) and "1 video (holiday) in no list" in found.problems[0]
+    assert found.surplus == ("holiday",) and "files of videos that no list names: holiday;" in found.problems[0]
 
 
 def test_crops_that_are_the_same(tmp_path):
@@ -637,7 +637,9 @@ def test_listed_frames_are_compared_with_the_videos(own):
         write_video(path, iter(np.zeros((frames + 20 * (name == "street_3"), 64, 64, 3), dtype=np.uint8)), fps=25)
     found = check_source(own, settings(), progress=False)
     assert (found.layout, found.problems) == (None, ())
-    assert found.warnings == ("by their headers, 1 video (street_3) of other length than listed; correct n_frames if so.",)
+    assert found.warnings == (
+        "by the headers of their files, videos of other length than listed: street_3; correct n_frames if so.",
+    )
 
 
 def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):

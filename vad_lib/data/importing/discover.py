@@ -18,37 +18,22 @@ and does nothing if neither the files nor the settings have changed since. T sni
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import MaskRule, VideoList, VideoRecord, check_records, read_video_csv
+from vad_lib.data.annotations import VideoList, VideoRecord, check_records
 from vad_lib.data.feature_store import ROWS_AT_ONCE
 from vad_lib.data.importing.crop_check import CropComparison, check_crops
-from vad_lib.data.importing.describe import dataset_info_of, features_of, own_note, reads_as, same_content
+from vad_lib.data.importing.findings import Findings, dataset_info_of, features_of
 from vad_lib.data.importing.layouts import FeatureFile, check_dimension, files_below, find_layout, walk, with_shape
 from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask_rule_for, miscounted, wrong_totals
-from vad_lib.data.importing.public_lists import (
-    ALIASES,
-    NORMAL,
-    OFFICIAL,
-    UCF_CRIME,
-    XD_LABEL,
-    OfficialSet,
-    read_names,
-    read_ucf_crime,
-    read_xd_violence,
-    video_key,
-)
-from vad_lib.data.importing.settings import SPLIT_NAMES, Findings, FoundLists, ImportSettings, first_few
+from vad_lib.data.importing.public_sets import PUBLIC_SETS, PublicSet, video_key
+from vad_lib.data.importing.settings import SPLIT_NAMES, ImportSettings
 from vad_lib.data.video import VIDEO_SUFFIXES
-from vad_lib.errors import DataError, MissingFileError
-from vad_lib.storage.hashing import file_sha256
-from vad_lib.storage.reading import read_csv, read_json
-from vad_lib.storage.safe_names import inside
+from vad_lib.errors import DataError, MissingFileError, first_few
 
 
 def check_source(source: Path | str, settings: ImportSettings, *, read: bool = True, progress: bool = True) -> Findings:
@@ -86,7 +71,7 @@ def check_source(source: Path | str, settings: ImportSettings, *, read: bool = T
 
 
 def find_source(source: Path, settings: ImportSettings, out: Path | None = None) -> Findings:
-    known, out = OFFICIAL.get(settings.dataset), out or source
+    known, out = PUBLIC_SETS.get(settings.dataset), out or source
     if not source.is_dir():
         raise MissingFileError(f"{source}: expected the folder of {settings.dataset}, found none; check --source.")
     raw = files_below(source / "videos", VIDEO_SUFFIXES)
@@ -94,11 +79,11 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
         source if known else source / "features", (".npy",), skip=(source / "videos", source / "store", out / "store")
     )
     files = arrays or raw
-    lists = _official_lists(source, known, files) if known else _own_lists(source, settings)
+    lists = find_lists(source, settings, files)
     if not files:
         raise MissingFileError(
             f"{source}: expected feature files (.npy) {'anywhere below' if known else 'in features/'} or videos in videos/, "
-            f"found {_listing(source)}.{_suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
+            f"found {listing(source)}.{suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
         )
     records = _by_key(lists.videos, source)
     grouped, missing, surplus = _match(files, records, lists, source)
@@ -135,7 +120,7 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
             warnings.append(f"rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
     if not problems:
         check_records(videos.categories, videos.records, str(source))
-        if not known and same_content(source, out) and not reads_as(lists.paths[0], videos, rule):
+        if not known and source.resolve() == out.resolve() and not reads_as(lists.paths[0], videos, rule):
             problems.append(
                 f"the imported list would differ from {lists.paths[0]} (rule {rule}, {len(videos.records):,} videos) and take its "
                 "place; give another folder with --out."
@@ -161,7 +146,7 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
 
 
 def _completeness(
-    known: OfficialSet | None,
+    known: PublicSet | None,
     videos: VideoList,
     present: VideoList,
     missing: Sequence[str],
@@ -172,7 +157,9 @@ def _completeness(
     """Problems with missing and surplus videos, the note on a partial set, and whether all test videos are there."""
     problems, notes = [], []
     if surplus:
-        problems.append(f"files of {first_few(surplus)} in no list; move them out of {source}, or add them to the lists.")
+        problems.append(
+            f"files of videos that no list names: {first_few(surplus)}; move them out of {source}, or add them to the lists."
+        )
     if missing and not partial:
         problems.append(
             f"{len(missing):,} of {len(videos.records):,} listed videos have no file ({', '.join(missing[:5])}"
@@ -222,115 +209,6 @@ def _match(
         if key in found
     }
     return grouped, tuple(record.name for key, record in records.items() if key not in found), surplus
-
-
-def _official_lists(source: Path, known: OfficialSet, files: list[FeatureFile]) -> FoundLists:
-    paths = list_files(source, known.lists)
-    lacking = [name for name in known.lists if name not in paths]
-    if lacking:
-        others = [
-            other for other in OFFICIAL.values() if other is not known and len(list_files(source, other.lists)) == len(other.lists)
-        ]
-        hint = (
-            f" These are the lists of {others[0].title}: use --dataset {others[0].name}."
-            if others
-            else _suggestion(source, lambda folder: len(list_files(folder, known.lists)) == len(known.lists))
-        )
-        raise MissingFileError(
-            f"{source}: expected the lists of {known.title} ({', '.join(known.lists)}) at most two levels deep, "
-            f"{', '.join(lacking)} missing; found {_listing(source)}.{hint}"
-        )
-    ordered = [paths[name] for name in known.lists]
-    if known is UCF_CRIME:
-        return FoundLists(read_ucf_crime(*ordered), ordered, {}, set())
-    named = _xd_split_lists(source)
-    labelled = {file.key for file in files if XD_LABEL.search(file.key)}
-    in_test = {file.key for file in files if any("test" in part.lower() for part in file.path.relative_to(source).parts[:-1])}
-    annotated = {video_key(name) for name in read_names(ordered[0])}
-    listed = {split: {video_key(name) for path in named[split] for name in read_names(path)} for split in named}
-    test = listed["test"] or labelled & in_test
-    train = listed["train"] or labelled - test - annotated
-    videos = read_xd_violence(*ordered, {"train": train, "test": test})
-    return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, {f.key for f in files} - labelled)
-
-
-def list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Where lists lie, two levels deep at most, upper and lower case taken as the same."""
-    wanted = {alias.lower(): name for alias, name in (*((name, name) for name in names), *ALIASES.items()) if name in names}
-    found: dict[str, Path] = {}
-    for folder, files in walk(source, 2):
-        for file in files:
-            name = wanted.get(file.lower())
-            path = folder / file
-            if name:
-                inside(path, source)
-            if name in found and file_sha256(found[name]) != file_sha256(path):
-                raise DataError(f"{source}: {found[name]} and {path} differ; two releases are mixed. Keep one of the lists.")
-            if name:
-                found.setdefault(name, path)
-    return found
-
-
-def _xd_split_lists(source: Path) -> dict[str, list[Path]]:
-    """Optional lists of the videos of a split, such as Wu et al.'s ``rgb.list`` and ``rgbtest.list``."""
-    found: dict[str, list[Path]] = {"train": [], "test": []}
-    for folder, files in walk(source, 2):
-        for file in files:
-            stem, _, ending = file.lower().rpartition(".")
-            if ending not in ("list", "txt") or any(other in stem for other in ("audio", "flow", "annotation", "anomaly")):
-                continue
-            if "test" in stem or "train" in stem or stem == "rgb":
-                found["test" if "test" in stem else "train"].append(inside(folder / file, source))
-    return found
-
-
-def _own_lists(source: Path, settings: ImportSettings) -> FoundLists:
-    path, described = source / "videos.csv", source / "dataset.json"
-    if not path.is_file():
-        official = [known for known in OFFICIAL.values() if list_files(source, known.lists)]
-        hint = f" It holds lists of {official[0].title}: use --dataset {official[0].name}." if official else ""
-        raise MissingFileError(
-            f"{source}: expected videos.csv, found {_listing(source)}."
-            + (hint or _suggestion(source, lambda folder: (folder / "videos.csv").is_file()))
-        )
-    content = read_json(described) if described.is_file() else {}
-    if not isinstance(content, dict):
-        raise DataError(f"{described}: expected named values, got a {type(content).__name__}; see any built-in data set's.")
-    if content.get("name", settings.dataset) != settings.dataset:
-        raise DataError(f"{described}: its name is {content['name']!r}, asked for is {settings.dataset!r}; change one of them.")
-    stated = content.get("categories", [])
-    if not isinstance(stated, list) or not all(isinstance(category, str) for category in stated):
-        raise DataError(f"{described}: categories: expected a list of names, the normal one first, got {stated!r}; correct it.")
-    categories = settings.categories or tuple(stated) or _csv_categories(path)
-    rule = settings.rule or content.get("mask_rule", "frames")
-    if rule not in get_args(MaskRule):
-        raise DataError(f"{described}: mask_rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}; correct it.")
-    return FoundLists(read_video_csv(path, categories, rule), [path], content | {"note": own_note(source, content)}, set())
-
-
-def _csv_categories(path: Path) -> tuple[str, ...]:
-    """Categories of a list, the normal one first and the others by name."""
-    cells = [row["category"] for _, row in read_csv(path, ("category",), "the list of videos")]
-    found = {part.strip() for cell in cells for part in cell.split(";") if part.strip()}
-    if found and NORMAL not in found:
-        raise DataError(
-            f"{path}: expected the category {NORMAL} among {', '.join(sorted(found))}; rename the normal one in the list, "
-            "or give all with --categories, the normal one first."
-        )
-    return (NORMAL, *sorted(found - {NORMAL}))
-
-
-def _listing(folder: Path) -> str:
-    """What a folder holds, in a few words."""
-    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
-
-
-def _suggestion(source: Path, fits: Callable[[Path], bool], advice: str = "") -> str:
-    """A folder near by that fits: below, or the one above."""
-    below = (folder for folder, _ in walk(source, 3) if folder != source)
-    found = next((folder for folder in (*below, *([] if advice else [source.resolve().parent])) if fits(folder)), None)
-    return f" {found} looks right: {advice or f'use --source {found}'}." if found else ""
 
 
 def _holds_arrays(folder: Path) -> bool:

@@ -6,16 +6,17 @@ from typing import Any
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import MOST_FRAMES, MaskRule, VideoList, VideoRecord
+from vad_lib.data.importing.findings import num_test_frames
 from vad_lib.data.importing.layouts import FeatureFile, FeatureLayout
-from vad_lib.data.importing.public_lists import UCF_CRIME, OfficialSet, video_key
-from vad_lib.data.importing.settings import LAYOUT_RULES, SPLIT_NAMES, ImportSettings, first_few, num_test_frames
+from vad_lib.data.importing.public_sets import UCF_CRIME, PublicSet, video_key
+from vad_lib.data.importing.settings import LAYOUT_MASK_RULES, SPLIT_NAMES, ImportSettings
 from vad_lib.data.video import header_frames
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, first_few
 from vad_lib.storage.reading import read_csv
 
 
 def known_frame_counts(
-    settings: ImportSettings, known: OfficialSet | None, videos: VideoList, raw: list[FeatureFile], *, asked: bool
+    settings: ImportSettings, known: PublicSet | None, videos: VideoList, raw: list[FeatureFile], *, asked: bool
 ) -> tuple[dict[str, int], list[str]]:
     """Raw frames by key as far as they are known, and where the headers of the videos say otherwise."""
     headers = {file.key: header_frames(file.path) for file in raw} if asked else {}
@@ -23,7 +24,9 @@ def known_frame_counts(
     counted = _read_frame_counts(Path(settings.frames)) if settings.frames else listed
     differing = [key for key, frames in headers.items() if abs(counted.get(key, frames) - frames) > FRAMES_PER_SNIPPET]
     warnings = (
-        [f"by their headers, {first_few(differing)} of other length than listed; correct n_frames if so."] if differing else []
+        [f"by the headers of their files, videos of other length than listed: {first_few(differing)}; correct n_frames if so."]
+        if differing
+        else []
     )
     return counted or headers, warnings
 
@@ -43,11 +46,11 @@ def _read_frame_counts(path: Path) -> dict[str, int]:
 
 
 def mask_rule_for(
-    settings: ImportSettings, known: OfficialSet | None, layout: FeatureLayout | None, content: dict[str, Any]
+    settings: ImportSettings, known: PublicSet | None, layout: FeatureLayout | None, content: dict[str, Any]
 ) -> MaskRule:
     if settings.rule or not known:
         return settings.rule or content.get("mask_rule", "frames")
-    usual = LAYOUT_RULES[layout] if layout else "frames"
+    usual = LAYOUT_MASK_RULES[layout] if layout else "frames"
     return usual if usual in known.totals else "A"
 
 
@@ -56,7 +59,7 @@ def fit_lengths(
     lengths: dict[str, int],
     counted: dict[str, int],
     rule: MaskRule,
-    known: OfficialSet | None,
+    known: PublicSet | None,
     align: str,
 ) -> tuple[VideoList, dict[str, int], list[str]]:
     """Videos with their frames, lengths that differ from the files' own, and what does not fit."""
@@ -93,7 +96,7 @@ def fit_lengths(
     return dataclasses.replace(videos, records=tuple(done)), fitted, problems
 
 
-def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: OfficialSet | None) -> tuple[int, int]:
+def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: PublicSet | None) -> tuple[int, int]:
     """Fewest and most snippets that features of a video may have."""
     whole = -(-frames // FRAMES_PER_SNIPPET)
     if rule == "frames":
@@ -118,7 +121,7 @@ def _cause(found: int, expected: int, resampled: bool) -> str:
     return "padding, or another release" if found > expected else "another release, or a copy that was cut off"
 
 
-def wrong_totals(known: OfficialSet, videos: VideoList, rule: MaskRule, lengths: dict[str, int]) -> list[str]:
+def wrong_totals(known: PublicSet, videos: VideoList, rule: MaskRule, lengths: dict[str, int]) -> list[str]:
     """Nothing, or one sentence on the totals of a complete test set that are not the public ones."""
     found, expected = num_test_frames(videos.records), known.totals.get(rule)
     if expected in (None, found):
@@ -137,7 +140,7 @@ def wrong_totals(known: OfficialSet, videos: VideoList, rule: MaskRule, lengths:
     ]
 
 
-def miscounted(known: OfficialSet, videos: VideoList) -> list[str]:
+def miscounted(known: PublicSet, videos: VideoList) -> list[str]:
     """What is wrong with the number of videos of a set that should be complete."""
     problems = []
     for split, name in SPLIT_NAMES.items():

@@ -1,20 +1,23 @@
 """Found lists and features to a data set of this library, written atomically."""
 
 import dataclasses
-import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from vad_lib.data.annotations import write_video_csv
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.importing.crop_check import CropComparison
-from vad_lib.data.importing.describe import RECORD_FILE, checked_features, features_of, read_import_record, reads_as, same_content
-from vad_lib.data.importing.discover import find_source, list_files
-from vad_lib.data.importing.layouts import DEEPEST, walk
-from vad_lib.data.importing.public_lists import OFFICIAL
-from vad_lib.data.importing.settings import READ_OPTIONS, Findings, ImportSettings
-from vad_lib.errors import DataError, VadError
-from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.data.importing.discover import find_source
+from vad_lib.data.importing.findings import Findings, features_of
+from vad_lib.data.importing.import_record import RECORD_FILE, described_by_hand, fingerprint_of, is_unchanged, read_import_record
+from vad_lib.data.importing.lists import list_files, reads_as
+from vad_lib.data.importing.public_sets import PUBLIC_SETS
+from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.errors import DataError
+from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import LOCK_FILE, remove_free_lock, sole_writer
 from vad_lib.storage.writing import write_json
 
@@ -53,7 +56,7 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
     """
     source = Path(source)
     out = source if out is None else Path(out)
-    if not _unchanged(out, _fingerprint(source, out, settings)):
+    if not is_unchanged(out, fingerprint_of(source, out, settings)):
         with sole_writer(out):
             return _import(source, out, settings, progress=progress)
     remove_free_lock(out / LOCK_FILE)
@@ -61,8 +64,8 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
 
 
 def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool) -> ImportResult:
-    fingerprint, described = _fingerprint(source, out, settings), _described(source)
-    if _unchanged(out, fingerprint):  # another process has done it meanwhile
+    fingerprint, described = fingerprint_of(source, out, settings), described_by_hand(source)
+    if is_unchanged(out, fingerprint):  # another process has done it meanwhile
         return ImportResult(None, False, bool(read_import_record(out)["store"]))
     found = find_source(source, settings, out)
     _refuse(found)
@@ -72,7 +75,7 @@ def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool
     if found.layout is not None:
         crops = CropComparison(found.crops)
         store_hash = FeatureStore.write(
-            out / "store", _contract(found), checked_features(features_of(found, progress=progress), crops)
+            out / "store", _contract(found), _checked(features_of(found, progress=progress), crops)
         ).content_hash
         found = dataclasses.replace(found, warnings=(*found.warnings, *crops.warnings()))
         if progress:
@@ -85,7 +88,7 @@ def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool
     write_json(
         out / RECORD_FILE,
         {
-            "source": "" if same_content(source, out) else str(source.resolve()),
+            "source": "" if source.resolve() == out.resolve() else str(source.resolve()),
             "settings": settings.model_dump(mode="json"),
             "fingerprint": fingerprint,
             "described": described,
@@ -114,8 +117,8 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
     if settings is None:
         settings = ImportSettings(**record["settings"]) if record else ImportSettings(dataset=name)
     source = Path(record["source"] or folder) if record else folder
-    if name in OFFICIAL:
-        there = source.is_dir() and bool(list_files(source, OFFICIAL[name].lists))
+    if name in PUBLIC_SETS:
+        there = source.is_dir() and bool(list_files(source, PUBLIC_SETS[name].lists))
     else:
         there = (source / "features").is_dir() or ((source / "videos.csv").is_file() and not (source / "dataset.json").is_file())
     if there:
@@ -145,31 +148,11 @@ def _contract(found: Findings) -> FeatureContract:
     )
 
 
-def _described(folder: Path) -> str:
-    """Hash of the ``dataset.json`` that a person wrote; empty if there is none. What an import made of it does not count."""
-    record, path = read_import_record(folder), folder / "dataset.json"
-    found = file_sha256(path) if path.is_file() else ""
-    return record["described"] if record and found == record["written"].get("dataset.json") else found
-
-
-def _unchanged(out: Path, fingerprint: str) -> bool:
-    record = read_import_record(out)
-    if record.get("fingerprint") != fingerprint:
-        return False
-    try:
-        written = all(file_sha256(out / name) == digest for name, digest in record["written"].items())
-        return written and (not record["store"] or FeatureStore.open(out / "store").content_hash == record["store"])
-    except (OSError, VadError):
-        return False
-
-
-def _fingerprint(source: Path, out: Path, settings: ImportSettings) -> str:
-    """Changes with the settings and with name, size or time of any file that an import may read."""
-    if not source.is_dir():
-        return ""
-    lists = {"videos.csv"} if settings.dataset not in OFFICIAL else set()  # of the public sets it is written, not read
-    read = [Path(settings.frames)] if Path(settings.frames).is_file() else []
-    for folder, names in walk(source, DEEPEST, {path.resolve() for path in (source / "store", out / "store")}):
-        read += [folder / name for name in names if name.lower().endswith(READ_OPTIONS) or name in lists]
-    states = [(os.path.relpath(path, source), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
-    return content_hash([settings.model_dump(mode="json"), _described(source), sorted(states)])
+def _checked(
+    items: Iterable[tuple[str, list[np.ndarray]]], crops: CropComparison
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """The features as they are; a DataError at the first video that has the same crop twice."""
+    for video, features in items:
+        if problem := crops.look(video, features):
+            raise DataError(problem)
+        yield video, features

@@ -1,8 +1,10 @@
 """From settings to files: plan a video, film its shots, write the data set."""
 
 import multiprocessing
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,7 @@ from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.data.synthetic.camera import Camera
 from vad_lib.data.synthetic.plan import Job, plan_video
 from vad_lib.data.synthetic.sets import DATASETS
-from vad_lib.errors import ConfigError, DataError, OutputError
+from vad_lib.errors import ConfigError, DataError, ExtractionError, OutputError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.reading import read_json
@@ -113,14 +115,17 @@ def render_dataset(
         dataset: ``synth-crime`` or ``synth-violence``.
         folder: folder of the data set; made if missing.
         settings: number, length and size of the videos, and the seed.
-        workers: processes. With more than one, a script that calls this needs the usual ``__main__`` guard.
+        workers: processes. With more than one, a script must call this under ``if __name__ == "__main__":``.
         progress: show a progress bar if the output is a terminal.
 
     Raises:
         ConfigError: unknown set or unusable settings.
         OutputError: the folder cannot be written or the disk is full; finished videos stay.
         BusyError: another process renders into this folder.
+        ExtractionError: a worker died, or the script that calls this is read again by each worker and starts anew.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that reads the caller's script again and came to this call: the caller says what to do
     todo, folder = jobs(dataset, settings), Path(folder)
     with sole_writer(folder):
         return _render(dataset, folder, settings, todo, workers, progress)
@@ -193,5 +198,11 @@ def _run(todo: list[Job], paths: dict[str, Path], workers: int) -> Iterable[tupl
         running = {pool.submit(_work, job, paths[job.name]): job.name for job in todo}
         for future in as_completed(running):
             yield running[future], future.result()
+    except BrokenProcessPool:
+        raise ExtractionError(
+            'rendering: a worker process ended too early. In a script, put the call under `if __name__ == "__main__":`, because '
+            "every worker reads the script again. If it stands there, the worker was killed, often for want of memory: run the "
+            "command again to go on, with workers=1 if it happens again. Finished videos are kept."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)

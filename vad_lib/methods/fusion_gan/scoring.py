@@ -12,7 +12,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.video import find_video, read_frames
-from vad_lib.methods.fusion_gan.fit import NAME, frames_to_input, reduced_frame, video_folder
+from vad_lib.methods.fusion_gan.frames import frames_to_input, reduced_frame, video_folder
 from vad_lib.methods.fusion_gan.losses import PIXEL_RANGE
 from vad_lib.methods.fusion_gan.networks import FusionGANSettings, Generator
 
@@ -46,7 +46,7 @@ def score_videos(
     """
     folder, settings = video_folder(dataset), generator.settings
     scores = {}
-    for record in tqdm(records, desc=NAME, unit="video", disable=None if progress else True, leave=False):
+    for record in tqdm(records, desc="scoring", unit="video", disable=None if progress else True, leave=False):
         found, num_frames = predicted_psnr(generator, find_video(folder, record.name), device)
         scores[record.name] = snippet_means(
             spread(normalised(found), num_frames, first=settings.context, frame_stride=settings.frame_stride)

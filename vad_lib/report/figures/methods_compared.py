@@ -18,7 +18,7 @@ from vad_lib.metrics import frame_roc_auc
 from vad_lib.report.figures.run_scores import RunScores
 from vad_lib.report.figures.style import BLUE, GREEN, GROUND_TRUTH, style
 from vad_lib.report.tables.table import METRIC_TITLES
-from vad_lib.runs.comparable import Run
+from vad_lib.runs.run_folder import Run
 from vad_lib.runs.experiments import COMPARED, VARIANTS
 
 
@@ -74,7 +74,7 @@ def method_points(runs: dict[str, list[Run]], timings: dict[str, list[dict]], me
     """A row per method for :func:`accuracy_against`: its mean metric in percent, parameters, and seconds.
 
     Args:
-        runs: of :func:`vad_lib.runs.comparable.load_runs`.
+        runs: of :func:`vad_lib.runs.finished_runs.load_runs`.
         timings: per variant the contents of its runs' ``timing.json``.
         metric: ``auc`` or ``ap``.
         rule: selection rule.

@@ -1,17 +1,17 @@
-"""Scores of a run as figures need them."""
+"""Scores of a run as figures need them: cut at its videos."""
 
-import io
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from vad_lib.errors import DataError, MissingFileError
+from vad_lib.errors import DataError
 from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.report.figures.style import CURVES
-from vad_lib.storage.reading import read_arrays, read_json, read_text, understood
+from vad_lib.runs.run_folder import Run
+from vad_lib.storage.reading import damaged_as_data_error
+
+_PER_VIDEO = ("videos", "categories", "video_categories", "num_snippets", "num_frames")
 
 
 class VideoScores(NamedTuple):
@@ -20,9 +20,9 @@ class VideoScores(NamedTuple):
     Attributes:
         name: of the video.
         categories: of the video.
-        labels: uint8 (F,), 1 abnormal.
-        curves: ``score`` and, if the method has them, ``visual`` and ``semantic``, float32 (T,) in [0, 1].
-        alignment: float32 (T, C), cosines, or None.
+        labels: uint8 (F,), one per frame, 1 abnormal.
+        curves: ``score`` and, if the method has them, ``visual`` and ``semantic``: float32 (T,), one per snippet, in [0, 1].
+        alignment: float32 (T, C), cosines of each snippet with each category, or None.
     """
 
     name: str
@@ -34,47 +34,52 @@ class VideoScores(NamedTuple):
 
 @dataclass(frozen=True)
 class RunScores:
-    """Everything in a run's ``scores.npz``: its categories and its test videos in list order."""
+    """Scores of a run on its test videos.
+
+    Attributes:
+        title: of the run's row.
+        categories: of the data set, C of them, the normal one first.
+        videos: name -> scores, in the order of the list.
+        tail: what holds where features end before the video does: ``exact`` or ``extend``.
+    """
 
     title: str
     categories: tuple[str, ...]
     videos: dict[str, VideoScores]
+    tail: Literal["exact", "extend"] = "exact"
 
     def frames(self, video: str | None = None, curve: str = "score") -> tuple[np.ndarray, np.ndarray]:
-        """Labels and frame scores of one video, or of all of them concatenated; both (F,)."""
+        """Labels and frame scores of one video, or of all of them one after the other.
+
+        Args:
+            video: its name; None for all.
+            curve: ``score``, ``visual`` or ``semantic``.
+
+        Returns:
+            uint8 (F,) and float32 (F,).
+        """
         chosen = [self.videos[video]] if video else list(self.videos.values())
-        scores = [frame_scores(v.curves[curve], len(v.labels), name=v.name) for v in chosen]
+        scores = [frame_scores(v.curves[curve], len(v.labels), name=v.name, tail=self.tail) for v in chosen]
         return np.concatenate([v.labels for v in chosen]), np.concatenate(scores)
 
 
-def load_scores(folder: Path) -> RunScores:
-    """Read the scores of a run folder.
+def load_scores(run: Run) -> RunScores:
+    """Read the scores of a finished run.
 
     Raises:
-        MissingFileError: no run there.
-        DataError: the arrays do not fit each other; the message names the array.
+        MissingFileError: the run has no scores.
+        DataError: an array is missing, or arrays do not fit each other; the message names the array.
     """
-    path = folder / "scores.npz"
-    with understood(path, "the scores of a finished run"):
-        arrays = read_arrays(path)
-        missing = [
-            n
-            for n in ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", "score")
-            if n not in arrays
-        ]
+    with damaged_as_data_error(run.name, "the scores of a finished run"):
+        arrays = run.scores()
+        missing = [name for name in (*_PER_VIDEO, "labels", "score") if name not in arrays]
         if missing:
-            raise DataError(f"{path}: array {', '.join(missing)} is missing; run the training of this variant again.")
+            raise DataError(f"{run.name}: array {', '.join(missing)} is missing from its scores; run the training again.")
         snippets, frames = (np.concatenate(([0], np.cumsum(arrays[name]))) for name in ("num_snippets", "num_frames"))
-        expected = {
-            "labels": frames[-1],
-            "score": snippets[-1],
-            "visual": snippets[-1],
-            "semantic": snippets[-1],
-            "alignment": snippets[-1],
-        }
-        for name, length in expected.items():
+        for name in ("labels", *CURVES, "alignment"):
+            length = (frames if name == "labels" else snippets)[-1]
             if name in arrays and len(arrays[name]) != length:
-                raise DataError(f"{path}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
+                raise DataError(f"{run.name}: {name} has {len(arrays[name]):,} rows, expected {length:,}; run the training again.")
         videos = {}
         for i, name in enumerate(arrays["videos"].tolist()):
             rows = slice(snippets[i], snippets[i + 1])
@@ -85,20 +90,5 @@ def load_scores(folder: Path) -> RunScores:
                 {curve: arrays[curve][rows] for curve in CURVES if curve in arrays},
                 arrays["alignment"][rows].astype(np.float32) if "alignment" in arrays else None,
             )
-        return RunScores(read_json(folder / "config.json")["title"], tuple(arrays["categories"].tolist()), videos)
-
-
-def load_log(folder: Path) -> pd.DataFrame:
-    """Read a run's ``log.csv``, one row per step.
-
-    Raises:
-        DataError: it is empty (a method that takes no steps) or missing.
-    """
-    path = folder / "log.csv"
-    with understood(path, "the log of a run"):
-        try:
-            return pd.read_csv(io.StringIO(read_text(path, "the log of a run")))
-        except (MissingFileError, pd.errors.EmptyDataError):
-            raise DataError(
-                f"{path}: expected the log of a run with training steps, found none. Train this variant first."
-            ) from None
+        tail = run.config.get("dataset_info", {}).get("tail", "exact")
+        return RunScores(run.title, tuple(arrays["categories"].tolist()), videos, tail)

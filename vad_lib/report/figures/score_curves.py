@@ -1,11 +1,11 @@
-"""Run folders -> figures: score curves with frames, training curves, alignment maps, ROC and PR curves.
+"""Figures 3 and 4: scores over the frames of a video, the ground truth, and frames of the video itself.
 
-Every function returns a matplotlib figure and the plotted points; :func:`save_figure` writes PNG, PDF and the
-points with the same bytes for the same input. Nothing here computes a score: what is plotted stands in a run
-folder.
+Every drawing function of this package returns a matplotlib figure and the plotted points, which
+:func:`vad_lib.report.figures.style.save_figure` writes as PNG, PDF and CSV. None computes a score: what is plotted stands
+in a run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,15 +22,15 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
 from vad_lib.report.figures.run_scores import RunScores, VideoScores
 from vad_lib.report.figures.strips import PAPER_FIGURE_CATEGORIES, Strip, figure_videos
-from vad_lib.report.figures.style import CURVES, GROUND_TRUTH, VERMILION, style
+from vad_lib.report.figures.style import CURVES, GREY, GROUND_TRUTH, VERMILION, style
 
 
-def score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
-    """Name of a data set's score figure and the categories of its panels.
+def plan_score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
+    """File name of the score figure of a data set, and the categories of its panels.
 
     Returns:
-        ``fig3`` or ``fig4`` with the paper's four categories for a counterpart of its data sets. For another data
-        set, or where the test videos lack one of the four, the first four categories that a test video can stand for.
+        ``fig3`` or ``fig4`` with the paper's four categories, if the data set is or stands for one of the paper's. For another
+        one, or where the test videos lack one of the four, the first four categories that a test video can stand for.
     """
     name, categories = PAPER_FIGURE_CATEGORIES.get(dataset.counterpart, (f"scores-{dataset.name}", ()))
     videos = [(record.name, record.categories) for record in dataset.videos.split("test")]
@@ -47,19 +47,20 @@ def score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
 
 def score_panels(
     scores: RunScores,
-    strips: dict[str, Strip],
+    strips: Mapping[str, Strip],
     categories: Sequence[str],
     title: str,
     curves: Sequence[str] = ("score",),
 ) -> tuple[Figure, pd.DataFrame]:
     """Figures 3 and 4: panels with score over frames, ground truth and the video's own frames.
 
-    Each panel shows the video of :func:`figure_videos`, whatever its score.
+    Each panel shows the first test video of its category, whatever its score, see
+    :func:`vad_lib.report.figures.strips.figure_videos`.
 
     Args:
         scores: of a run.
-        strips: frames of these videos; empty for a data set that came as features.
-        categories: one panel each, at most four, see :func:`score_figure`.
+        strips: frames of these videos by name; empty for a data set that came as features.
+        categories: one panel each, at most four.
         title: of the figure; names the data.
         curves: any of ``score``, ``visual``, ``semantic``.
 
@@ -76,19 +77,13 @@ def score_panels(
         fig = plt.figure(figsize=(10, 3.6 * rows if strips else 2.8 * rows))
         fig.suptitle(title, fontsize=12)
         grid = fig.add_gridspec(rows, min(len(chosen), 2), hspace=0.06, wspace=0.08)
-        for position, (cell, (category, name)) in enumerate(zip(grid, chosen.items())):
+        for letter, cell, (category, name) in zip("abcd", grid, chosen.items()):
             video = scores.videos[name]
-            unknown = [curve for curve in curves if curve not in video.curves]
-            if unknown:
-                raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}.")
-            if strips and name not in strips:
-                raise DataError(
-                    f"video {name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}."
-                )
+            _check_panel(scores, video, curves, strips)
             parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0) if strips else (cell,)
             axes = fig.add_subplot(parts[0])
             _draw_scores(axes, video, curves)
-            axes.set_title(f"({'abcd'[position]}) {category}: {name}", loc="left")
+            axes.set_title(f"({letter}) {category}: {name}", loc="left")
             if strips:
                 _draw_strip(fig, axes, parts[1], strips[name], video.labels)
             points.append(_score_points(category, video, curves))
@@ -97,11 +92,19 @@ def score_panels(
     return fig, pd.concat(points, ignore_index=True)
 
 
+def _check_panel(scores: RunScores, video: VideoScores, curves: Sequence[str], strips: Mapping[str, Strip]) -> None:
+    unknown = [curve for curve in curves if curve not in video.curves]
+    if unknown:
+        raise DataError(f"{scores.title} has no {', '.join(unknown)} score; it has {', '.join(video.curves)}. Choose among these.")
+    if strips and video.name not in strips:
+        raise DataError(f"video {video.name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}.")
+
+
 def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tuple[Figure, pd.DataFrame]:
-    """Scores of one video over seconds, all its curves, with frames of it below.
+    """All scores of one video over seconds, with frames of it below.
 
     Args:
-        video: scores; labels that are all 0 draw no ground truth.
+        video: its scores; labels that are all 0 draw no ground truth.
         strip: frames of the video.
         fps: frames per second.
         title: of the figure.
@@ -128,13 +131,10 @@ def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tup
 
 def _draw_scores(axes: Axes, video: VideoScores, curves: Sequence[str]) -> None:
     frames = len(video.labels)
-    edges = np.append(np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET, frames)
-    changes = np.flatnonzero(np.diff(np.concatenate(([0], video.labels, [0])).astype(int)))
-    for i, (start, end) in enumerate(changes.reshape(-1, 2)):
-        axes.axvspan(start, end, color=GROUND_TRUTH, lw=0, label="abnormal frames (ground truth)" if i == 0 else None)
+    shade_abnormal(axes, video.labels, "abnormal frames (ground truth)")
     for curve in sorted(curves, key=lambda name: name == "score"):  # the fused score on top
         label, colour, line, width = CURVES[curve]
-        axes.stairs(video.curves[curve], edges, baseline=None, color=colour, ls=line, lw=width, label=label)
+        axes.stairs(video.curves[curve], snippet_edges(video), baseline=None, color=colour, ls=line, lw=width, label=label)
     axes.set(xlim=(0, frames), ylim=(-0.02, 1.02), ylabel="anomaly score")
     # Lines to the frames of the strip pass here: the white boxes keep the words legible.
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
@@ -142,11 +142,29 @@ def _draw_scores(axes: Axes, video: VideoScores, curves: Sequence[str]) -> None:
     plt.setp(axes.get_xticklabels(), bbox=box)
 
 
+def shade_abnormal(axes: Axes, labels: np.ndarray, words: str | None = None) -> None:
+    """Shade the abnormal frames of a video, with words for the legend.
+
+    Args:
+        axes: frames along x.
+        labels: uint8 (F,), 1 abnormal.
+        words: for the legend; None for no entry.
+    """
+    changes = np.flatnonzero(np.diff(np.concatenate(([0], labels, [0])).astype(int)))
+    for i, (start, end) in enumerate(changes.reshape(-1, 2)):
+        axes.axvspan(start, end, color=GROUND_TRUTH, lw=0, label=words if i == 0 else None)
+
+
+def snippet_edges(video: VideoScores) -> np.ndarray:
+    """First frame of each snippet, and the number of frames, int64 (T + 1,)."""
+    return np.append(np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET, len(video.labels))
+
+
 def _draw_strip(fig: Figure, axes: Axes, cell: Any, strip: Strip, labels: np.ndarray) -> None:
     """Frames side by side below the axis; a line leads from each to its place in time."""
     grid = cell.subgridspec(1, len(strip.frame_indices), wspace=0.03)
     for part, position, image in zip(grid, strip.frame_indices, strip.images, strict=True):
-        colour = VERMILION if labels[position] else "#777777"
+        colour = VERMILION if labels[position] else GREY
         thumbnail = fig.add_subplot(part)
         thumbnail.imshow(image, interpolation="antialiased")
         thumbnail.set(xticks=[], yticks=[])
@@ -162,7 +180,7 @@ def _draw_strip(fig: Figure, axes: Axes, cell: Any, strip: Strip, labels: np.nda
 
 
 def _score_points(category: str, video: VideoScores, curves: Sequence[str]) -> pd.DataFrame:
-    starts = np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET
+    starts = snippet_edges(video)[:-1]
     abnormal = np.add.reduceat(video.labels.astype(int), starts)
     frame = pd.DataFrame({"category": category, "video": video.name, "first_frame": starts, "abnormal_frames": abnormal})
     return frame.assign(**{curve: video.curves[curve] for curve in curves})

@@ -13,7 +13,7 @@ from vad_lib.data.snippets import resize_frame
 from vad_lib.data.video import find_video, read_frames
 from vad_lib.errors import DataError
 from vad_lib.storage.paths import Layout
-from vad_lib.storage.reading import read_arrays, understood
+from vad_lib.storage.reading import damaged_as_data_error, read_arrays
 from vad_lib.storage.writing import write_arrays
 
 
@@ -129,7 +129,7 @@ def load_strips(layout: Layout, dataset: str) -> dict[str, Strip]:
     """
     path = layout.strips(dataset)
     arrays, strips = read_arrays(path), {}
-    with understood(path, "strips of frames"):
+    with damaged_as_data_error(path, "strips of frames"):
         for i, name in enumerate(arrays["videos"].tolist()):
             positions = arrays[f"frames_{i}"]
             images = [cv2.imdecode(arrays[f"image_{i}_{j}"], cv2.IMREAD_COLOR)[..., ::-1] for j in range(len(positions))]

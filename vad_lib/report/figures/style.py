@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -20,15 +21,16 @@ from vad_lib.storage.writing import atomic_path, write_text
 # Okabe and Ito's palette keeps its contrasts for colour-blind readers.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 
+METHOD_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "#666666", "#000000")
+GREY = "#777777"
+GROUND_TRUTH = "#F3CFC0"  # light vermilion, readable under every curve
+
+# curve -> words, colour, line, width
 CURVES = {
     "score": ("fused score", BLUE, "-", 1.8),
     "visual": ("visual score", GREEN, "--", 1.0),
     "semantic": ("semantic score", ORANGE, "-.", 1.0),
 }
-
-METHOD_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "#666666", "#000000")
-
-GROUND_TRUTH = "#F3CFC0"  # light vermilion, readable under every curve
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
 
@@ -50,7 +52,7 @@ _STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The one look of all figures; other figures of a notebook are not changed."""
+    """Give the figures that are made in a ``with`` block the look of this project; all others stay as they are."""
     with plt.rc_context(_STYLE):
         yield
 
@@ -58,13 +60,13 @@ def style() -> Iterator[None]:
 def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, stamp: dict[str, Any]) -> dict[str, Path]:
     """Write a figure as PNG and PDF and its points as CSV, and close it.
 
-    The commit and ``stamp`` stand in the metadata of both images; dates do not, so equal figures are equal bytes.
+    The commit and the stamp stand in the metadata of both images; dates do not, so equal figures are equal bytes.
 
     Args:
         fig: the figure.
-        layout: its ``figures`` folder gets the files.
+        layout: its folder of figures gets the files.
         name: file name without ending.
-        points: what is plotted, in long form.
+        points: what is plotted, in long form; six significant digits are kept.
         stamp: parameters to record, such as data set, variant, seed.
 
     Returns:
@@ -91,15 +93,31 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
 
 
 def preview(path: Path, width: int = 700) -> bytes:
-    """A saved figure, small enough to stand in a notebook: JPEG of ``width`` pixels."""
+    """A saved figure, small enough to stand in a notebook.
+
+    Args:
+        path: of the PNG.
+        width: pixels; the height follows.
+
+    Returns:
+        a JPEG file.
+    """
     image = cv2.imread(str(path))
     height = round(image.shape[0] * width / image.shape[1])
-    _, encoded = cv2.imencode(
-        ".jpg", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 72]
-    )
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])
     return encoded.tobytes()
 
 
 def data_title(dataset: Dataset) -> str:
     """Name of a data set for titles; says so if its videos are rendered."""
     return f"{dataset.title} (rendered videos)" if dataset.synthetic else dataset.title
+
+
+def hide_unused(grid: np.ndarray, used: int) -> None:
+    """Hide the panels of a grid after the first ``used``, and number the x axis of the lowest one that is left in each column."""
+    for axes in grid.flat[used:]:
+        axes.set_visible(False)
+    for column in range(min(grid.shape[1], used)):
+        lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
+        lowest.xaxis.set_tick_params(labelbottom=True)

@@ -1,37 +1,36 @@
-"""Training curves, the path of the gate, and the three selected steps."""
+"""Figures of training: loss terms, the path of the gate, and the step that each selection chooses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures.style import BLUE, GREEN, METHOD_COLOURS, VERMILION, style
-from vad_lib.report.tables.table import METRIC_TITLES, RULE_TITLES
-from vad_lib.runs.comparable import Run
+from vad_lib.report.figures.style import BLUE, GREEN, METHOD_COLOURS, VERMILION, hide_unused, style
+from vad_lib.report.tables.table import METRIC_TITLES, SELECTION_TITLES
+from vad_lib.runs.run_folder import Run
+
+_EVALUATIONS = ("validation/auc", "test/auc", "test/ap")
+_SELECTION_LOOKS = {"last": ("o", BLUE), "best_on_validation": ("D", GREEN), "best_on_test": ("|", VERMILION)}
 
 
 def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
     """Every loss term over the steps, unweighted, its weight in the title; then the sum and the evaluations.
 
     Args:
-        log: of :func:`load_log`.
+        log: of :meth:`vad_lib.runs.run_folder.Run.log`.
         title: of the figure.
 
     Returns:
         the figure, and (step, series, value) rows.
     """
     terms = [column for column in log.columns if column.startswith("loss/")]
-    panels: list[tuple[str, list[str]]] = [("weighted sum", ["loss"])]
-    for term in terms:
-        weights = log[term.replace("loss/", "weight/")]
-        weight = f"{weights.iloc[0]:g}" if weights.nunique() == 1 else f"{weights.iloc[0]:.2g} to {weights.iloc[-1]:.2g}"
-        panels.append((f"{term.removeprefix('loss/').replace('_', ' ')}\nx {weight}", [term]))
-    evaluations = [column for column in log.columns if column in ("validation/auc", "test/auc", "test/ap")]
-    if evaluations:
-        panels.append(("evaluations", evaluations))
+    evaluations = [column for column in log.columns if column in _EVALUATIONS]
+    panels = [("weighted sum", ["loss"]), *((_term_title(log, term), [term]) for term in terms)]
+    panels += [("evaluations", evaluations)] if evaluations else []
     columns = 4
     with style():
         rows = -(-len(panels) // columns)
@@ -45,26 +44,32 @@ def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame
             axes.set_title(name, fontsize=8.5)
             if len(series) > 1:
                 axes.legend(fontsize=8)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
-        for column in range(min(columns, len(panels))):
-            lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
-            lowest.xaxis.set_tick_params(labelbottom=True)
+        hide_unused(grid, len(panels))
         fig.supxlabel("step", fontsize=10)
         fig.supylabel("unweighted value (cross-entropies in nats)", fontsize=10)
-    return fig, _long(log, ["loss", *terms, *evaluations])
+    return fig, _long_form(log, ["loss", *terms, *evaluations])
 
 
-def _long(log: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def _term_title(log: pd.DataFrame, term: str) -> str:
+    """Name of a loss term, and the weight that it enters the sum with."""
+    weights = log[term.replace("loss/", "weight/")]
+    weight = f"{weights.iloc[0]:g}" if weights.nunique() == 1 else f"{weights.iloc[0]:.2g} to {weights.iloc[-1]:.2g}"
+    return f"{term.removeprefix('loss/').replace('_', ' ')}\nx {weight}"
+
+
+def _long_form(log: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return log.melt("step", list(columns), "series", "value").dropna(ignore_index=True)
 
 
-def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
-    """The path of the gate weight w (equation 6) over the steps, one line per run.
+def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
+    """The gate weight w (equation 6) over the steps, one line per run.
 
     Args:
-        logs: name of the line -> log with ``monitor/w``.
+        logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log` of a run with a gate.
         title: of the figure.
+
+    Returns:
+        the figure, and (step, series, value, run) rows.
 
     Raises:
         DataError: a run has no gate.
@@ -75,8 +80,8 @@ def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.Dat
         axes.axhline(0.5, color="#777777", lw=0.8, ls=":")
         for (name, log), colour in zip(logs.items(), METHOD_COLOURS):
             if "monitor/w" not in log.columns:
-                raise DataError(f"{name}: the log has no monitor/w; only runs with a gate have one.")
-            known = _long(log, ["monitor/w"]).assign(run=name)
+                raise DataError(f"{name}: the log has no monitor/w; only runs with a gate have one. Leave this run out.")
+            known = _long_form(log, ["monitor/w"]).assign(run=name)
             axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
             points.append(known)
         axes.set(title=title, xlabel="step", ylabel="w, share of the visual score")
@@ -84,33 +89,34 @@ def gate_path(logs: dict[str, pd.DataFrame], title: str) -> tuple[Figure, pd.Dat
     return fig, pd.concat(points, ignore_index=True)
 
 
-def selection_dots(runs: dict[str, list[Run]], metric: Literal["auc", "ap"], title: str) -> tuple[Figure, pd.DataFrame]:
-    """A metric of several rows under the three selection rules; how far apart they are is what choosing on test gains.
+def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap"], title: str) -> tuple[Figure, pd.DataFrame]:
+    """A metric of several rows under the three selections; how far apart they are is what choosing on the test set gains.
 
     Args:
-        runs: of :func:`vad_lib.runs.comparable.load_runs`; several seeds give several dots.
+        runs: variant -> its runs, a dot for each seed.
         metric: ``auc`` or ``ap``.
         title: of the figure.
+
+    Returns:
+        the figure, and (row, seed, rule, value) rows, ``rule`` being the selection and ``value`` a fraction.
     """
-    looks = {"last": ("o", BLUE), "best_on_validation": ("D", GREEN), "best_on_test": ("|", VERMILION)}
     points = pd.DataFrame(
         [
-            (run.config["title"], run.config["seed"], rule, run.value(metric, rule))
+            (run.title, run.seed, selection, run.value(metric, selection))
             for done in runs.values()
             for run in done
-            for rule in looks
+            for selection in _SELECTION_LOOKS
         ],
         columns=["row", "seed", "rule", "value"],
     )
     rows = list(points["row"].unique())
     with style():
         fig, axes = plt.subplots(figsize=(8, 1.2 + 0.36 * len(rows)))
-        for shift, (rule, (marker, colour)) in zip((-0.16, 0, 0.16), looks.items()):
-            theirs = points[points["rule"] == rule]
-            heights = [rows.index(row) + shift for row in theirs["row"]]
-            axes.plot(
-                100 * theirs["value"], heights, marker, color=colour, ms=6, mew=2 if marker == "|" else 0.5, label=RULE_TITLES[rule]
-            )
+        for shift, (selection, (marker, colour)) in zip((-0.16, 0, 0.16), _SELECTION_LOOKS.items()):
+            theirs = points[points["rule"] == selection]
+            heights = np.array([rows.index(row) for row in theirs["row"]]) + shift
+            look = {"color": colour, "ms": 6, "mew": 2 if marker == "|" else 0.5, "label": SELECTION_TITLES[selection]}
+            axes.plot(100 * theirs["value"], heights, marker, **look)
         axes.set_yticks(range(len(rows)), rows)
         axes.invert_yaxis()
         axes.set(xlabel=f"{METRIC_TITLES[metric]} %", title=title)

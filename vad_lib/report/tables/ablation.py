@@ -1,83 +1,132 @@
-"""Tables 4 and 5 of the paper."""
+"""Tables 4 and 5 of the paper: modules, and loss terms, added one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.report.tables.captions import made_with_text, selection_of, subjects_and_runs
+from vad_lib.report.tables.captions import caption_text
 from vad_lib.report.tables.cells import (
     AGAINST_COLUMN,
     INTERVAL_COLUMN,
     interval_cell,
-    mean_of,
-    metric_cell,
-    paired_cell,
-    run_status,
+    joined_notes,
+    mean_metric_cell,
+    paired_difference_cell,
+    status_cell,
 )
+from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.reported import read_reported
-from vad_lib.report.tables.table import METRIC_TITLES, PAPER_SETS, RULE_TITLES, Table
+from vad_lib.report.tables.table import METRIC_TITLES, PAPER_DATASETS, SELECTION_TITLES, Table
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.storage.paths import Layout
 
 
 def table4(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
-    """Table 4: the modules added one by one to the baseline, on the data sets at hand."""
-    return _ablation(layout, "table4", "Modules", ("PCL", "DBAGF", "L_total"), datasets)
+    """Table 4: the modules added one by one to the baseline; the paper's numbers, and ours on the data sets at hand.
+
+    Args:
+        layout: where runs are read from.
+        datasets: loaded (``features=False`` will do), or names of their folders.
+
+    Raises:
+        DataError: runs that do not belong into one table.
+    """
+    return _ablation_table(layout, "table4", "Modules", ("PCL", "DBAGF", "L_total"), datasets)
 
 
 def table5(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
-    """Table 5: the loss terms added one by one, on the data sets at hand."""
-    return _ablation(layout, "table5", "Loss terms", ("fine", "align", "cons"), datasets)
+    """Table 5: the loss terms added one by one; the paper's numbers, and ours on the data sets at hand.
+
+    Args:
+        layout: where runs are read from.
+        datasets: loaded (``features=False`` will do), or names of their folders.
+
+    Raises:
+        DataError: runs that do not belong into one table.
+    """
+    return _ablation_table(layout, "table5", "Loss terms", ("fine", "align", "cons"), datasets)
 
 
-def _ablation(layout: Layout, name: str, what: str, steps: tuple[str, ...], datasets: Sequence[Dataset | str]) -> Table:
+class _Row(NamedTuple):
+    """A row: its variant, and the variant of the row above; None for the first row and for rows beside the ladder."""
+
+    variant: str
+    above: str | None
+
+
+def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], datasets: Sequence[Dataset | str]) -> Table:
+    """Row k of the ladder has the first k parts."""
     reported = read_reported(layout.reported)
     reported = reported[(reported["item"] == name) & (reported["origin"] == "paper")]
-    of_paper = list(reported["method"].unique())
-    variants = list(dict.fromkeys((*of_paper, *TABLE_ROWS[name])))
-    data = subjects_and_runs(layout, datasets, variants)
-    rows, notes = [], []
+    ladder = list(reported["method"].unique())
+    variants = list(dict.fromkeys((*ladder, *TABLE_ROWS[name])))
+    above = dict(zip(ladder[1:], ladder))
+    data = [DatasetRuns.load(layout, dataset, variants) for dataset in datasets]
+    paper = {
+        each.dataset: dict(reported[reported["dataset"] == each.dataset.counterpart][["method", "value"]].values)
+        for each in data
+        if each.dataset.counterpart in PAPER_DATASETS
+    }
+    rows = []
     for position, variant in enumerate(variants):
-        mine = reported[reported["method"] == variant]
-        is_step = variant in of_paper
-        row = {"row": mine["title"].iloc[0] if is_step else VARIANTS[variant].title}
-        row |= {step: "yes" if is_step and position > index else "" for index, step in enumerate(steps)}
-        before = variants[position - 1] if position > 0 and is_step else None
-        for subject, _ in data:
-            if subject.counterpart not in PAPER_SETS:
-                continue
-            paper = {r.method: r.value for r in reported[reported["dataset"] == subject.counterpart].itertuples()}
-            head = f"paper ({subject.counterpart}) {METRIC_TITLES[subject.metric]} %"
-            row[head] = f"{paper[variant]:.2f}" if variant in paper else ""
-            row[f"{head}: change"] = f"{paper[variant] - paper[before]:+.2f}" if before else ""
-        for subject, runs in data:
-            head, rule = f"here ({subject.title}) {METRIC_TITLES[subject.metric]} %", selection_of(runs)
-            done, previous = runs.get(variant, []), runs.get(before, [])
-            for each, shown in RULE_TITLES.items():
-                row[f"{head}: {shown}"] = metric_cell(done, subject.metric, each)
-                if each == rule:
-                    ours = [mean_of([run.value(subject.metric, rule) for run in one]) for one in (previous, done) if one]
-                    row[f"{head}: change"] = f"{100 * (ours[1] - ours[0]):+.2f}" if len(ours) == 2 else ""
-            row[f"{head}: {INTERVAL_COLUMN}"] = interval_cell(done, subject.metric)
-            row[f"{head}: {AGAINST_COLUMN}"] = paired_cell(previous, done, subject.metric) if before else ""
-            row[f"seeds ({subject.title})"] = str(len(done))
-        row["status"] = run_status(data, variant)
-        rows.append(row)
-        notes.append("; ".join(dict.fromkeys(note for note in mine["note"] if note)))
+        row, theirs = _Row(variant, above.get(variant)), reported[reported["method"] == variant]
+        cells = {"row": theirs["title"].iloc[0] if len(theirs) else VARIANTS[variant].title}
+        cells |= {part: "yes" if variant in ladder and position > place else "" for place, part in enumerate(parts)}
+        for dataset, values in paper.items():
+            cells |= _paper_columns(dataset, values, row)
+        for each in data:
+            cells |= _measured_columns(each, row)
+        rows.append(cells | {"status": status_cell({each.dataset.title: bool(each.of(variant)) for each in data})})
     frame = pd.DataFrame(rows)
-    paper_columns = tuple(column for column in frame.columns if column.startswith("paper"))
-    here_columns = ("row", *(column for column in frame.columns if column.startswith(("here", "seeds", "status"))))
-    on_paper = " and ".join(dict.fromkeys(subject.counterpart for subject, _ in data if subject.counterpart in PAPER_SETS))
-    on_ours = " and ".join(subject.long_title for subject, _ in data)
-    where = f"on {on_paper} (paper) and on {on_ours} (here)" if on_paper else f"on {on_ours}"
     return Table(
         name,
-        f"Table {name[-1]}. {what} added one by one, {where}",
+        f"Table {name[-1]}. {what} added one by one, {_places(data)}",
         frame,
-        tuple(variant in of_paper for variant in variants),
-        tuple(notes),
-        f"Changes are to the row above, in percentage points; ours are those of the values "
-        f"{RULE_TITLES[selection_of(data[0][1])]}. {made_with_text([(s, s.counterpart, runs) for s, runs in data])}",
-        (("The paper's numbers:", ("row", *steps, *paper_columns)), ("Here:", here_columns)) if paper_columns else (),
+        tuple(variant in ladder for variant in variants),
+        tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
+        "Changes are to the row above, in percentage points; ours are those of the values "
+        f"{SELECTION_TITLES[data[0].selection]}. {caption_text(data)}",
+        _blocks(frame, parts) if paper else (),
     )
+
+
+def _paper_columns(dataset: TableDataset, values: Mapping[str, float], row: _Row) -> dict[str, str]:
+    """The paper's number of a row on the counterpart of a data set, and its change."""
+    head = f"paper ({dataset.counterpart}) {METRIC_TITLES[dataset.metric]} %"
+    return {
+        head: f"{values[row.variant]:.2f}" if row.variant in values else "",
+        f"{head}: change": f"{values[row.variant] - values[row.above]:+.2f}" if row.above else "",
+    }
+
+
+def _measured_columns(data: DatasetRuns, row: _Row) -> dict[str, str]:
+    """Our numbers of a row on a data set under every selection, the change, and how sure both are."""
+    head, metric = data.dataset.metric_heading, data.dataset.metric
+    runs, before = data.of(row.variant), data.of(row.above)
+    cells = {}
+    for selection, title in SELECTION_TITLES.items():
+        cells[f"{head}: {title}"] = mean_metric_cell(runs, metric, selection)
+        if selection == data.selection:
+            one, other = (np.mean([run.value(metric, selection) for run in each] or [np.nan]) for each in (before, runs))
+            cells[f"{head}: change"] = f"{100 * (other - one):+.2f}" if before and runs else ""
+    return cells | {
+        f"{head}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
+        f"{head}: {AGAINST_COLUMN}": paired_difference_cell(before, runs, metric) if row.above else "",
+        f"seeds ({data.dataset.title})": str(len(runs)),
+    }
+
+
+def _places(data: Sequence[DatasetRuns]) -> str:
+    ours = " and ".join(each.dataset.marked_title for each in data)
+    counterparts = (each.dataset.counterpart for each in data)
+    paper = " and ".join(dict.fromkeys(name for name in counterparts if name in PAPER_DATASETS))
+    return f"on {paper} (paper) and on {ours} (here)" if paper else f"on {ours}"
+
+
+def _blocks(frame: pd.DataFrame, parts: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The paper's columns, then ours: together they are too wide for a page."""
+    paper, here = (tuple(column for column in frame if column.startswith(starts)) for starts in ("paper", ("here", "seeds", "status")))
+    return ("The paper's numbers:", ("row", *parts, *paper)), ("Here:", ("row", *here))

@@ -6,23 +6,24 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
 from vad_lib.report.tables.ablation import table4, table5
 from vad_lib.report.tables.cost import cost_table
+from vad_lib.report.tables.datasets import table1
 from vad_lib.report.tables.fine_grained import table6
-from vad_lib.report.tables.paper import comparison_table, methods_table, table1
+from vad_lib.report.tables.methods import methods_table
 from vad_lib.report.tables.protocol import protocol_table
-from vad_lib.report.tables.table import PAPER_SETS, Table, write_table
+from vad_lib.report.tables.table import PAPER_DATASETS, Table, write_table
 from vad_lib.storage.paths import Layout
 
 
 def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]:
     """Make and write every table that applies to some data sets.
 
-    Table 1; for each data set table 2, table 3 or ``methods-NAME``; tables 4 to 6 and the protocol table over all of them;
-    and what the methods cost on each.
-    The first data set that is UCF-Crime or stands for it fills table 2, itself before a stand-in; XD-Violence likewise.
+    These are table 1; for each data set table 2, table 3 or ``methods-DATASET``; tables 4 to 6 and the protocol table over
+    all of them; and what the methods cost on each. UCF-Crime itself, or else the first data set that stands for it, fills
+    table 2, and XD-Violence table 3 likewise.
 
     Args:
-        layout: run folders are read from it, tables written to it.
-        datasets: loaded, without features will do.
+        layout: runs are read from it, tables written to it.
+        datasets: loaded; ``features=False`` will do.
 
     Returns:
         the tables in the order of their numbers.
@@ -34,20 +35,21 @@ def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]
     if not datasets or len({dataset.name for dataset in datasets}) != len(datasets):
         names = ", ".join(dataset.name for dataset in datasets) or "none"
         raise DataError(f"tables: expected one data set or more, each once, got {names}; name the ones that were run.")
-
-    def place(dataset: Dataset) -> tuple[int, bool]:
-        known = dataset.counterpart in PAPER_SETS
-        return PAPER_SETS.index(dataset.counterpart) if known else len(PAPER_SETS), dataset.synthetic
-
-    ordered, comparisons = sorted(datasets, key=place), {}
+    ordered = sorted(datasets, key=_place)
+    methods: dict[str, Table] = {}
     for dataset in ordered:
-        table = comparison_table(layout, dataset)
-        if table.name in comparisons:
-            table = methods_table(layout, dataset)
-        comparisons[table.name] = table
-    over_all = (table4, table5, table6, protocol_table)
-    made = [table1(layout, ordered), *comparisons.values(), *(make(layout, ordered) for make in over_all)]
-    made += [cost_table(layout, dataset) for dataset in ordered]
+        table = methods_table(layout, dataset)
+        if table.name in methods:
+            table = methods_table(layout, dataset, counterpart="")
+        methods[table.name] = table
+    over_all = [make(layout, ordered) for make in (table4, table5, table6, protocol_table)]
+    made = [table1(layout, ordered), *methods.values(), *over_all, *(cost_table(layout, dataset) for dataset in ordered)]
     for table in made:
         write_table(layout, table)
     return made
+
+
+def _place(dataset: Dataset) -> tuple[int, bool]:
+    """By the paper's data sets, each before its rendered stand-in; all others last."""
+    known = dataset.counterpart in PAPER_DATASETS
+    return PAPER_DATASETS.index(dataset.counterpart) if known else len(PAPER_DATASETS), dataset.synthetic

@@ -1,56 +1,70 @@
-"""Cells of tables."""
+"""Cells of tables: means over seeds, intervals, paired differences, reported numbers. All in percent, all text."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from vad_lib.evaluation import comparisons, intervals, scored_videos
-from vad_lib.report.tables.captions import Subject, selection_of
+from vad_lib.evaluation import comparisons, intervals
 from vad_lib.report.tables.table import NOT_RUN
-from vad_lib.runs.comparable import Run
+from vad_lib.runs.run_folder import Run
+from vad_lib.runs.scored_runs import scored_rows
 
 INTERVAL_COLUMN, AGAINST_COLUMN = "95 % interval", "against the row above"
 
 
-def run_status(data: list[tuple[Subject, dict[str, list[Run]]]], variant: str, *, fine_grained: bool = False) -> str:
-    def ran(runs: dict[str, list[Run]]) -> bool:
-        return any(not fine_grained or run.fine_grained(selection_of(runs)) for run in runs.get(variant, []))
-
-    missing = [subject.title for subject, runs in data if not ran(runs)]
-    return "run" if not missing else NOT_RUN if len(missing) == len(data) else f"{NOT_RUN} on {', '.join(missing)}"
-
-
-def mean_of(values: list[float]) -> float:
-    return float(np.mean(values))
-
-
-def percent_cell(values: list[float]) -> str:
-    """Mean over seeds in percent, with the standard deviation if there are several."""
+def percent_cell(values: Sequence[float]) -> str:
+    """Mean of fractions in percent, with the standard deviation if there are several, such as ``71.72 ± 12.32``."""
     if not values:
         return NOT_RUN
-    return f"{100 * mean_of(values):.2f}" + (f" ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
+    mean, sd = f"{100 * np.mean(values):.2f}", f" ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return mean + sd
 
 
-def metric_cell(runs: list[Run], metric: str, rule: str) -> str:
-    return percent_cell([run.value(metric, rule) for run in runs])
+def mean_metric_cell(runs: Sequence[Run], metric: str, selection: str) -> str:
+    """A metric of the steps that a selection chose, mean over the seeds of a row."""
+    return percent_cell([run.value(metric, selection) for run in runs])
 
 
-def interval_cell(runs: list[Run], metric: str) -> str:
-    """95 % interval of a row, in percent, at the runs' own selection rule."""
+def interval_cell(runs: Sequence[Run], metric: str) -> str:
+    """95 % interval of a row, of the steps that its runs selected, such as ``[55.83, 87.21]``."""
     if not runs:
         return NOT_RUN
-    found = intervals.interval(scored_videos.load_all(runs), metric)
+    found = intervals.interval(scored_rows(runs), metric)
     return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
 
 
-def paired_cell(before: list[Run], after: list[Run], metric: str) -> str:
-    """Difference of a row to the one before it on the same seeds and videos, its interval, and the word for it."""
-    seeds = {run.config["seed"] for run in before} & {run.config["seed"] for run in after}
+def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: str) -> str:
+    """A row less the one before it on the seeds that both have, with its interval, and better, worse or cannot tell."""
+    seeds = {run.seed for run in before} & {run.seed for run in after}
     if not seeds:
         return NOT_RUN
-    one, other = ([run for run in runs if run.config["seed"] in seeds] for runs in (before, after))
-    return comparisons.comparison_text(comparisons.compare(scored_videos.load_all(one), scored_videos.load_all(other), metric))
+    one, other = (scored_rows([run for run in runs if run.seed in seeds]) for runs in (before, after))
+    return comparisons.comparison_text(comparisons.compare(one, other, metric))
 
 
-def reported_cell(rows: pd.DataFrame, origin: str, metric: str) -> str:
-    found = rows[(rows["origin"] == origin) & (rows["metric"] == metric)]
+def reported_cell(reported: pd.DataFrame, origin: str, metric: str) -> str:
+    """A number of the paper or of a method's authors with the decimals that they printed; empty if they gave none.
+
+    Args:
+        reported: rows of :func:`vad_lib.report.tables.reported.read_reported` on one method and data set.
+        origin: ``paper`` or ``authors``.
+        metric: such as ``auc``.
+    """
+    found = reported[(reported["origin"] == origin) & (reported["metric"] == metric)]
     return f"{found['value'].iloc[0]:.{found['decimals'].iloc[0]}f}" if len(found) else ""
+
+
+def joined_notes(reported: pd.DataFrame) -> str:
+    """Notes on reported numbers, each once, in one line; empty if there are none."""
+    return "; ".join(dict.fromkeys(note for note in reported["note"] if note))
+
+
+def status_cell(was_run: Mapping[str, bool]) -> str:
+    """``run``, ``not run``, or where a row was not run, such as ``not run on SynthCrime``.
+
+    Args:
+        was_run: title of each data set of the table -> whether the row was run on it.
+    """
+    missing = [title for title, yes in was_run.items() if not yes]
+    return "run" if not missing else NOT_RUN if len(missing) == len(was_run) else f"{NOT_RUN} on {', '.join(missing)}"

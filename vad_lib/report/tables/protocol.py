@@ -1,6 +1,6 @@
-"""The protocol table: one trained model under different readings of the protocol."""
+"""The protocol table: one trained model under different readings of the evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,18 +8,27 @@ import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation import frame_level, scoring
-from vad_lib.report.tables.captions import made_with_text, subjects_and_runs
+from vad_lib.report.tables.captions import caption_text
 from vad_lib.report.tables.cells import percent_cell
+from vad_lib.report.tables.dataset_runs import DatasetRuns
 from vad_lib.report.tables.table import Table
-from vad_lib.runs.comparable import Run
 from vad_lib.runs.experiments import VARIANTS
+from vad_lib.runs.run_folder import Run
 from vad_lib.storage.paths import Layout
-from vad_lib.storage.reading import read_arrays
 
+_METRICS = {
+    "auc": "AUC %",
+    "ap": "AP %: steps",
+    "ap_trapezoid": "AP %: trapezoids",
+    "far_normal_videos": "FAR %: normal videos",
+    "far_all_normal_frames": "FAR %: all normal frames",
+}
 _SMOOTHING: tuple[tuple[Literal["sliding", "blocks"], int, str], ...] = (
     ("sliding", 7, "sliding mean of 7 snippets (PEL4VAD on UCF-Crime)"),
     ("blocks", 8, "means of blocks of 8 snippets (PEL4VAD on XD-Violence)"),
 )
+
+Metrics = Mapping[str, Any]
 
 
 def protocol_table(
@@ -28,78 +37,66 @@ def protocol_table(
     """What the choices that the field leaves open are worth: metrics of one trained model under each of them.
 
     Columns hold the two readings of AP and the two false alarm rates. Rows change one thing against the first: smoothing of
-    the scores, a single crop or the first five instead of the mean over all ten, and the rule for frame masks where the data
-    set has one.
+    the scores, a single crop or the first five instead of the mean over all ten, and the mask rule where the data set has one.
 
     Args:
-        layout: where the run folders are.
-        datasets: each adds its rows.
+        layout: where runs are read from.
+        datasets: loaded (``features=False`` will do), or names of their folders; each adds its rows.
         variant: the model; of its runs the one with the smallest seed.
+
+    Raises:
+        DataError: runs that do not belong into one table.
     """
-    rows, data, seeds = [], subjects_and_runs(layout, datasets, (variant,)), []
-    for subject, runs in data:
-        run = next(iter(runs.get(variant, [])), None)
-        if run is None:
-            settings: list[tuple[str, dict[str, Any]]] = [("default", {})]
-        else:
-            settings = _protocol_settings(run)
-            seeds.append(f"{run.config['seed']} on {subject.title}")
-        for setting, measured in settings:
-            rows.append(
-                {
-                    "data set": subject.title,
-                    "setting": setting,
-                    **{
-                        head: percent_cell([measured[metric]] if measured else [])
-                        for metric, head in (
-                            ("auc", "AUC %"),
-                            ("ap", "AP %: steps"),
-                            ("ap_trapezoid", "AP %: trapezoids"),
-                            ("far_normal_videos", "FAR %: normal videos"),
-                            ("far_all_normal_frames", "FAR %: all normal frames"),
-                        )
-                    },
-                }
-            )
+    data = [DatasetRuns.load(layout, dataset, (variant,)) for dataset in datasets]
+    first = [(each.dataset.title, next(iter(each.of(variant)), None)) for each in data]
+    rows = [_row(title, setting, found) for title, run in first for setting, found in _settings(run)]
+    seeds = ", ".join(f"{run.seed} on {title}" for title, run in first if run)
     return Table(
         "protocol",
-        f"Protocol. {VARIANTS[variant].title} on {' and '.join(subject.long_title for subject, _ in data)}, one trained model "
+        f"Protocol. {VARIANTS[variant].title} on {' and '.join(each.dataset.marked_title for each in data)}, one trained model "
         "under different readings of the protocol",
         pd.DataFrame(rows),
         (False,) * len(rows),
         ("",) * len(rows),
         "Each row changes one thing against the first of its data set. Tables 2 to 6 use that first row, AP by steps. "
-        + (f"Seed {', '.join(seeds)}. " if seeds else "")
-        + made_with_text([(s, s.counterpart, runs) for s, runs in data]),
+        + (f"Seed {seeds}. " if seeds else "")
+        + caption_text(data),
     )
 
 
-def _protocol_settings(run: Run) -> list[tuple[str, dict[str, Any]]]:
-    """Name of each setting of the protocol and its metrics; none where they were not measured."""
-    rule, crops = run.measured["selection"], run.config["features"]["crops"]
-    info, measured = run.config.get("dataset_info", {}), run.measured.get("protocol", {})
-    own_rule = info.get("mask_rule", "frames")
+def _row(title: str, setting: str, measured: Metrics) -> dict[str, str]:
+    cells = {heading: percent_cell([measured[metric]] if measured else []) for metric, heading in _METRICS.items()}
+    return {"data set": title, "setting": setting, **cells}
+
+
+def _settings(run: Run | None) -> list[tuple[str, Metrics]]:
+    """Each setting of the protocol in words, and its metrics; empty ones where they were not measured."""
+    if run is None:
+        return [("default", {})]
+    crops, measured = run.config["features"]["crops"], run.measured.get("protocol", {})
+    own_mask_rule = run.config.get("dataset_info", {}).get("mask_rule", "frames")
     mean = f"mean of {len(crops)} crops" if len(crops) > 1 else "one crop"
-    masks = "" if own_rule == "frames" else f", mask rule {own_rule}"
-    settings = [(f"default: {mean}, no smoothing{masks}", run.measured["rules"][rule]["metrics"])]
-    settings += [(text, _smoothed_metrics(run, kind, window)) for kind, window, text in _SMOOTHING]
+    masks = "" if own_mask_rule == "frames" else f", mask rule {own_mask_rule}"
+    default = {metric: run.value(metric, run.selection) for metric in _METRICS}
+    settings: list[tuple[str, Metrics]] = [(f"default: {mean}, no smoothing{masks}", default)]
+    settings += [(words, _smoothed_metrics(run, kind, window)) for kind, window, words in _SMOOTHING]
     if len(crops) > 1:
         settings += [(f"crop {crop} alone", measured.get("crops", {}).get(crop, {})) for crop in crops]
         settings += [(f"mean of the first {count} crops", found) for count, found in measured.get("first_crops", {}).items()]
-    return settings + [(f"mask rule {r}", found) for r, found in measured.get("mask_rules", {}).items() if r != own_rule]
+    others = ((name, found) for name, found in measured.get("mask_rules", {}).items() if name != own_mask_rule)
+    return settings + [(f"mask rule {name}", found) for name, found in others]
 
 
-def _smoothed_metrics(run: Run, kind: Literal["sliding", "blocks"], window: int) -> dict[str, Any]:
+def _smoothed_metrics(run: Run, kind: Literal["sliding", "blocks"], window: int) -> Metrics:
     """Metrics of a run's stored scores after smoothing."""
-    stored = read_arrays(run.folder / "scores.npz")
+    stored = run.scores()
     names = stored["videos"].tolist()
-    snippets, frames = (
-        np.split(stored[key], np.cumsum(stored[n])[:-1]) for key, n in (("score", "num_snippets"), ("labels", "num_frames"))
-    )
+    snippets = np.split(stored["score"], np.cumsum(stored["num_snippets"])[:-1])
+    labels = np.split(stored["labels"], np.cumsum(stored["num_frames"])[:-1])
     tail = run.config.get("dataset_info", {}).get("tail", "exact")
     scores = {
-        name: scoring.frame_scores(scoring.smoothed(values, kind, window), len(labels), name=name, tail=tail)
-        for name, values, labels in zip(names, snippets, frames, strict=True)
+        name: scoring.frame_scores(scoring.smoothed(values, kind, window), len(theirs), name=name, tail=tail)
+        for name, values, theirs in zip(names, snippets, labels, strict=True)
     }
     categories = {name: tuple(text.split(";")) for name, text in zip(names, stored["video_categories"].tolist(), strict=True)}
-    return frame_level.evaluate(dict(zip(names, frames, strict=True)), scores, categories, str(stored["categories"][0]))
+    return frame_level.evaluate(dict(zip(names, labels, strict=True)), scores, categories, str(stored["categories"][0]))

@@ -1,12 +1,8 @@
-"""Run folders and reported numbers -> tables as CSV and Markdown, and the generated parts of the README.
+"""What a finished table is, and how it becomes CSV and Markdown.
 
-Tables 1 to 5 are the paper's. Table 6 holds the fine-grained results that the paper names and does not report; the
-protocol table what choices of the evaluation are worth; and a data set that stands for none of the paper's has its methods
-in ``methods-NAME``. :func:`write_all_tables` writes every table that applies to some data sets.
-
-A table never puts numbers of different data sets under one heading: each column names whose number it is
-(the paper's, the method's authors', ours) and on which data. A row that was not run says so and stays.
-Fractions become percent here and nowhere else.
+In every table a column names whose number it is (the paper's, the method's authors', ours) and on which data, so that
+numbers of different data sets never share a heading. A row that was not run says so and stays. Fractions become percent
+in tables and nowhere else.
 """
 
 from collections.abc import Sequence
@@ -20,14 +16,9 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.writing import write_text
 
 NOT_RUN = "not run"
-
-NOT_ANNOTATED = "no events annotated"
-
-RULE_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
-
+SELECTION_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
 METRIC_TITLES = {"auc": "AUC", "ap": "AP"}
-
-PAPER_SETS = ("UCF-Crime", "XD-Violence")  # in the order of the paper's tables
+PAPER_DATASETS = ("UCF-Crime", "XD-Violence")  # in the order of the paper's tables
 
 
 @dataclass(frozen=True)
@@ -35,13 +26,13 @@ class Table:
     """A finished table; all cells are text.
 
     Attributes:
-        name: ``table1`` to ``table6``, ``protocol`` or ``methods-NAME``; also the file name.
+        name: ``table1`` to ``table6``, ``protocol``, ``methods-DATASET`` or ``cost-DATASET``; also the file name.
         title: one line.
-        frame: rows and columns as they are printed.
-        blocks: for Markdown, (heading, columns) of each part; one part without heading if empty.
+        frame: rows and columns as they are printed; the first column names the rows.
         in_paper: bool per row, False for rows that the paper's table does not have.
         notes: per row, what to know of its reported numbers; "" for nothing.
-        made_with: data, features, training and selection behind our numbers, in sentences.
+        made_with: the caption: data, features, training and selection behind our numbers, in sentences.
+        blocks: for Markdown, (heading, columns) of each part; empty for one part with all columns.
     """
 
     name: str
@@ -53,30 +44,39 @@ class Table:
     blocks: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def csv(self) -> str:
-        """The rows, with three more columns: whether the paper has the row, its note, and how ours was made."""
-        extra = {"in the paper": ["yes" if yes else "no" for yes in self.in_paper], "note": self.notes, "made with": self.made_with}
-        return self.frame.assign(**extra).to_csv(index=False, lineterminator="\n")
+        """The rows as CSV, with three more columns: whether the paper has the row, its note, and the caption."""
+        in_paper = ["yes" if yes else "no" for yes in self.in_paper]
+        more = {"in the paper": in_paper, "note": self.notes, "made with": self.made_with}
+        return self.frame.assign(**more).to_csv(index=False, lineterminator="\n")
 
     def markdown(self) -> str:
-        """Title, one grid per block, the caption, and the notes of the rows."""
+        """The table as Markdown: title, a grid per block, the caption, and the notes of the rows."""
         parts = [f"**{self.title}**"]
         for heading, columns in self.blocks or (("", tuple(self.frame.columns)),):
             parts += [heading] if heading else []
             parts.append(markdown_grid(self.frame[list(columns)], self.in_paper))
         parts.append(self.made_with)
-        notes = [f"- {row.iloc[0]}: {note}." for (_, row), note in zip(self.frame.iterrows(), self.notes, strict=True) if note]
+        names = self.frame.iloc[:, 0]
+        notes = [f"- {name}: {note}." for name, note in zip(names, self.notes, strict=True) if note]
         if notes:
             parts.append("Notes on reported numbers:\n\n" + "\n".join(notes))
         return "\n\n".join(parts) + "\n"
 
 
 def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = (), *, align: Literal["left", "right"] = "right") -> str:
-    """A Markdown table; if some rows are the paper's, those from the first other one on stand below a separating row."""
-    rule = " --- |" if align == "left" else " ---: |"
-    lines = ["| " + " | ".join(frame.columns) + " |", "| --- |" + rule * (len(frame.columns) - 1)]
-    separated = False
+    """A Markdown table without padding.
+
+    Args:
+        frame: text cells; the first column is aligned left.
+        in_paper: bool per row; from the first row that the paper does not have, rows stand below a separating line. Empty, or
+            all False, for no such line.
+        align: of the other columns.
+    """
+    others = " --- |" if align == "left" else " ---: |"
+    lines = ["| " + " | ".join(frame.columns) + " |", "| --- |" + others * (len(frame.columns) - 1)]
+    separated = not any(in_paper)
     for position, row in enumerate(frame.itertuples(index=False)):
-        if not separated and any(in_paper) and not in_paper[position]:
+        if not separated and not in_paper[position]:
             lines.append("| *not in the paper's table* |" + " |" * (len(frame.columns) - 1))
             separated = True
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
@@ -84,7 +84,14 @@ def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = (), *, align: 
 
 
 def write_table(layout: Layout, table: Table) -> tuple[Path, Path]:
-    """Write ``NAME.csv`` and ``NAME.md`` atomically into the profile's table folder."""
+    """Write a table as ``NAME.csv`` and ``NAME.md`` into the table folder of a layout.
+
+    Returns:
+        both paths.
+
+    Raises:
+        OutputError: the folder cannot be written; what was there stays.
+    """
     return (
         write_text(layout.tables / f"{table.name}.csv", table.csv()),
         write_text(layout.tables / f"{table.name}.md", table.markdown()),

@@ -1,4 +1,4 @@
-"""The multi-scale temporal network of RTFM as separate convolutions, channels first, and its tensors in the library's layout."""
+"""The multi-scale temporal network of RTFM as functions of named tensors, and these tensors in the library's layout."""
 
 import torch
 import torch.nn.functional as F
@@ -29,32 +29,21 @@ def shapes(width: int) -> dict[str, tuple[int, ...]]:
 
 
 def library_layout(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same values under the parameter names of ``layers.MultiScaleTemporalNetwork``."""
-
-    def taps(weights: list[Tensor]) -> Tensor:
-        return torch.cat([weight[:, :, tap] for tap in range(3) for weight in weights])
-
-    def pyramid(name: str) -> list[Tensor]:
-        return [tensors[f"pyramid.{i}.{name}"] for i in range(len(DILATIONS))]
-
-    return {
-        "spread.weight": torch.cat([taps(pyramid("weight")), tensors["reduce.weight"][:, :, 0]]),
-        "pyramid_bias": torch.cat(pyramid("bias")),
-        "pyramid_norm.weight": torch.cat(pyramid("gain")),
-        "pyramid_norm.bias": torch.cat(pyramid("shift")),
-        "non_local.project.weight": torch.cat([tensors[f"{name}.weight"][:, :, 0] for name in ("query", "key", "value")]),
-        "non_local.project.bias": torch.cat([tensors[f"{name}.bias"] for name in ("query", "key", "value")]),
-        "non_local.merge.weight": tensors["merge.weight"][:, :, 0],
-        "non_local.merge.bias": tensors["merge.bias"],
-        "non_local.norm.weight": tensors["merge.gain"],
-        "non_local.norm.bias": tensors["merge.shift"],
-        "fuse.weight": taps([tensors["fuse.weight"]]),
-        "fuse_norm.weight": tensors["fuse.gain"],
-        "fuse_norm.bias": tensors["fuse.shift"],
-    }
+    """The same values under the parameter names of the library's ``MultiScaleTemporalNetwork``."""
+    moved = {name: tensors[name] for name in ("reduce.weight", "fuse.weight")}
+    for i in range(len(DILATIONS)):
+        moved |= {f"pyramid.{i}.{kind}": tensors[f"pyramid.{i}.{kind}"] for kind in ("weight", "bias")}
+    for ours, kind in (("weight", "gain"), ("bias", "shift")):
+        moved[f"pyramid_norm.{ours}"] = torch.cat([tensors[f"pyramid.{i}.{kind}"] for i in range(len(DILATIONS))])
+        moved[f"non_local.norm.{ours}"] = tensors[f"merge.{kind}"]
+        moved[f"fuse_norm.{ours}"] = tensors[f"fuse.{kind}"]
+        moved[f"non_local.project.{ours}"] = torch.cat([tensors[f"{name}.{ours}"] for name in ("query", "key", "value")]).squeeze(
+            -1
+        )
+    return moved | {"non_local.merge.weight": tensors["merge.weight"][:, :, 0], "non_local.merge.bias": tensors["merge.bias"]}
 
 
-def plain(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+def forward(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
     """(S, T, W) -> (S, T, W), batch statistics as in training."""
 
     def norm(values: Tensor, name: str) -> Tensor:

@@ -1,40 +1,61 @@
-"""Finished runs that belong into one table."""
+"""Finished runs: finding them, one's own or the reference's, and checking that they belong into one table."""
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vad_lib.errors import DataError
+from vad_lib.runs.packed_runs import PackedRun, packed
+from vad_lib.runs.run_folder import Run, RunInFolder, in_order, run_folders
 from vad_lib.storage.paths import Layout
-from vad_lib.storage.reading import read_json
 
 # Settings that may differ between the runs of one table: what a variant or a seed is, and what moves no number.
-_FREE_TRAIN_SETTINGS = ("seed", "permute_labels", "device", "checkpoint_every")
-
+MAY_DIFFER = ("seed", "permute_labels", "device", "checkpoint_every")
 # Settings of a data set that runs of one table must share.
 _PROTOCOL = ("counterpart", "mask_rule", "tail")
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its ``config.json`` and ``metrics.json``."""
+def find_runs(layout: Layout, *place: str) -> list[Run]:
+    """Finished runs at a place, in the order of their seeds; an empty list where there are none.
 
-    folder: Path
-    config: dict[str, Any]
-    measured: dict[str, Any]
+    Args:
+        layout: one's own results, or the reference.
+        place: ``"runs", DATASET, VARIANT``; ``"questions", DATASET, QUESTION, ANSWER``; or ``"transfer", DATASET,
+            SOURCE, VARIANT`` for scores on DATASET of a model that was trained on SOURCE.
 
-    def value(self, metric: str, rule: str) -> float:
-        """A metric under a selection rule, as a fraction."""
-        return self.measured["rules"][rule]["metrics"][metric]
+    Raises:
+        DataError: a file of a run is damaged.
+    """
+    if layout.source == "own":
+        return [RunInFolder(folder) for folder in run_folders(layout.results.joinpath(*place))]
+    archive = layout.packed_runs(place[1])
+    if not archive.with_name(f"{archive.name}.json").is_file():
+        return []
+    beginning = "/".join(place) + "/seed"
+    return in_order(run for run in _reference(layout, place[1]) if run.place.startswith(beginning))
 
-    def fine_grained(self, rule: str) -> dict[str, Any] | None:
-        """What :func:`vad_lib.evaluation.fine_grained.fine_grained` found, or None if the run has no such part."""
-        return self.measured["rules"][rule].get("fine_grained")
+
+def _reference(layout: Layout, dataset: str) -> list[PackedRun]:
+    return packed(layout.packed_runs(dataset))
 
 
-def load_runs(layout: Layout, dataset: str, variants: Sequence[str]) -> dict[str, list[Run]]:
+def find_run(layout: Layout, dataset: str, variant: str, seed: int) -> Run:
+    """The run of a table row with one seed.
+
+    Raises:
+        DataError: it is not there; the message names the seeds that are.
+    """
+    there = find_runs(layout, "runs", dataset, variant)
+    for run in there:
+        if run.seed == seed:
+            return run
+    seeds = ", ".join(str(run.seed) for run in there) or "none"
+    raise DataError(
+        f"{dataset}, {variant}: expected a finished run with seed {seed}, found seeds: {seeds}. Train it with notebook "
+        "02_training or 03_ablation, or read the committed results with source='reference'."
+    )
+
+
+def load_runs(layout: Layout, dataset: str, variants: Iterable[str]) -> dict[str, list[Run]]:
     """Finished runs of some variants, every seed, checked to be comparable.
 
     Returns:
@@ -44,13 +65,7 @@ def load_runs(layout: Layout, dataset: str, variants: Sequence[str]) -> dict[str
         DataError: two runs differ in features, text features, training settings, width or categories, or two
             seeds of one variant in their options; the message names both runs and what differs.
     """
-    found: dict[str, list[Run]] = {}
-    for variant in variants:
-        folders = [f for f in layout.run(dataset, variant, 0).parent.glob("seed*") if re.fullmatch(r"seed\d+", f.name)]
-        for folder in sorted(folders, key=lambda f: int(f.name[4:])):
-            if (folder / "metrics.json").is_file():
-                run = Run(folder, read_json(folder / "config.json"), read_json(folder / "metrics.json"))
-                found.setdefault(variant, []).append(run)
+    found = {variant: runs for variant in variants if (runs := find_runs(layout, "runs", dataset, variant))}
     _check_comparable([run for runs in found.values() for run in runs])
     for runs in found.values():
         for run in runs[1:]:
@@ -81,7 +96,7 @@ def _check_comparable(runs: list[Run]) -> None:
             _check_same(runs[0], run, name, runs[0].config[name], run.config[name])
         first, its = ({key: r.config.get("dataset_info", {}).get(key) for key in _PROTOCOL} for r in (runs[0], run))
         _check_same(runs[0], run, "dataset_info", first, its)
-        free = {*_FREE_TRAIN_SETTINGS, *runs[0].config.get("declared", ()), *run.config.get("declared", ())}
+        free = {*MAY_DIFFER, *runs[0].config.get("declared", ()), *run.config.get("declared", ())}
         first, train = ({k: v for k, v in r.config["train"].items() if k not in free} for r in (runs[0], run))
         _check_same(runs[0], run, "train", first, train)
         if run.config["text"]:
@@ -99,6 +114,6 @@ def _check_same(first: Run, second: Run, name: str, expected: Any, got: Any) -> 
             if expected.get(key) != got.get(key)
         )
     raise DataError(
-        f"runs {first.folder} and {second.folder} belong to one table but differ in {name}: {expected!r} and {got!r}. "
+        f"runs {first.name} and {second.name} belong to one table but differ in {name}: {expected!r} and {got!r}. "
         "Delete the older run folder and run the table again."
     )

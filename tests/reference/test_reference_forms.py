@@ -1,64 +1,59 @@
-"""The compared methods against the plain forms that the benchmark times: same scores, losses and gradients."""
-
-import importlib.util
-from pathlib import Path
+"""The compared methods, plain and fast, against their reference forms: same scores, losses and gradients."""
 
 import pytest
 import torch
+from reference_forms import common
+from reference_forms.mgfn import ReferenceMGFN
+from reference_forms.pel4vad import ReferencePEL4VAD
+from reference_forms.rtfm import ReferenceRTFM
+from reference_forms.vadclip import ReferenceVadCLIP
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADSettings
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
 from vad_lib.methods.vadclip import VadCLIP, VadCLIPSettings
 
-ROOT = Path(__file__).resolve().parents[2]
 CATEGORIES = 4
 
 
-@pytest.fixture(scope="module")
-def plain():
-    spec = importlib.util.spec_from_file_location("reference_methods", ROOT / "benchmarks" / "reference_methods.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def rtfm(plain, _text):
+def rtfm(_text):
     options = {"dropout": 0.0, "selection_dropout": 0.0}
-    return RTFM(RTFMSettings(feature_dim=32, **options)), plain.PlainRTFM(32, dropout=0.0), (2, 20)
+    return RTFM(RTFMSettings(feature_dim=32, **options)), ReferenceRTFM(32, dropout=0.0), (2, 20)
 
 
-def mgfn(plain, _text):
+def mgfn(_text):
     settings = MGFNSettings(feature_dim=32, widths=(64, 128, 256), dropped=0.0)
-    return MGFN(settings), plain.PlainMGFN(32, (64, 128, 256)), (2, 20)
+    return MGFN(settings), ReferenceMGFN(32, (64, 128, 256)), (2, 20)
 
 
-def pel4vad(plain, text):
+def pel4vad(text):
     return (
         PEL4VAD(PEL4VADSettings(feature_dim=32, attention_width=8, hidden=12, dropout=0.0), text),
-        plain.PlainPEL4VAD(text, 32, attention_width=8, hidden=12, dropout=0.0),
+        ReferencePEL4VAD(text, 32, attention_width=8, hidden=12, dropout=0.0),
         (1, 20),
     )
 
 
-def vadclip(plain, text):
+def vadclip(text):
     settings = VadCLIPSettings(feature_dim=32, width=32, chunk=40, prompts="offset")
-    return VadCLIP(settings, text), plain.PlainVadCLIP(text, 32, chunk=40), (1, 40)
+    return VadCLIP(settings, text), ReferenceVadCLIP(text, 32, chunk=40), (1, 40)
 
 
 @pytest.mark.parametrize("build", [rtfm, mgfn, pel4vad, vadclip])
 @pytest.mark.parametrize("training", [True, False])
-def test_same_scores_losses_and_gradients(plain, build, training, monkeypatch):
+@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+def test_same_scores_losses_and_gradients(build, training, form, monkeypatch):
     torch.manual_seed(0)
-    monkeypatch.setattr(plain, "DROPPED", 0.0)  # otherwise each form draws its own
-    ours, theirs, (crops, segments) = build(plain, torch.randn(CATEGORIES, 32))
+    monkeypatch.setattr(common, "DROPPED", 0.0)  # otherwise each form draws its own
+    ours, theirs, (crops, segments) = build(torch.randn(CATEGORIES, 32))
     with torch.no_grad():  # start values of 0 and 1 would hide errors
         for parameter in ours.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     theirs.load_library(ours.state_dict())
-    ours.train(training), theirs.train(training)
+    form(ours).train(training), theirs.train(training)
 
     labels = torch.tensor([0.0, 0.0, 1.0, 1.0])
     targets = torch.eye(CATEGORIES)[[0, 0, 1, 3]]

@@ -1,0 +1,72 @@
+"""Packing the reference: what goes in comes out, what is left out says so."""
+
+import numpy as np
+import pytest
+
+from vad_lib.errors import DataError, MissingFileError
+from vad_lib.runs import finished_runs
+from vad_lib.runs.packed_runs import Keep, pack, packed
+from vad_lib.runs.run_folder import RunInFolder
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+
+
+@pytest.fixture
+def runs(made_up):
+    """Place -> run: two seeds of the proposed model, one of logistic regression."""
+    made = (("proposed", 1), ("proposed", 2), ("logistic-regression", 1))
+    return {f"runs/synth-crime/{row}/seed{seed}": RunInFolder(made_up.write("synth-crime", row, seed)) for row, seed in made}
+
+
+def test_scores_settings_and_metrics_come_back(runs, tmp_path):
+    pack(tmp_path / "reference" / "runs" / "set", runs)
+    back = {run.place: run for run in packed(tmp_path / "reference" / "runs" / "set")}
+    assert list(back) == list(runs)
+    for place, run in runs.items():
+        assert back[place].config == run.config
+        assert back[place].measured == run.measured
+        theirs, ours = run.scores(), back[place].scores()
+        assert set(theirs) == set(ours)
+        assert all(np.array_equal(theirs[name], ours[name]) and theirs[name].dtype == ours[name].dtype for name in theirs)
+
+
+def test_what_is_not_kept_says_so(runs, tmp_path):
+    pack(tmp_path / "runs" / "set", runs, lambda place, run: Keep(log=run.seed == 1 and "proposed" in place, arrays=()))
+    kept, other, _ = packed(tmp_path / "runs" / "set")
+    assert kept.log()["step"].tolist() == runs[kept.place].log()["step"].tolist()
+    assert kept.log()["loss"].to_numpy() == pytest.approx(runs[kept.place].log()["loss"].to_numpy(), rel=1e-5)
+    assert "alignment" not in kept.scores()
+    with pytest.raises(DataError, match="keeps the log of the first seed"):
+        other.log()
+    with pytest.raises(MissingFileError, match="comes without weights"):
+        other.weights()
+
+
+def test_other_test_videos_are_refused(made_up, runs, tmp_path):
+    other = RunInFolder(made_up.write("synth-violence", "proposed", 1))
+    with pytest.raises(DataError, match="expected runs on the same test videos"):
+        pack(tmp_path / "set", {**runs, "runs/x/proposed/seed1": other})
+
+
+def test_a_missing_and_a_damaged_archive_are_named(tmp_path):
+    with pytest.raises(MissingFileError, match="nowhere"):
+        packed(tmp_path / "nowhere")
+    (tmp_path / "set.json").write_text('{"other": 1}')
+    with pytest.raises(DataError, match="expected runs by their place"):
+        packed(tmp_path / "set")
+
+
+@pytest.mark.parametrize("dataset", ["synth-crime", "synth-violence"])
+def test_the_committed_reference_is_whole(dataset):
+    """Every table row with five seeds, scores that give the metrics that were measured, and no machine's paths."""
+    reference = Layout.reference()
+    found = finished_runs.load_runs(reference, dataset, [path for path in _rows(reference, dataset)])
+    assert len(found) == 17
+    assert all(len(runs) == 5 for runs in found.values())
+    assert PROJECT_ROOT in reference.packed_runs(dataset).parents
+    run = found["proposed"][0]
+    assert len(run.scores()["labels"]) == run.measured["rules"]["last"]["metrics"]["num_frames"]
+
+
+def _rows(reference: Layout, dataset: str) -> list[str]:
+    places = [run.place.split("/") for run in packed(reference.packed_runs(dataset))]
+    return list(dict.fromkeys(place[2] for place in places if place[0] == "runs"))

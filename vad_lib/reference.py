@@ -1,0 +1,141 @@
+"""The maintainer's command: one's own complete results become the reference that the project commits.
+
+``python -m vad_lib.reference`` packs the runs of ``results/quick`` into ``results/reference``, executes the notebooks once
+more on what was packed (which trains nothing), and keeps their tables, figures and executed copies; then it writes the
+generated parts of the README. ``--refresh`` leaves the packed runs as they are and makes the rest again, after a change
+of words or figures. Nobody else writes the reference.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vad_lib.config import get_profile
+from vad_lib.data.dataset import load_dataset
+from vad_lib.errors import DataError, command_line
+from vad_lib.report import equations, pages
+from vad_lib.runner.execution import reproduce
+from vad_lib.runner.manifest import plan, read_manifest
+from vad_lib.runs.experiments import VARIANTS, not_runnable
+from vad_lib.runs.finished_runs import load_runs
+from vad_lib.runs.packed_runs import Keep, pack
+from vad_lib.runs.run_folder import Run, RunInFolder, run_folders
+from vad_lib.storage.paths import Layout
+
+PROFILE = "quick"
+NUM_SEEDS = 5  # of every table row in the reference
+# Arrays that an open question needs beside the scores; the others need the scores only.
+QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
+FIGURE_ENDINGS = (".png", ".csv")  # a PDF of each is made by whoever runs the notebooks
+
+
+def release(layout: Layout, datasets: Sequence[str]) -> None:
+    """Pack one's own runs, strips, controls and lists of videos into the reference.
+
+    Args:
+        layout: one's own results, of the profile :data:`PROFILE`.
+        datasets: the built-in data sets.
+
+    Raises:
+        DataError: a table row lacks seeds, or runs do not belong into one table; nothing is written then.
+    """
+    reference = Layout.reference()
+    for dataset in datasets:
+        _check_complete(layout, dataset)
+    for dataset in datasets:
+        pack(reference.packed_runs(dataset), all_runs(layout, dataset), keep)
+        for source, target in (
+            (layout.dataset(dataset) / "dataset.json", reference.dataset(dataset) / "dataset.json"),
+            (layout.dataset(dataset) / "videos.csv", reference.dataset(dataset) / "videos.csv"),
+            (layout.strips(dataset), reference.strips(dataset)),
+            (layout.controls(dataset), reference.controls(dataset)),
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def _check_complete(layout: Layout, dataset: str) -> None:
+    runs = load_runs(layout, dataset, VARIANTS)
+    loaded = load_dataset(layout.dataset(dataset), features=False)
+    first = get_profile(PROFILE).train.seed
+    wanted = set(range(first, first + NUM_SEEDS))
+    for variant in VARIANTS:
+        missing = wanted - {run.seed for run in runs.get(variant, [])}
+        if missing and not not_runnable(variant, loaded):
+            raise DataError(
+                f"{dataset}, {variant}: the reference needs seeds {first} to {first + NUM_SEEDS - 1}, missing: "
+                f"{', '.join(map(str, sorted(missing)))}. `make questions` trains them."
+            )
+
+
+def all_runs(layout: Layout, dataset: str) -> dict[str, Run]:
+    """Place -> run, for every finished run on a data set: table rows, open questions, transfer."""
+    found: dict[str, Run] = {}
+    for part, depth in (("runs", 1), ("questions", 2), ("transfer", 2)):
+        for place in sorted((layout.results / part / dataset).glob("/".join(["*"] * depth))):
+            for folder in run_folders(place):
+                found[folder.relative_to(layout.results).as_posix()] = RunInFolder(folder)
+    return found
+
+
+def keep(place: str, run: Run) -> Keep:
+    """What the reference keeps of a run: all of a table row's, and of other runs what notebook 06 reads."""
+    part, _, second, *_ = place.split("/")
+    if part == "runs":
+        return Keep(log=run.seed == get_profile(PROFILE).train.seed and run.measured["rules"]["last"]["step"] > 1)
+    if part == "transfer":
+        return Keep(arrays=())
+    metrics = (run.config["headline_metric"], "num_frames", "num_abnormal_frames")
+    return Keep(arrays=QUESTION_ARRAYS.get(second, ()), metrics=metrics)
+
+
+def refresh() -> None:
+    """Execute the notebooks on the packed runs, and keep their tables, figures and executed copies; then the pages.
+
+    Raises:
+        NotebookError: a notebook failed; what the reference held stays.
+    """
+    reading, reference = Layout.create(PROFILE, source="reference"), Layout.reference()
+    manifest = read_manifest(reading.manifest)
+    reproduce(reading, plan(manifest, reading), force=True)
+    _replace(reading.tables, reference.tables, (".md", ".csv"))
+    _replace(reading.figures, reference.figures, FIGURE_ENDINGS)
+    _replace(reading.executed, reference.executed, (".ipynb",), keep_others=True)
+    pages.update_readme(reading.readme, reference)
+    pages.write_results_page(reference)
+    pages.update_section(reading.equations, "equations", equations.equation_map(reading))
+
+
+def _replace(source: Path, target: Path, endings: tuple[str, ...], *, keep_others: bool = False) -> None:
+    """Copy files of some endings; what else the target held goes, unless it is kept."""
+    if target.is_dir() and not keep_others:
+        shutil.rmtree(target)
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.suffix in endings and not path.name.endswith(".partial.ipynb"):
+            shutil.copyfile(path, target / path.name)
+
+
+@command_line("correct what it says and call it again")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vad_lib.reference", description=__doc__.splitlines()[0])
+    parser.add_argument("--refresh", action="store_true", help="keep the packed runs; make tables, figures and pages again")
+    parser.add_argument("--out", default="", help="folder that holds your results/ (default: the project)")
+    parser.add_argument("--data", default="", help="folder of the data sets (default: data/quick in the project)")
+    options = parser.parse_args(arguments)
+    layout = Layout.create(PROFILE, options.out, options.data)
+    if not options.refresh:
+        release(layout, read_manifest(layout.manifest).datasets)
+        for path in sorted(layout.executed.glob("0[01]*.ipynb")):  # those that the reference cannot execute
+            Layout.reference().executed.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, Layout.reference().executed / path.name)
+    refresh()
+    print(f"reference: {Layout.reference().read_from}; look at git diff, and write moved numbers into CHANGELOG.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

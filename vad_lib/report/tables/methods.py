@@ -1,0 +1,129 @@
+"""Tables 2 and 3 of the paper: the methods on one data set; and the same rows in short, for the README."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from vad_lib.data.dataset import Dataset
+from vad_lib.report.tables.captions import caption_text
+from vad_lib.report.tables.cells import INTERVAL_COLUMN, interval_cell, mean_metric_cell, reported_cell
+from vad_lib.report.tables.dataset_runs import DatasetRuns
+from vad_lib.report.tables.reported import read_reported
+from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, SELECTION_TITLES, Table
+from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
+from vad_lib.storage.paths import Layout
+
+# the paper's data set -> name of its table, headline metric
+_PAPER_TABLES = {"UCF-Crime": ("table2", "auc"), "XD-Violence": ("table3", "ap")}
+# headline metric -> the metric that stands behind it, and its heading
+_SECOND_METRICS = {"auc": ("auc_abnormal_videos", "AUC % within abnormal videos"), "ap": ("ap_trapezoid", "AP % by trapezoids")}
+
+
+def table2(layout: Layout, dataset: Dataset | str = "synth-crime") -> Table:
+    """Table 2: methods by AUC and false alarm rate; the paper's and the authors' on UCF-Crime, ours on ``dataset``.
+
+    Args:
+        layout: where runs are read from.
+        dataset: loaded (``features=False`` will do), or the name of its folder.
+    """
+    return methods_table(layout, dataset, "UCF-Crime")
+
+
+def table3(layout: Layout, dataset: Dataset | str = "synth-violence") -> Table:
+    """Table 3: methods by AP and false alarm rate; the paper's and the authors' on XD-Violence, ours on ``dataset``.
+
+    Args:
+        layout: where runs are read from.
+        dataset: loaded (``features=False`` will do), or the name of its folder.
+    """
+    return methods_table(layout, dataset, "XD-Violence")
+
+
+def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | None = None) -> Table:
+    """Methods on a data set: table 2 beside UCF-Crime, table 3 beside XD-Violence, else ``methods-DATASET`` with ours alone.
+
+    Args:
+        layout: where runs are read from.
+        dataset: loaded (``features=False`` will do), or the name of its folder.
+        counterpart: data set of the paper whose numbers stand beside ours; "" for none. By default the one that a loaded data
+            set names, and none for a data set that is given by its name.
+
+    Raises:
+        DataError: runs that do not belong into one table.
+    """
+    if counterpart is None:
+        counterpart = dataset.counterpart if isinstance(dataset, Dataset) else ""
+    counterpart = counterpart if counterpart in _PAPER_TABLES else ""
+    folder = dataset.name if isinstance(dataset, Dataset) else dataset
+    name = _PAPER_TABLES[counterpart][0] if counterpart else f"methods-{folder}"
+    reported = read_reported(layout.reported)
+    reported = reported[reported["item"] == name]
+    in_paper = list(reported[reported["origin"] == "paper"]["method"].unique())
+    methods = list(dict.fromkeys((*in_paper, *reported["method"], *TABLE_ROWS.get(name, TABLE_ROWS["table2"]))))
+    data = DatasetRuns.load(layout, dataset, methods)
+    metric = _PAPER_TABLES[counterpart][1] if counterpart else data.dataset.metric
+    theirs = {method: reported[reported["method"] == method] for method in methods}
+    where = f" {counterpart} (paper, authors) and on {data.dataset.marked_title} (here)" if counterpart else ""
+    return Table(
+        name,
+        f"Table {name[-1]}. Methods on{where}" if counterpart else f"Methods on {data.dataset.marked_title}",
+        pd.DataFrame(
+            [
+                {"method": _title(method, theirs[method])}
+                | _reported_columns(theirs[method], counterpart, metric)
+                | _measured_columns(data, method, metric)
+                for method in methods
+            ]
+        ),
+        tuple(method in in_paper for method in methods),
+        tuple("; ".join(f"{r.origin}, {r.metric}: {r.note}" for r in theirs[m].itertuples() if r.note) for m in methods),
+        caption_text([data]),
+    )
+
+
+def _title(method: str, reported: pd.DataFrame) -> str:
+    return VARIANTS[method].title if method in VARIANTS else reported["title"].iloc[0]
+
+
+def _reported_columns(reported: pd.DataFrame, counterpart: str, metric: str) -> dict[str, str]:
+    """Numbers of the paper and of a method's authors."""
+    return {
+        f"{origin} ({counterpart}) {heading} %": reported_cell(reported, origin, key)
+        for origin in (("paper", "authors") if counterpart else ())
+        for key, heading in ((metric, METRIC_TITLES[metric]), ("far", "FAR"))
+    }
+
+
+def _measured_columns(data: DatasetRuns, method: str, metric: str) -> dict[str, str]:
+    """Our numbers of a method: under every selection, then those of the selection in use."""
+    here, runs = f"here ({data.dataset.title})", data.of(method)
+    headline = f"{here} {METRIC_TITLES[metric]} %"
+    second, second_heading = _SECOND_METRICS[metric]
+    row = {f"{headline}: {title}": mean_metric_cell(runs, metric, each) for each, title in SELECTION_TITLES.items()}
+    return row | {
+        f"{headline}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
+        f"{here} FAR %: normal videos": mean_metric_cell(runs, "far_normal_videos", data.selection),
+        f"{here} FAR %: all normal frames": mean_metric_cell(runs, "far_all_normal_frames", data.selection),
+        f"{here} {second_heading}": mean_metric_cell(runs, second, data.selection),
+        f"{here} parameters": f"{runs[0].config['parameters']:,}" if runs else NOT_RUN,
+        "seeds": str(len(runs)),
+        "status": "run" if runs else NOT_RUN,
+    }
+
+
+def short_methods_frame(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> pd.DataFrame:
+    """Headline metric of every method, a column per data set: mean, standard deviation and 95 % interval, in percent.
+
+    Args:
+        layout: where runs are read from.
+        datasets: loaded, or names of their folders.
+    """
+    rows = {method: {"method": VARIANTS[method].title} for method in TABLE_ROWS["table2"]}
+    for each in datasets:
+        data = DatasetRuns.load(layout, each, list(rows))
+        metric, rendered = data.dataset.metric, " (rendered)" if data.dataset.synthetic else ""
+        for method, row in rows.items():
+            runs = data.of(method)
+            cell = f"{mean_metric_cell(runs, metric, data.selection)} {interval_cell(runs, metric)}" if runs else NOT_RUN
+            row[f"{data.dataset.title}{rendered}, {METRIC_TITLES[metric]} %"] = cell
+    return pd.DataFrame(rows.values())
