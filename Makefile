@@ -1,5 +1,5 @@
 # Every target builds what it needs. Two commands are enough: make reproduce, make test.
-# Without make: scripts/bootstrap.py sets up, and the lines below that begin with $(BIN) run as they are.
+# Without make: scripts/setup.py sets up, and the lines below that begin with $(BIN) run as they are.
 
 PROFILE ?= quick# smoke (seconds a notebook), quick (minutes), standard (hours), paper (real data)
 OUT ?=#           folder that gets results/ and figures/; the project by default
@@ -19,10 +19,10 @@ help: ## list the targets
 
 install: $(INSTALLED) ## .venv with the pinned packages and the project
 
-# An environment without the stamp is half installed; scripts/bootstrap.py makes it from nothing.
+# An environment without the stamp is half installed; scripts/setup.py makes it from nothing.
 $(INSTALLED): requirements.lock pyproject.toml
 	@for python in $(or $(PYTHON),$(PYTHONS) python3); do \
-		if "$$python" scripts/bootstrap.py --check 2>/dev/null; then exec "$$python" scripts/bootstrap.py --no-weights; fi; \
+		if "$$python" scripts/setup.py --check 2>/dev/null; then exec "$$python" scripts/setup.py --no-weights; fi; \
 	done; \
 	echo "No usable Python (tried: $(or $(PYTHON),$(PYTHONS) python3)). Needed: 3.11, 3.12 or 3.13 with venv and ensurepip." \
 		"Install one and name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
@@ -63,10 +63,10 @@ test-release: weights ## the tests that only a release needs: UCF-Crime at its f
 
 check-pythons: ## fast tests under every supported Python here, each in an environment of its own (PYTHONS, ARGS)
 	@set -e; for python in $(PYTHONS); do \
-		if ! "$$python" scripts/bootstrap.py --check 2>/dev/null; then echo "== $$python: not usable here"; continue; fi; \
+		if ! "$$python" scripts/setup.py --check 2>/dev/null; then echo "== $$python: not usable here"; continue; fi; \
 		folder=$$("$$python" -c 'import sys; print(".venv-%d.%d" % sys.version_info[:2])'); \
 		echo "== $$python in $$folder"; \
-		"$$python" scripts/bootstrap.py --venv "$$folder" --no-weights; \
+		"$$python" scripts/setup.py --venv "$$folder" --no-weights; \
 		"$$folder/bin/python" -m pytest -m "not slow" $(ARGS); \
 	done
 
@@ -76,7 +76,8 @@ bench: weights ## every benchmark
 reference: $(INSTALLED) ## for maintainers: release what was run as results/reference, and the README's table (ARGS)
 	$(BIN)/python -m vad_lib.reference $(ARGS)
 
-clean: ## remove rendered videos, their features, smoke results and caches; keep .venv, own data, committed results
-	rm -rf data/*/synth-crime data/*/synth-violence results/smoke figures/smoke results/*/.state build
+clean: ## remove rendered videos and their features, smoke results and caches; keep .venv, own data, results
+	rm -rf data/*/synth-crime data/*/synth-violence results/*/.state build
+	rm -rf results/smoke figures/smoke results/from-reference figures/from-reference
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find vad_lib tests scripts benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -28,7 +28,8 @@ from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.batches import BalancedBatches
 from vad_lib.data.dataset import Dataset, DatasetInfo
-from vad_lib.data.feature_store import INDEX_COLUMNS, STORE_FILE, STORE_FORMAT, FeatureContract, FeatureStore
+from vad_lib.data.feature_store import STORE_FILE, STORE_FORMAT, FeatureContract, FeatureStore
+from vad_lib.data.feature_store_files import INDEX_COLUMNS
 from vad_lib.data.snippets import CROP_NAMES
 from vad_lib.storage.writing import write_json, write_text
 

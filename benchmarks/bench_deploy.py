@@ -35,11 +35,12 @@ from vad_lib.data import prepare
 from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.deployment import distillation, onnx_export, pruning, streaming
-from vad_lib.evaluation import comparisons, intervals, scored_videos
+from vad_lib.evaluation import comparisons, intervals
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.methods.base import Method
 from vad_lib.model import Proposed
-from vad_lib.runs import experiments, trained_model, trainer
+from vad_lib.runs import experiments, scored_runs, trained_model, trainer
+from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
 
 ONNX_TOLERANCE, STREAM_TOLERANCE, SHARE = 1e-4, 1e-5, 0.1
@@ -166,7 +167,7 @@ def main() -> int:
     def difference(first: str, second: str) -> float:
         return max(float(np.abs(scores[first][video] - scores[second][video]).max()) for video in scores[first])
 
-    kept = scored_videos.load_scored(given.run)
+    kept = scored_runs.scored_videos(RunInFolder(given.run))
     scored = {name: replace(kept, score=np.concatenate([found[video] for video in kept.videos])) for name, found in scores.items()}
     table = []
     for name, row in rows.items():

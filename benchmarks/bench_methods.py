@@ -6,7 +6,7 @@
     python benchmarks/bench_methods.py --keep     # also write results/benchmarks/methods.*
 
 A step is forward, loss, backward and optimiser, with the settings and the optimiser of the authors' code. The reference forms
-(``tests/helpers/reference_forms``, ``reference_ur_dmu.py``) are written as public codes are. The library's methods run with
+(``tests/helpers/reference_forms``) are written as public codes are. The library's methods run with
 their fast forms for processors, as they do in training. Before anything is timed, both forms get
 the same weights and have to agree to 1e-4, in evaluation mode, on the scores and the loss of two normal and two abnormal
 videos of the batch. Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
@@ -25,8 +25,8 @@ from common import interleaved, machine, parser, report
 from reference_forms.mgfn import ReferenceMGFN
 from reference_forms.pel4vad import ReferencePEL4VAD
 from reference_forms.rtfm import ReferenceRTFM
+from reference_forms.ur_dmu import ReferenceURDMU
 from reference_forms.vadclip import ReferenceVadCLIP
-from reference_ur_dmu import PlainURDMU
 from torch import Tensor, nn
 
 from vad_lib.data.batches import Batch
@@ -91,7 +91,7 @@ def in_both_forms(ours: Method, reference: nn.Module) -> Pair:
 
 
 def ur_dmu_pair() -> Pair:
-    ours, reference = started(URDMU(URDMUSettings())), PlainURDMU()
+    ours, reference = started(URDMU(URDMUSettings())), ReferenceURDMU()
     reference.load_state_dict(ours.state_dict())
     return Pair(
         use_fast_forms(ours),
@@ -206,8 +206,8 @@ def main() -> int:
     notes = [
         machine(),
         "Scores and losses of both forms agree to 1e-4 for every row.",
-        "Ratios are reference / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms have to "
-        "compute with the same library; there is less to win than elsewhere.",
+        "Ratios are reference / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms have "
+        "to compute with the same library; there is less to win than elsewhere.",
     ]
     report("methods", "One training step of the compared methods", table, notes, keep=given.keep)
     return 0

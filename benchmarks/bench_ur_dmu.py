@@ -1,15 +1,15 @@
-"""Time the library's UR-DMU against its plain form, and check that both give the same numbers.
+"""Time the library's UR-DMU, with its fast forms for processors, against a reference form; both must give the same numbers.
 
     python benchmarks/bench_ur_dmu.py            # full size: 32 + 32 bags x 200 segments x 1024; 2,000 snippets x 10 crops
     python benchmarks/bench_ur_dmu.py --quick    # the same at smaller sizes; ratios are not checked
     python benchmarks/bench_ur_dmu.py --keep     # also write results/benchmarks/ur_dmu.*
 
 Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
-Each work has a process of its own: what one leaves behind in the memory allocator changes the other. The plain form's large
+Each work has a process of its own: what one leaves behind in the memory allocator changes the other. The reference form's large
 arrays cost page faults in a fresh process, as one that scores videos is; after the training steps it runs 1.4 times as fast,
 and scoring is 2.5 times as fast as it instead of more than 3.
 Ends with an error if a ratio misses its bound: 1.4 for a training step, 3 for scoring a long video. On some processors much
-of the latter is won from denormal numbers in the plain form's decay mask (the script prints what those cost), on others
+of the latter is won from denormal numbers in the reference form's decay mask (the script prints what those cost), on others
 (AMD Zen 4 and 5) from products that run as convolutions, whose library uses all vector units there. The script also prints
 the seconds that the products of a scored video take at the full speed of this machine, the least that is possible.
 """
@@ -23,11 +23,12 @@ from concurrent.futures import ProcessPoolExecutor
 import pandas as pd
 import torch
 from common import interleaved, machine, parser, report, seconds
-from reference_ur_dmu import PlainURDMU
+from reference_forms.ur_dmu import ReferenceURDMU
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
-from vad_lib.methods.layers import segment_linear
+from vad_lib.methods.fast_cpu import use_fast_forms
+from vad_lib.methods.fast_cpu.linear import segment_linear
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 
 TRAINING_BOUND = 1.4
@@ -58,11 +59,13 @@ def scoring_operations(snippets: int, crops: int, settings: URDMUSettings) -> fl
     return 2.0 * crops * (3 * t * d * w + settings.layers * per_layer)
 
 
-def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float) -> dict[str, object]:
+def compare(
+    title: str, reference: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float
+) -> dict[str, object]:
     """A row of the table: medians of interleaved repeats, their ratio, and the bound."""
-    medians = interleaved({"plain": plain, "library": ours}, repeats)
-    row = {"work": title, "plain s": medians["plain"], "library s": medians["library"]}
-    row |= {"ratio": medians["plain"] / medians["library"], "bound": bound, "repeats": repeats}
+    medians = interleaved({"reference": reference, "library": ours}, repeats)
+    row = {"work": title, "reference s": medians["reference"], "library s": medians["library"]}
+    row |= {"ratio": medians["reference"] / medians["library"], "bound": bound, "repeats": repeats}
     print(row, flush=True)
     return row
 
@@ -76,18 +79,18 @@ def make_batch(pairs: int, segments: int) -> Batch:
 
 def training(pairs: int, segments: int, repeats: int) -> dict[str, object]:
     batch = make_batch(pairs, segments)
-    ours, plain = URDMU(URDMUSettings()), PlainURDMU()
-    plain.load_state_dict(ours.state_dict())
+    ours, reference = use_fast_forms(URDMU(URDMUSettings())), ReferenceURDMU()
+    reference.load_state_dict(ours.state_dict())
     with torch.no_grad():
-        ours.eval(), plain.eval()
-        torch.testing.assert_close(total_loss(ours.loss(ours(batch.features), batch)), plain.loss(batch.features[:, 0]))
-    ours.train(), plain.train()
+        ours.eval(), reference.eval()
+        torch.testing.assert_close(total_loss(ours.loss(ours(batch.features), batch)), reference.loss(batch.features[:, 0]))
+    ours.train(), reference.train()
     fast = torch.optim.Adam(ours.parameters(), lr=1e-4, weight_decay=5e-5, fused=True)
-    slow = torch.optim.Adam(plain.parameters(), lr=1e-4, weight_decay=5e-5)
+    slow = torch.optim.Adam(reference.parameters(), lr=1e-4, weight_decay=5e-5)
 
-    def plain_step() -> None:
+    def reference_step() -> None:
         slow.zero_grad()
-        plain.loss(batch.features[:, 0]).backward()
+        reference.loss(batch.features[:, 0]).backward()
         slow.step()
 
     def our_step() -> None:
@@ -95,26 +98,26 @@ def training(pairs: int, segments: int, repeats: int) -> dict[str, object]:
         total_loss(ours.loss(ours(batch.features, batch.mask), batch)).backward()
         fast.step()
 
-    plain_step(), our_step()
-    return compare(f"training step, {pairs} + {pairs} x {segments}", plain_step, our_step, repeats, TRAINING_BOUND)
+    reference_step(), our_step()
+    return compare(f"training step, {pairs} + {pairs} x {segments}", reference_step, our_step, repeats, TRAINING_BOUND)
 
 
 def scoring(snippets: int, crops: int, repeats: int) -> dict[str, object]:
     features = torch.randn(1, crops, snippets, 1024)
-    ours, plain = URDMU(URDMUSettings()).eval(), PlainURDMU().eval()
-    plain.load_state_dict(ours.state_dict())
+    ours, reference = use_fast_forms(URDMU(URDMUSettings())).eval(), ReferenceURDMU().eval()
+    reference.load_state_dict(ours.state_dict())
 
     @torch.inference_mode()
-    def plain_scores() -> torch.Tensor:
-        return torch.stack([plain(features[:, crop]) for crop in range(crops)]).mean(dim=0)
+    def reference_scores() -> torch.Tensor:
+        return torch.stack([reference(features[:, crop]) for crop in range(crops)]).mean(dim=0)
 
     @torch.inference_mode()
     def our_scores() -> torch.Tensor:
         # crop by crop, as scoring.snippet_scores takes a video of this length
         return torch.stack([ours.scores(ours(features[:, crop : crop + 1]))["score"] for crop in range(crops)]).mean(dim=0)
 
-    torch.testing.assert_close(our_scores(), plain_scores(), rtol=1e-4, atol=1e-5)
-    return compare(f"scoring, {snippets} snippets x {crops} crops", plain_scores, our_scores, repeats, SCORING_BOUND)
+    torch.testing.assert_close(our_scores(), reference_scores(), rtol=1e-4, atol=1e-5)
+    return compare(f"scoring, {snippets} snippets x {crops} crops", reference_scores, our_scores, repeats, SCORING_BOUND)
 
 
 def _prepare(threads: int) -> None:

@@ -18,13 +18,13 @@ import torch
 from vad_lib.config import get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.importing import __main__ as importing_main
-from vad_lib.evaluation import comparisons, scored_videos
+from vad_lib.evaluation import comparisons
 from vad_lib.evaluation import intervals as evaluation_intervals
 from vad_lib.report.figures import intervals as figures_intervals
 from vad_lib.report.figures import style
-from vad_lib.report.tables import ablation, paper
+from vad_lib.report.tables import ablation, methods
 from vad_lib.report.tables import table as tables_table
-from vad_lib.runs import finished_runs, experiments
+from vad_lib.runs import experiments, finished_runs, scored_runs
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 from vad_lib.storage.writing import write_text
 
@@ -52,9 +52,9 @@ def main() -> int:
     experiments.run_variants(ROWS, dataset, layout, profile, seeds=seeds)
 
     runs = finished_runs.load_runs(layout, dataset.name, ROWS)
-    scored = {row: scored_videos.load_all(found) for row, found in runs.items()}
+    scored = {row: scored_runs.scored_rows(found) for row, found in runs.items()}
     parts = [f"# {dataset.title}: real footage, {options.seeds} seeds a row"]
-    for table in (paper.methods_table(layout, dataset), ablation.table4(layout, [dataset]), ablation.table5(layout, [dataset])):
+    for table in (methods.methods_table(layout, dataset, ""), ablation.table4(layout, [dataset]), ablation.table5(layout, [dataset])):
         frame = table.frame[table.frame["status"] == "run"]
         parts += [f"## {table.title}", tables_table.markdown_grid(frame)]
         write_text(options.out / f"{table.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
@@ -62,7 +62,7 @@ def main() -> int:
     for metric in ("auc", "ap"):
         intervals = {experiments.VARIANTS[row].title: evaluation_intervals.interval(found, metric) for row, found in scored.items()}
         title = f"{dataset.title}: {metric.upper()}, {options.seeds} seeds"
-        figure, points = figures_intervals.forest(intervals, title)
+        figure, points = figures_intervals.forest_plot(intervals, title)
         stamp = {"dataset": dataset.name, "seeds": list(seeds)}
         for path in style.save_figure(figure, layout, f"rows-{metric}", points, stamp).values():
             shutil.copy(path, options.out / path.name)

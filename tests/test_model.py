@@ -10,6 +10,7 @@ from vad_lib import model
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
+from vad_lib.methods.causal import causal_alignment_map
 from vad_lib.methods.msf_dmu import MSFDMU
 from vad_lib.model import Proposed, ProposedSettings
 
@@ -38,28 +39,28 @@ def test_output_follows_the_equations():
     method = proposed().eval()
     features = torch.randn(3, 2, 9, 12)
     output = method(features)
-    f_c = output.features.flatten(0, 1)
-    text = model.learned_text(method.text, method.prompt_offset)
-    visual = model.project_visual(f_c, method.project.weight, method.project.bias)
-    delta = model.modulation_vector(f_c.mean(dim=1), method.modulate.weight, method.modulate.bias, method.modulate_norm)
-    alignment = model.alignment_map(visual, model.modulated_text(text, delta, method.modulation_scale))
+    f_c = output.context_features.flatten(0, 1)
+    learned = model.learned_text(method.text_features, method.prompt_offset)
+    projected = model.project_visual(f_c, method.project)
+    delta = model.modulation_vector(f_c.mean(dim=1), method.modulate, method.modulate_norm)
+    alignment = model.alignment_map(projected, model.category_text(learned, delta, method.modulation_scale))
     semantic = model.semantic_score(alignment, 0.07)
     torch.testing.assert_close(output.alignment.flatten(0, 1), alignment)
-    torch.testing.assert_close(output.semantic.flatten(0, 1), semantic)
-    torch.testing.assert_close(output.hidden.flatten(0, 1), method.visual.memory.head_in(f_c))
-    torch.testing.assert_close(output.visual, output.logits.sigmoid())
-    torch.testing.assert_close(output.fused, (output.visual + output.semantic) / 2)
+    torch.testing.assert_close(output.semantic_scores.flatten(0, 1), semantic)
+    torch.testing.assert_close(output.hidden.flatten(0, 1), method.visual_branch.memory.head_in(f_c))
+    torch.testing.assert_close(output.visual_scores, output.logits.sigmoid())
+    torch.testing.assert_close(output.fused_scores, (output.visual_scores + output.semantic_scores) / 2)
     assert output.alignment.abs().max() <= 1 + 1e-6
-    assert output.alignment.shape == (3, 2, 9, 4) and output.features.shape == (3, 2, 9, 64)
+    assert output.alignment.shape == (3, 2, 9, 4) and output.context_features.shape == (3, 2, 9, 64)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0])
 def test_causal_alignment_is_that_of_texts_of_their_own(scale):
-    visual, delta = F.normalize(torch.randn(2, 5, 6), dim=-1), 3 * torch.randn(2, 5, 6)
-    text = F.normalize(torch.randn(4, 6), dim=-1)
-    texts = model.modulated_text(text, delta.flatten(0, 1), scale).unflatten(0, (2, 5))  # (S, T, C, D_t)
-    expected = (visual[:, :, None] * texts).sum(dim=-1)
-    torch.testing.assert_close(model.causal_alignment_map(visual, text, delta, scale), expected)
+    projected, delta = F.normalize(torch.randn(2, 5, 6), dim=-1), 3 * torch.randn(2, 5, 6)
+    learned = F.normalize(torch.randn(4, 6), dim=-1)
+    texts = model.category_text(learned, delta.flatten(0, 1), scale).unflatten(0, (2, 5))  # (S, T, C, D_t)
+    expected = (projected[:, :, None] * texts).sum(dim=-1)
+    torch.testing.assert_close(causal_alignment_map(projected, learned, delta, scale), expected)
 
 
 def test_causal_context_is_the_mean_so_far():
@@ -67,18 +68,18 @@ def test_causal_context_is_the_mean_so_far():
     with torch.no_grad():
         method.modulation_scale.fill_(0.7)
     output = method(torch.randn(2, 1, 9, 12))
-    f_c = output.features[:, 0]
-    visual = model.project_visual(f_c, method.project.weight, method.project.bias)
+    f_c = output.context_features[:, 0]
+    projected = model.project_visual(f_c, method.project)
     for t in range(9):
         text = method.category_text(f_c[:, : t + 1])  # equation 2 on the video up to here
-        expected = model.alignment_map(visual[:, t : t + 1], text)[:, 0]
+        expected = model.alignment_map(projected[:, t : t + 1], text)[:, 0]
         torch.testing.assert_close(output.alignment[:, 0, t], expected)
 
 
 def test_visual_branch_is_msf_dmu():
     method = proposed().eval()
-    baseline = MSFDMU(method.visual.settings).eval()
-    baseline.load_state_dict(method.visual.state_dict())
+    baseline = MSFDMU(method.visual_branch.settings).eval()
+    baseline.load_state_dict(method.visual_branch.state_dict())
     features = torch.randn(2, 3, 9, 12)
     assert torch.equal(method.scores(method(features))["visual"], baseline.scores(baseline(features))["score"])
 
@@ -89,8 +90,8 @@ def test_base_loss_sees_the_fused_score_of_the_sampled_read_out():
     torch.manual_seed(1)
     value = method.loss(output, data)["main"].value
     torch.manual_seed(1)
-    visual = method.visual.training_view(output, data).logits.sigmoid()
-    fused = (visual + output.semantic[:, 0]) / 2
+    visual = method.visual_branch.training_view(output, data).logits.sigmoid()
+    fused = (visual + output.semantic_scores[:, 0]) / 2
     expected = torch.nn.functional.binary_cross_entropy(model.video_score(fused, data.mask), data.video_labels)
     torch.testing.assert_close(value, expected)
 
@@ -141,9 +142,9 @@ def test_several_crops_are_samples_of_their_own():
 def test_learned_scalars_escape_weight_decay_and_are_logged():
     method = proposed(loss_weights="adaptive")
     names = {id(parameter): name for name, parameter in method.named_parameters()}
-    bare = {names[id(p)] for p in method.parameter_groups(0.1)[1]["params"] if not names[id(p)].startswith("visual.")}
-    learned = {"gate_logit", "log_temperature", "modulation_scale", "log_variances.align", "log_variances.cls", "log_variances.con"}
-    assert bare == learned
+    bare = {names[id(p)] for p in method.parameter_groups(0.1)[1]["params"] if not names[id(p)].startswith("visual_branch.")}
+    scalars = {"gate_logit", "log_temperature", "modulation_scale"}
+    assert bare == scalars | {f"lambdas.log_variances.{name}" for name in ("align", "cls", "con")}
     logged = method.monitored()
     assert logged["w"] == 0.5 and logged["tau"] == pytest.approx(0.07)
     assert logged["modulation_scale"] == pytest.approx(0.1 / math.sqrt(6))

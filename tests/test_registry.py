@@ -9,12 +9,12 @@ from vad_lib.data.batches import Batch
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
-from vad_lib.registry import ABLATIONS, METHODS, build_method
+from vad_lib.registry import ABLATIONS, METHODS, ON_BAGS, build_method
 from vad_lib.runs.code_key import code_key
 
 WIDTH = 12
 CATEGORIES = ("Normal", "Arson", "Fighting")
-EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
+EVERY_METHOD = pytest.mark.parametrize("name", ON_BAGS)
 # for the test of overfitting; MGFN has eight blocks and its authors train it at 1e-3
 LEARNING_RATES = {"mgfn": 1e-3}
 # for the same test: without the chance that leaves out 70 % of twelve features and of the segments that may be chosen
@@ -216,6 +216,17 @@ def test_ablation_rows(row):
     expected = {"fine": {"cls"}, "fine-align": {"cls", "align"}, "all": {"cls", "align", "con"}}
     assert auxiliary == expected.get(row, set())
     assert method.gate_logit.requires_grad == (row != "pcl") and method.monitored()["w"] == 0.5
+
+
+def test_methods_have_a_way_to_be_trained():
+    assert [name for name in METHODS if name not in ON_BAGS] == ["logistic-regression", "fusion-gan"]
+    for name, spec in METHODS.items():
+        assert (spec.build is None) == (spec.learner is not None), name
+
+
+def test_a_method_without_bags_is_not_built():
+    with pytest.raises(ConfigError, match="logistic-regression is no method on bags of features; choose one of sultani-mil"):
+        build_method("logistic-regression", feature_dim=WIDTH, categories=CATEGORIES)
 
 
 def test_unknown_method():

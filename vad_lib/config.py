@@ -138,7 +138,7 @@ class TrainSettings(Settings):
     plateau_patience: int = Field(5, ge=0, description="evaluations")
     checkpoint_every: int = Field(100, ge=1, description="steps")
     selection: Literal["last", "best_on_validation", "best_on_test"] = Field(
-        "best_on_validation", description="the rule whose scores fill tables and figures; all three are reported"
+        "best_on_validation", description="of the step whose scores fill tables and figures; all three are reported"
     )
     permute_labels: bool = Field(False, description="control: training labels shuffled over the videos")
     seed: int = Field(2022, ge=0)
@@ -147,6 +147,9 @@ class TrainSettings(Settings):
         "float32", description="of the forward pass in training; weights, losses and all scoring stay float32"
     )
     compile: bool = Field(False, description="torch.compile of the forward pass in training; needs a compiler")
+    fast_cpu: bool = Field(
+        True, description="on a CPU, swap modules for fast forms of the same weights (vad_lib.methods.fast_cpu); off: plain modules"
+    )
 
 
 class Profile(Settings):
@@ -231,7 +234,8 @@ def get_profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-RULES = ("last", "best_on_validation", "best_on_test")
+# How the step is chosen whose weights are measured; every run reports all three.
+SELECTIONS = ("last", "best_on_validation", "best_on_test")
 
 
 class RunSettings(Settings):
@@ -239,7 +243,7 @@ class RunSettings(Settings):
 
     Attributes:
         variant: name of the row, and of the run folder.
-        method: key of :data:`vad_lib.registry.METHODS` or of :data:`BASELINES`.
+        method: key of :data:`vad_lib.registry.METHODS`.
         title: the row's name in tables.
         options: settings of the method that differ from its defaults.
         width: encoder width.

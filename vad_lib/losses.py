@@ -1,9 +1,10 @@
-"""Losses: equations 9 to 13 of the paper, the main loss L_m, and the dual-memory terms of UR-DMU.
+"""Losses: equations 9 to 13 of the paper and the main loss L_m.
 
-Every function takes scores, never logits of an unknown kind, and honours a mask. Equation 9, the weighted
-sum, is :func:`vad_lib.losses.total_loss`.
+Every function takes scores, never logits of an unknown kind, and honours a mask. Equation 9 is :func:`total_loss`, its
+lambdas are :class:`LossWeights`. Terms of the compared methods are in :mod:`vad_lib.methods.mil_losses`.
 
-Shapes: B videos, T segments, C categories (index 0 is normal), W width, K most segments kept of one video.
+Shapes: B videos, T segments, C categories (index 0 is normal), C* the same seen as a video's own, W width, K most segments
+kept of one video, R rows.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class LossTerm(NamedTuple):
@@ -22,8 +23,43 @@ class LossTerm(NamedTuple):
 
 
 def total_loss(terms: dict[str, LossTerm]) -> Tensor:
-    """Weighted sum of the terms, a scalar."""
+    """L_total, the weighted sum of named terms (equation 9): a float32 scalar.
+
+    Example: 0.5 + 0.1 * 2.
+        >>> total_loss({"main": LossTerm(torch.tensor(0.5)), "cls": LossTerm(torch.tensor(2.0), 0.1)})
+        tensor(0.7000)
+    """
     return sum(term.weight * term.value for term in terms.values())
+
+
+class LossWeights(nn.Module):
+    """The lambdas of equation 9, fixed or learned by homoscedastic uncertainty (Kendall et al. 2018).
+
+    Args:
+        start: name of a term -> its lambda, at least 0; terms with 0 are left out.
+        learned: whether training moves the lambdas; they start at the given values.
+
+    Attributes:
+        start: the terms that are left, with their lambdas at the start.
+    """
+
+    def __init__(self, start: dict[str, float], learned: bool) -> None:
+        super().__init__()
+        self.start = {name: weight for name, weight in start.items() if weight > 0}
+        # s = log of the variance; e^{-s} is the weight
+        logs = {name: nn.Parameter(torch.tensor(-math.log(weight))) for name, weight in self.start.items()}
+        self.log_variances = nn.ParameterDict(logs if learned else {})
+
+    def forward(self, values: dict[str, Tensor]) -> dict[str, LossTerm]:
+        """Give the terms their lambdas; learned ones come with the balance that keeps them from falling to zero."""
+        if not self.log_variances:
+            return {name: LossTerm(value, self.start[name]) for name, value in values.items()}
+        terms = {name: LossTerm(value, (-self.log_variances[name]).exp()) for name, value in values.items()}
+        return terms | {"adaptive_balance": LossTerm(sum(self.log_variances.values()), 0.5)}
+
+    def monitored(self) -> dict[str, float]:
+        """The learned lambdas, ``lambda_NAME``; nothing if they are fixed."""
+        return {f"lambda_{name}": math.exp(-s.item()) for name, s in self.log_variances.items()}
 
 
 class TopSegments(NamedTuple):
@@ -39,7 +75,7 @@ class TopSegments(NamedTuple):
 
 
 def topk_count(mask: Tensor, divisor: int = 16) -> Tensor:
-    """k = T // 16 + 1 for every video, T counting real segments only (section 2.3).
+    """k = T // divisor + 1 for every video, T counting real segments only; 16 in the paper (section 2.3).
 
     Args:
         mask: bool (B, T), True where a segment is real.
@@ -60,8 +96,15 @@ def top_segments(values: Tensor, mask: Tensor, k: Tensor) -> TopSegments:
 
     Args:
         values: float32 (R, T).
-        mask: bool (R, T); masked segments are never kept.
+        mask: bool (R, T), True where a segment is real; others are never kept.
         k: int64 (R,), at least 1 and at most the row's real segments.
+
+    Returns:
+        indices and weights (R, K), K the largest k.
+
+    Example:
+        >>> top_segments(torch.tensor([[0.1, 0.9, 0.5]]), torch.ones(1, 3, dtype=torch.bool), torch.tensor([2])).indices
+        tensor([[1, 2]])
     """
     most = int(k.max())
     indices = values.detach().masked_fill(~mask, -math.inf).topk(most, dim=1).indices
@@ -91,7 +134,7 @@ def topk_mean(values: Tensor, mask: Tensor | None = None, divisor: int = 16) -> 
 
 def mean_at(features: Tensor, top: TopSegments) -> Tensor:
     """Mean feature over the kept segments: (R, T, W) -> (R, W)."""
-    picked = features.gather(1, top.indices[:, :, None].expand(-1, -1, features.shape[2]))
+    picked = features.gather(1, top.indices[:, :, None].expand(-1, -1, features.shape[2]))  # (R, K, W)
     return (picked * top.weights[:, :, None]).sum(dim=1)
 
 
@@ -138,7 +181,7 @@ def normal_suppression_loss(category_scores: Tensor, video_labels: Tensor) -> Te
 
     Args:
         category_scores: float32 (B, C), bare cosines, column 0 normal.
-        video_labels: float32 (B,).
+        video_labels: float32 (B,), 1 abnormal, 0 normal.
 
     Returns:
         float32 scalar; 0 if the batch holds no normal video.
@@ -167,7 +210,7 @@ def alignment_loss(
     Args:
         alignment: float32 (B, T, C), cosines (equation 3).
         category_targets: float32 (B, C), rows sum to 1.
-        mask: bool (B, T).
+        mask: bool (B, T), True where a segment is real.
         temperature: tau, positive.
         ratio: r, in (0, 1].
         reduction: ``mean_logits`` for the loss of the mean logits, ``per_frame`` for the mean of the frames' losses.
@@ -180,18 +223,19 @@ def alignment_loss(
         tensor(0.6931)
     """
     videos, segments, categories = alignment.shape
-    k = (mask.sum(dim=1) * ratio).ceil().long()
-    own = alignment.transpose(1, 2).reshape(videos * categories, segments)
-    # one row per (video, category c*): segments chosen by their cosine to c*
-    top = top_segments(own, mask.repeat_interleave(categories, 0), k.repeat_interleave(categories))
-    indices = top.indices.reshape(videos, -1, 1).expand(-1, -1, categories)
-    logits = alignment.gather(1, indices).reshape(videos, categories, -1, categories) / temperature
-    weights = top.weights.reshape(videos, categories, -1)
+    k = (mask.sum(dim=1) * ratio).ceil().long()  # (B,)
+    # one row for each video and category c*: which segments have the largest cosine to c*
+    own = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
+    top = top_segments(own, mask.repeat_interleave(categories, 0), k.repeat_interleave(categories))  # (B C, K)
+    # the cosines of these segments to all categories
+    indices = top.indices.reshape(videos, -1, 1).expand(-1, -1, categories)  # (B, C K, C)
+    logits = alignment.gather(1, indices).reshape(videos, categories, -1, categories) / temperature  # (B, C*, K, C)
+    weights = top.weights.reshape(videos, categories, -1, 1)  # (B, C*, K, 1)
     if reduction == "mean_logits":
-        log_probabilities = (logits * weights[..., None]).sum(dim=2).log_softmax(dim=-1)
+        log_probabilities = (logits * weights).sum(dim=2).log_softmax(dim=-1)  # (B, C*, C)
     else:
-        log_probabilities = (logits.log_softmax(dim=-1) * weights[..., None]).sum(dim=2)
-    per_category = -log_probabilities.diagonal(dim1=1, dim2=2)
+        log_probabilities = (logits.log_softmax(dim=-1) * weights).sum(dim=2)  # (B, C*, C)
+    per_category = -log_probabilities.diagonal(dim1=1, dim2=2)  # (B, C), cross-entropy with c* itself
     return (per_category * category_targets).sum(dim=1).mean()
 
 
@@ -201,6 +245,9 @@ def consistency_loss(visual_scores: Tensor, semantic_scores: Tensor) -> Tensor:
     Args:
         visual_scores: float32 (B,), mean of the k largest visual scores.
         semantic_scores: float32 (B,), mean of the k largest semantic scores.
+
+    Returns:
+        float32 scalar.
 
     Differs from paper: the printed formula has a comma where the minus belongs.
 

@@ -2,9 +2,8 @@
 
 Zhao, Zhang, Wang and Kong, *A Multimodal Video Anomaly Detection Method Based on Vision-Language Alignment*.
 The file follows section 2: prompts (PCL), alignment branch (equations 1 to 4), gated fusion (DBAGF, 5 to 8),
-losses (9 to 13, in :mod:`vad_lib.losses`). Where the text leaves a choice open, the choice is a setting; the
-reasons are in ``results/deviations.md``. The form without look-ahead, ``context="causal"``, is in
-:mod:`vad_lib.methods.causal`.
+losses (9 to 13, in :mod:`vad_lib.losses`). Where the text leaves a choice open, the choice is a setting; the reasons
+are in ``results/deviations.md``. The form without look-ahead, ``context="causal"``, is in :mod:`vad_lib.methods.causal`.
 
 symbol     here                 shape        meaning
 X_v        features             (S, T, D)    snippet features
@@ -20,7 +19,8 @@ A          alignment            (S, T, C)    cosines
 S_c        visual_scores        (S, T)       of the visual branch; the paper also writes S_c for equation 4
 S_fine     category_scores      (S, C)       equation 4, category 0 is normal
 S_a        semantic_scores      (S, T)       of the alignment branch
-w, g       gate_weight, gate_logit  scalar   fusion weight in (0, 1) and its logit
+w          gate_weight          scalar       fusion weight in (0, 1), the sigmoid of g
+g          gate_logit           scalar       learned
 S_fused    fused_scores         (S, T)       equation 7
 S_video    video_score          (S,)         equation 8
 tau        temperature          scalar       of the cosines' softmax
@@ -48,12 +48,8 @@ from vad_lib.methods.ur_dmu import decay_groups
 class ProposedSettings(MSFDMUSettings):
     """Settings of the proposed model. The paper gives none of the values below; they are this project's reading."""
 
-    modulation: Literal["scaled", "literal", "off"] = Field(
-        "scaled", description="T~ + scale * delta with a learned scale; the bare sum of the text; or T~ alone"
-    )
-    semantic_score: Literal["softmax", "sum"] = Field(
-        "softmax", description="equation 5 after a softmax over categories, or literally"
-    )
+    modulation: Literal["scaled", "literal", "off"] = Field("scaled", description="T~ + learned scale * delta; T~ + delta; or T~")
+    semantic_score: Literal["softmax", "sum"] = Field("softmax", description="equation 5 after a softmax over A, or literally")
     temperature: float = Field(0.07, gt=0, description="tau at the start")
     learn_temperature: bool = True
     gate: Literal["learnable", "fixed"] = Field("learnable", description="equation 6; fixed keeps w = sigmoid(gate_start)")
@@ -64,20 +60,15 @@ class ProposedSettings(MSFDMUSettings):
     alpha: float = Field(1.0, ge=0, description="weight of equation 11")
     align_ratio: float = Field(1 / 16, gt=0, le=1, description="r of equation 12")
     align_reduction: Literal["mean_logits", "per_frame"] = "mean_logits"
-    loss_weights: Literal["fixed", "adaptive"] = Field(
-        "fixed", description="adaptive: the three lambdas are learned by homoscedastic uncertainty (Kendall et al. 2018)"
-    )
+    loss_weights: Literal["fixed", "adaptive"] = Field("fixed", description="adaptive: lambdas are learned (Kendall et al. 2018)")
 
 
-# Prompt construction and learning (PCL)
+# Prompt construction and learning (PCL) and the alignment branch, section 2.1
 
 
 def learned_text(text_features: Tensor, prompt_offset: Tensor) -> Tensor:
     """T~_c = L2norm(T_c + Delta_c), unit vectors: two (C, D_t) -> (C, D_t)."""
     return F.normalize(text_features + prompt_offset, dim=-1)
-
-
-# Alignment branch, section 2.1
 
 
 def project_visual(context_features: Tensor, projection: nn.Linear) -> Tensor:
@@ -105,16 +96,7 @@ def alignment_map(projected: Tensor, category_text: Tensor) -> Tensor:
 
 
 def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
-    """S_fine, mean of each category's k largest cosines (equation 4).
-
-    Args:
-        alignment: float32 (B, T, C).
-        mask: bool (B, T), True where a segment is real.
-        divisor: k = T // divisor + 1.
-
-    Returns:
-        float32 (B, C) in [-1, 1].
-    """
+    """S_fine, mean of each category's k = T // divisor + 1 largest cosines (equation 4): (B, T, C), mask (B, T) -> (B, C)."""
     videos, segments, categories = alignment.shape
     by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
     return losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)  # Eq. 4
@@ -150,13 +132,7 @@ def fuse(visual_scores: Tensor, semantic_scores: Tensor, weight: Tensor | float)
 
 
 def video_score(fused_scores: Tensor, mask: Tensor | None = None, divisor: int = 16) -> Tensor:
-    """S_video, mean of the k largest fused scores (equation 8): (B, T) -> (B,).
-
-    Args:
-        fused_scores: float32 (B, T).
-        mask: bool (B, T), True where a segment is real; None if all are.
-        divisor: k = T // divisor + 1.
-    """
+    """S_video, mean of the k = T // divisor + 1 largest fused scores (equation 8): (B, T), mask (B, T) or None -> (B,)."""
     return losses.topk_mean(fused_scores, mask, divisor)  # Eq. 8
 
 
@@ -211,17 +187,12 @@ class Proposed(Method):
             self.modulate_norm = nn.LayerNorm(text_width)
             if settings.context == "causal":
                 self.causal_alignment = CausalAlignment()
-        if settings.modulation == "scaled":
-            self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width)))
+        scaled = settings.modulation == "scaled"
+        self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width))) if scaled else 1.0
         self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)), requires_grad=settings.learn_temperature)
         self.gate_logit = nn.Parameter(torch.tensor(settings.gate_start), requires_grad=settings.gate == "learnable")
         lambdas = {"align": settings.lambda_align, "cls": settings.lambda_cls, "con": settings.lambda_con}
-        self.lambdas = {name: value for name, value in lambdas.items() if value > 0}
-        if settings.loss_weights == "adaptive":
-            # s = log of the variance; e^{-s} is the weight and starts at the fixed lambda
-            self.log_variances = nn.ParameterDict(
-                {name: nn.Parameter(torch.tensor(-math.log(v))) for name, v in self.lambdas.items()}
-            )
+        self.lambdas = losses.LossWeights(lambdas, learned=settings.loss_weights == "adaptive")
 
     @property
     def feature_dim(self) -> int:
@@ -242,20 +213,16 @@ class Proposed(Method):
         if self.settings.modulation == "off":
             return self.learned_text.expand(len(context_features), -1, -1)
         context = context_features.mean(dim=1)  # C_v, (S, 2W)
-        return category_text(self.learned_text, self._delta(context), self._scale)
+        return category_text(self.learned_text, self._delta(context), self.modulation_scale)
 
     def _delta(self, context: Tensor) -> Tensor:
         return modulation_vector(context, self.modulate, self.modulate_norm)  # Eq. 2
-
-    @property
-    def _scale(self) -> Tensor | float:
-        return self.modulation_scale if self.settings.modulation == "scaled" else 1.0
 
     def _align(self, context_features: Tensor) -> Tensor:
         """A: F_c (S, T, 2W) -> (S, T, C)."""
         projected = project_visual(context_features, self.project)  # Eq. 1
         if hasattr(self, "causal_alignment"):
-            return self.causal_alignment(projected, context_features, self.learned_text, self._delta, self._scale)
+            return self.causal_alignment(projected, context_features, self.learned_text, self._delta, self.modulation_scale)
         return alignment_map(projected, self.category_text(context_features))  # Eq. 3
 
     def encode(self, features: Tensor) -> ProposedOutput:
@@ -281,37 +248,27 @@ class Proposed(Method):
         targets = batch.category_targets.repeat_interleave(crops, 0)
         alignment, semantic_scores = output.alignment.flatten(0, 1), output.semantic_scores.flatten(0, 1)
         fused_scores = fuse(visual_scores, semantic_scores, gate_weight(self.gate_logit))
-
-        terms = {"main": LossTerm(losses.main_loss(video_score(fused_scores, mask, divisor), view.labels))}  # L_m of Eq. 8
+        terms = {"main": LossTerm(losses.main_loss(video_score(fused_scores, mask, divisor), view.labels))}  # Eq. 8
         if settings.losses == "full":
             terms |= self.visual_branch.memory_terms(output, view)
         values = {}
-        if "align" in self.lambdas:
+        if "align" in self.lambdas.start:
             values["align"] = losses.alignment_loss(
                 alignment, targets, mask, self.temperature, settings.align_ratio, settings.align_reduction
             )  # Eq. 12
-        if "cls" in self.lambdas:
+        if "cls" in self.lambdas.start:
             fine = category_scores(alignment, mask, divisor)  # Eq. 4
             suppression = losses.normal_suppression_loss(fine, view.labels)
             values["cls"] = losses.classification_loss(fine, targets, self.temperature) + settings.alpha * suppression  # Eq. 10, 11
-        if "con" in self.lambdas:
-            values["con"] = losses.consistency_loss(
-                losses.topk_mean(visual_scores, mask, divisor), losses.topk_mean(semantic_scores, mask, divisor)
-            )  # Eq. 13
-        return terms | self._weigh(values)
-
-    def _weigh(self, values: dict[str, Tensor]) -> dict[str, LossTerm]:
-        """Give L_align, L_cls and L_con their lambdas (equation 9)."""
-        if self.settings.loss_weights == "fixed" or not values:
-            return {name: LossTerm(value, self.lambdas[name]) for name, value in values.items()}
-        weighed = {name: LossTerm(value, (-self.log_variances[name]).exp()) for name, value in values.items()}
-        # without this term all weights would fall to zero
-        return weighed | {"adaptive_balance": LossTerm(sum(self.log_variances.values()), 0.5)}
+        if "con" in self.lambdas.start:
+            of_branches = (video_score(scores, mask, divisor) for scores in (visual_scores, semantic_scores))
+            values["con"] = losses.consistency_loss(*of_branches)  # Eq. 13
+        return terms | self.lambdas(values)
 
     def scores(self, output: ProposedOutput) -> dict[str, Tensor]:
-        """As the base class says; the literal sum of equation 5 is clamped to [0, 1]."""
+        """Means over crops: ``score`` S_fused, ``visual`` S_c and ``semantic`` S_a (B, T) in [0, 1], ``alignment`` A (B, T, C)."""
         return {
-            "score": output.fused_scores.clamp(0, 1).mean(dim=1),
+            "score": output.fused_scores.clamp(0, 1).mean(dim=1),  # the literal sum of equation 5 can leave [0, 1]
             "visual": output.visual_scores.mean(dim=1),
             "semantic": output.semantic_scores.clamp(0, 1).mean(dim=1),
             "alignment": output.alignment.clamp(-1, 1).mean(dim=1),
@@ -322,12 +279,10 @@ class Proposed(Method):
         values = {"w": gate_weight(self.gate_logit).item(), "tau": self.temperature.item()}
         if self.settings.modulation == "scaled":
             values["modulation_scale"] = self.modulation_scale.item()
-        if self.settings.loss_weights == "adaptive":
-            values |= {f"lambda_{name}": math.exp(-s.item()) for name, s in self.log_variances.items()}
-        return values | self.visual_branch.monitored()
+        return values | self.lambdas.monitored() | self.visual_branch.monitored()
 
     def parameter_groups(self, weight_decay: float) -> list[dict]:
-        scalars = ("modulation_scale", "gate_logit", *(f"log_variances.{name}" for name in self.lambdas))
+        scalars = ("modulation_scale", "gate_logit", *(f"log_variances.{name}" for name in self.lambdas.start))
         return decay_groups(self, weight_decay, (*UNDECAYED, *scalars))
 
 

@@ -11,9 +11,6 @@ from typing import Any
 
 from vad_lib.config import PROFILES, get_profile
 from vad_lib.errors import command_line
-from vad_lib.report import reproduction
-from vad_lib.runner.execution import is_done, reproduce
-from vad_lib.runner.manifest import check_folders, plan, read_manifest
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import parse_yaml
 
@@ -31,6 +28,11 @@ def _parameter(text: str) -> tuple[str, Any]:
 @command_line("run the same command again to go on from here")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
+    # imported here, because torch takes seconds to load: Ctrl-C meanwhile is one line too
+    from vad_lib.report import reproduction
+    from vad_lib.runner.execution import is_done, reproduce
+    from vad_lib.runner.manifest import check_folders, plan, read_manifest
+
     parser = argparse.ArgumentParser(prog="python -m vad_lib.reproduce", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--profile", default="quick", help=f"one of {', '.join(PROFILES)} (default: quick)")

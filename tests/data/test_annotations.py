@@ -118,7 +118,7 @@ def test_a_file_in_place_of_the_folder(tmp_path):
         write_video_csv(tmp_path / "set" / "videos.csv", VideoList(CATEGORIES, RECORDS))
 
 
-# --- ground-truth rules -----------------------------------------------------------------------------------
+# --- mask rules -----------------------------------------------------------------------------------
 
 
 def test_rule_frames_keeps_the_true_length():

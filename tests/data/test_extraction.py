@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vad_lib.config import FeatureSettings
-from vad_lib.data import extraction, video_writing
+from vad_lib.data import extraction_workers, video_writing
 from vad_lib.data import snippets as data_snippets
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.backbones.i3d_weights import load_i3d
@@ -40,7 +40,7 @@ def loaded(network, monkeypatch):
             seen.append(len(snippets))
             return network(snippets)
 
-    monkeypatch.setattr(extraction, "load_i3d", lambda weights: Counting())
+    monkeypatch.setattr(extraction_workers, "load_i3d", lambda weights: Counting())
     return seen
 
 
@@ -103,10 +103,10 @@ def test_an_interrupted_extraction_goes_on_where_it_was(videos, tmp_path, loaded
             raise KeyboardInterrupt
         return data_snippets.read_snippets(path, *sizes)
 
-    monkeypatch.setattr(extraction, "read_snippets", interrupted)
+    monkeypatch.setattr(extraction_workers, "read_snippets", interrupted)
     with pytest.raises(KeyboardInterrupt):
         extract_dataset(videos, ["a", "b", "c"], tmp_path / "store", SETTINGS, progress=False)
-    monkeypatch.setattr(extraction, "read_snippets", data_snippets.read_snippets)
+    monkeypatch.setattr(extraction_workers, "read_snippets", data_snippets.read_snippets)
     loaded.clear()
     report = extract_dataset(videos, ["a", "b", "c"], tmp_path / "store", SETTINGS, progress=False)
     assert (report.done, report.skipped, sum(loaded)) == (("c",), ("a", "b"), 10)

@@ -27,7 +27,7 @@ def with_other_tail(features):
         (lambda x: x[0], "none", "20 snippets, ours 20"),
         (lambda x: x[:, :-1], "none", "incomplete, was dropped"),
         (lambda x: np.concatenate([x, x[:, -1:]], axis=1), "none", "padded at the end"),
-        (with_other_tail, "padding", "filled up by another rule"),
+        (with_other_tail, "padding", "filled up in another way"),
         (lambda x: x[[1, 0, 2, 3, 4]], "crop order", "top_left, centre, top_right"),
         (lambda x: x[3], "crop order", "bottom_left"),
         (lambda x: x[:, 1:], "shift", "1 too late"),

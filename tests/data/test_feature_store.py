@@ -13,7 +13,6 @@ from vad_lib.data import snippets as data_snippets
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.segments import make_segments, segment_means
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
-from vad_lib.storage import reading
 
 CONTRACT = FeatureContract(dimension=8, crops=data_snippets.CROP_NAMES[5], dtype="float32", weights_sha256="abc", source="made up")
 

@@ -10,7 +10,7 @@ import torch
 from distributed import Client, LocalCluster
 
 from vad_lib.config import FeatureSettings
-from vad_lib.data import extraction, video_writing
+from vad_lib.data import extraction, extraction_workers, video_writing
 from vad_lib.data.extraction import extract_dataset
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import ConfigError, ExtractionError
@@ -63,19 +63,19 @@ def dying_at(name: str, survives: Path | None):
     """Stands for the work on a video: kills its process after the first snippet of ``name``, once if ``survives`` is given."""
 
     def work(video_name, *rest, **settings):
-        from vad_lib.data import extraction
+        from vad_lib.data import extraction_workers
 
         if video_name == name and not (survives and survives.exists()):
             if survives:
                 survives.touch()
-            read = extraction.read_snippets
+            read = extraction_workers.read_snippets
 
             def cut_off(*sizes):
                 yield next(read(*sizes))
                 os.kill(os.getpid(), signal.SIGKILL)
 
-            extraction.read_snippets = cut_off
-        return extraction._work(video_name, *rest, **settings)
+            extraction_workers.read_snippets = cut_off
+        return extraction_workers.work(video_name, *rest, **settings)
 
     return work
 
@@ -92,7 +92,7 @@ def test_processes_make_the_serial_store(videos, serial, tmp_path):
 
 
 def test_a_killed_process_is_an_error_that_keeps_what_is_finished(videos, serial, tmp_path, monkeypatch):
-    monkeypatch.setattr(extraction, "_work", dying_at("b", None))  # the shortest, so the last to begin
+    monkeypatch.setattr(extraction_workers, "work", dying_at("b", None))  # the shortest, so the last to begin
     with pytest.raises(ExtractionError, match=r"one of 2 processes was killed.*run the same command again"):
         extract_dataset(videos, list(LENGTHS), tmp_path / "store", SETTINGS, progress=False, jobs=2)
     finished = {path.name[0] for path in (tmp_path / "store").glob("parts-*/[a-z]*.npy")}
@@ -105,7 +105,7 @@ def test_a_killed_process_is_an_error_that_keeps_what_is_finished(videos, serial
 
 def test_a_cluster_goes_on_when_a_worker_is_killed(videos, serial, tmp_path, cluster, monkeypatch):
     killed = tmp_path / "killed"
-    monkeypatch.setattr(extraction, "_work", dying_at("d", killed))
+    monkeypatch.setattr(extraction_workers, "work", dying_at("d", killed))
     report = extract_dataset(
         videos, [*LENGTHS, "bad"], tmp_path / "store", SETTINGS, progress=False, backend="dask", scheduler=cluster
     )
@@ -117,7 +117,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(videos, serial, tmp_path, clu
 def test_a_video_that_kills_every_worker_is_a_failure(videos, serial, tmp_path, cluster, monkeypatch):
     with Client(cluster) as client:
         client.wait_for_workers(2, timeout=60)  # one of another test's may still be starting again
-    monkeypatch.setattr(extraction, "_work", dying_at("b", None))
+    monkeypatch.setattr(extraction_workers, "work", dying_at("b", None))
     report = extract_dataset(videos, list(LENGTHS), tmp_path / "store", SETTINGS, progress=False, backend="dask", scheduler=cluster)
     assert list(report.failures) == ["b"] and "2 workers died" in report.failures["b"]
     assert report.store.videos == ("a", "c", "d", "e")
@@ -131,16 +131,16 @@ def test_other_weights_of_a_worker_are_refused(videos, tmp_path, monkeypatch):
     class Other:
         weights_sha256 = "0" * 64
 
-    monkeypatch.setattr(extraction, "_network", lambda weights, device: Other())
+    monkeypatch.setattr(extraction_workers, "_network", lambda weights, device: Other())
     with pytest.raises(ExtractionError, match="this worker's weights 'random' have the hash 000000000000, expected abc"):
-        extraction._work("a", videos / "a.mp4", tmp_path / "a.npy", SETTINGS, "cpu", "abc", counted=False)
+        extraction_workers.work("a", videos / "a.mp4", tmp_path / "a.npy", SETTINGS, "cpu", "abc", counted=False)
 
 
 def test_wrong_requests(videos, tmp_path, monkeypatch):
     for wrong in ({"jobs": 0}, {"backend": "dask"}, {"scheduler": "tcp://127.0.0.1:1"}, {"backend": "threads"}):
         with pytest.raises(ConfigError, match="expected jobs of 1 or more"):
             extract_dataset(videos, ["a"], tmp_path / "store", SETTINGS, progress=False, **wrong)
-    monkeypatch.setattr(extraction, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(extraction_workers, "CONNECT_SECONDS", 1)
     with pytest.raises(ExtractionError, match=r"expected a Dask scheduler at tcp://127.0.0.1:1, none answers"):
         extract_dataset(videos, ["a"], tmp_path / "store", SETTINGS, progress=False, backend="dask", scheduler="tcp://127.0.0.1:1")
 

@@ -13,10 +13,12 @@ from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.dataset import Dataset, DatasetInfo, load_dataset
 from vad_lib.data.prompts import text_features
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation import scored_videos, scoring
+from vad_lib.evaluation import scoring
 from vad_lib.report.tables import all_tables, protocol
-from vad_lib.runs import baselines, measure
+from vad_lib.runs import measure, scored_runs
 from vad_lib.runs import trainer as runs_trainer
+from vad_lib.runs.learner import learner_maker
+from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_arrays, read_json
 
@@ -63,7 +65,7 @@ def chain(tmp_path_factory, planted_folder):
 def test_a_run_has_fine_grained_results_under_every_rule(chain):
     layout, dataset = chain
     measured = read_json(layout.run(dataset.name, "proposed", 1) / "metrics.json")
-    for rule in config.RULES:
+    for rule in config.SELECTIONS:
         fine = measured["rules"][rule]["fine_grained"]
         assert list(fine["num_events"].values()) == [3, 3]
         assert 0.01 < fine["temperature"] < 1
@@ -117,22 +119,21 @@ def test_scores_of_single_crops_are_kept(chain):
     stored, measured = read_arrays(folder / "scores.npz"), read_json(folder / "metrics.json")
     assert stored["crop_scores"].shape == (2, len(stored["score"])) and stored["crop_scores"].dtype == np.float32
     np.testing.assert_allclose(stored["crop_scores"].mean(axis=0), stored["score"], atol=1e-6)
-    run = scored_videos.load_scored(folder)
+    run = scored_runs.scored_videos(RunInFolder(folder))
     for place, crop in enumerate(measured["protocol"]["crops"].values()):
         alone = dataclasses.replace(run, score=run.crop_scores[place])
         assert (alone.value("auc"), alone.value("ap")) == pytest.approx((crop["auc"], crop["ap"]))
     assert measured["protocol"]["first_crops"] == {}
-    assert scored_videos.load_scored(folder, "last").crop_scores is None
+    assert scored_runs.scored_videos(RunInFolder(folder), "last").crop_scores is None
 
 
 def test_single_crops_average_to_the_score(chain):
-    layout, dataset = chain
-    trainer = runs_trainer.Trainer(
-        config.RunSettings(variant="ur-dmu", method="ur-dmu", title="", width=32, train=TRAIN), dataset, None, layout.out, ""
-    )
+    _, dataset = chain
+    settings = config.RunSettings(variant="ur-dmu", method="ur-dmu", title="", width=32, train=TRAIN)
+    model = learner_maker(settings)(settings, dataset, ()).model
     records = dataset.videos.split("test")[:3]
-    crops = [scoring.snippet_scores(trainer.model, dataset, records, crop=crop) for crop in range(2)]
-    both = scoring.snippet_scores(trainer.model, dataset, records)
+    crops = [scoring.snippet_scores(model, dataset, records, crop=crop) for crop in range(2)]
+    both = scoring.snippet_scores(model, dataset, records)
     for record in records:
         first, second = (scores[record.name]["score"] for scores in crops)
         assert not np.allclose(first, second)
@@ -141,7 +142,7 @@ def test_single_crops_average_to_the_score(chain):
 
 def test_methods_without_an_alignment_map_have_no_fine_grained_part(tmp_path, chain):
     _, dataset = chain
-    for method in ("ur-dmu", baselines.LOGISTIC_REGRESSION):
+    for method in ("ur-dmu", "logistic-regression"):
         settings = config.RunSettings(variant=method, method=method, title=method, width=32, train=TRAIN)
         runs_trainer.train_run(settings, dataset, None, tmp_path / method, progress=False)
         measured = read_json(tmp_path / method / "metrics.json")

@@ -221,7 +221,7 @@ def test_pruning_takes_the_smallest_weights_of_all_layers():
 def test_pruned_method_scores_as_any_other(dataset):
     method, records = make("proposed"), dataset.videos.split("test")[:2]
     features = torch.randn(1, 1, 9, 16)
-    assert torch.equal(pruning.pruned(method, 0.0)(features).fused, method(features).fused)
+    assert torch.equal(pruning.pruned(method, 0.0)(features).fused_scores, method(features).fused_scores)
     assert list(scoring.snippet_scores(pruning.pruned(method, 0.5), dataset, records)) == [record.name for record in records]
     for share in (-0.1, 1.0):
         with pytest.raises(ConfigError, match="share of weights"):
@@ -240,7 +240,7 @@ def batch(crops: int = 2) -> Batch:
 def test_student_terms_by_hand():
     teacher = make("proposed")
     student = distillation.Student(
-        teacher.settings, teacher.text, teacher, distillation.DistilSettings(alignment_weight=0.25)
+        teacher.settings, teacher.text_features, teacher, distillation.DistilSettings(alignment_weight=0.25)
     ).eval()
     data = batch()
     output = student(data.features, data.mask)
@@ -251,7 +251,7 @@ def test_student_terms_by_hand():
     for video in range(4):
         for crop in range(2):
             for t in range(int(data.mask[video].sum())):
-                p, q = wanted.fused[video, crop, t], output.fused[video, crop, t]
+                p, q = wanted.fused_scores[video, crop, t], output.fused_scores[video, crop, t]
                 scores.append(p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log())
                 of_teacher = (wanted.alignment[video, crop, t] / teacher.temperature).softmax(dim=0)
                 of_student = (output.alignment[video, crop, t] / student.temperature).softmax(dim=0)
@@ -262,7 +262,7 @@ def test_student_terms_by_hand():
 
 def test_student_that_equals_its_teacher_has_nothing_to_learn():
     teacher = make("proposed")
-    student = distillation.Student(teacher.settings, teacher.text, teacher, distillation.DistilSettings())
+    student = distillation.Student(teacher.settings, teacher.text_features, teacher, distillation.DistilSettings())
     student.load_state_dict(teacher.state_dict())
     data = batch()
     terms = student.eval().loss(student(data.features, data.mask), data)
@@ -272,7 +272,7 @@ def test_student_that_equals_its_teacher_has_nothing_to_learn():
 
 def test_teacher_is_no_part_of_the_student():
     teacher = make("proposed")
-    student = distillation.Student(teacher.settings, teacher.text, teacher, distillation.DistilSettings()).train()
+    student = distillation.Student(teacher.settings, teacher.text_features, teacher, distillation.DistilSettings()).train()
     assert list(student.state_dict()) == list(teacher.state_dict())
     data = batch()
     sum(term.value for term in student.loss(student(data.features, data.mask), data).values()).backward()
@@ -285,7 +285,7 @@ def test_student_is_the_widest_that_fits(share):
     teacher = Proposed(ProposedSettings(feature_dim=16, width=256), torch.randn(3, 6))
     settings = distillation.student_settings(teacher, distillation.DistilSettings(share=share))
     counts = [
-        pruning.parameter_count(Proposed(settings.replace(width=width), teacher.text))
+        pruning.parameter_count(Proposed(settings.replace(width=width), teacher.text_features))
         for width in (settings.width, settings.width + 8)
     ]
     assert counts[0] <= share * pruning.parameter_count(teacher) < counts[1]
@@ -392,7 +392,7 @@ def test_streams_share_a_method_without_mixing():
         for video in range(2):
             assert streams[video].push(features[video, :, t : t + 1])["score"].item() == alone[video][t]
     # and offline the method has no past
-    assert method(features[:1]).fused[0, 0, 0].item() == pytest.approx(alone[0][0], abs=1e-6)
+    assert method(features[:1]).fused_scores[0, 0, 0].item() == pytest.approx(alone[0][0], abs=1e-6)
 
 
 def test_wrong_pushes_leave_the_stream_as_it_was():

@@ -4,15 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from vad_lib.model import Proposed, ProposedSettings, modulated_text, modulation_vector
+from vad_lib.model import Proposed, ProposedSettings, category_text, modulation_vector
 
 
 def test_by_hand():
     # two segments (1, 3) and (3, 1): C_v = (2, 2)
     context = torch.tensor([[[1.0, 3.0], [3.0, 1.0]]]).mean(dim=1)
-    weight, bias = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0.0, 2.0])
+    linear = nn.Linear(2, 2)
+    linear.load_state_dict({"weight": torch.tensor([[1.0, 0.0], [0.0, 2.0]]), "bias": torch.tensor([0.0, 2.0])})
     # W_c C_v + b_c = (2, 6): mean 4, standard deviation 2
-    delta = modulation_vector(context, weight, bias, nn.LayerNorm(2))
+    delta = modulation_vector(context, linear, nn.LayerNorm(2))
     torch.testing.assert_close(delta, torch.tensor([[-1.0, 1.0]]), rtol=0, atol=1e-5)
 
 
@@ -20,7 +21,7 @@ def test_bare_delta_makes_categories_alike():
     text, delta = torch.eye(2), torch.tensor([[10.0, 10.0]])
 
     def cosine(scale):
-        first, second = modulated_text(text, delta, scale)[0]
+        first, second = category_text(text, delta, scale)[0]
         return (first @ second).item()
 
     # (11, 10).(10, 11) / 221 = 220 / 221

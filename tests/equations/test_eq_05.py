@@ -31,6 +31,6 @@ def test_literal_sum_is_clamped_in_scores():
     method = Proposed(ProposedSettings(feature_dim=4, width=16, semantic_score="sum"), torch.randn(9, 6)).eval()
     output = method(torch.randn(3, 1, 40, 4))
     scores = method.scores(output)
-    assert output.semantic.min() < 0 or output.semantic.max() > 1
+    assert output.semantic_scores.min() < 0 or output.semantic_scores.max() > 1
     for name in ("score", "semantic"):
         assert scores[name].min() >= 0 and scores[name].max() <= 1

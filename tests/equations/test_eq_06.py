@@ -18,5 +18,5 @@ def test_by_hand():
 def test_gate_learns_only_if_asked(gate):
     method = Proposed(ProposedSettings(feature_dim=4, width=16, gate=gate, gate_start=math.log(3)), torch.randn(3, 6))
     assert method.monitored()["w"] == pytest.approx(0.75)
-    method(torch.randn(2, 1, 5, 4)).fused.sum().backward()
+    method(torch.randn(2, 1, 5, 4)).fused_scores.sum().backward()
     assert (method.gate_logit.grad is not None) == (gate == "learnable")

@@ -20,11 +20,11 @@ def test_by_hand():
 
 def test_main_loss_by_hand():
     # abnormal video at 0.7, normal one at 0.2: -(ln 0.7 + ln 0.8) / 2 = (0.3567 + 0.2231) / 2
-    loss = main_loss(FUSED, torch.tensor([1.0, 0.0]), MASK, divisor=2)
+    loss = main_loss(video_score(FUSED, MASK, divisor=2), torch.tensor([1.0, 0.0]))
     assert loss.item() == pytest.approx(-(math.log(0.7) + math.log(0.8)) / 2)
 
 
 def test_only_the_top_segments_get_a_gradient():
     fused = FUSED.clone().requires_grad_()
-    main_loss(fused, torch.tensor([1.0, 0.0]), MASK, divisor=2).backward()
+    main_loss(video_score(fused, MASK, divisor=2), torch.tensor([1.0, 0.0])).backward()
     assert (fused.grad != 0).tolist() == [[False, True, True], [True, True, False]]

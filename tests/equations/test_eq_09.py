@@ -46,10 +46,10 @@ def test_adaptive_weights_by_hand():
     """Weight e^{-s} and the term s / 2: they start at the lambdas and settle where e^{-s} = 1 / (2 L)."""
     method = proposed(loss_weights="adaptive", lambda_align=0.5, lambda_cls=0, lambda_con=0)
     loss = torch.tensor(2.0)
-    terms = method._weigh({"align": loss})
+    terms = method.lambdas({"align": loss})
     s = -math.log(0.5)
     assert total_loss(terms).item() == pytest.approx(0.5 * 2 + s / 2)
     total_loss(terms).backward()
     # d/ds (e^{-s} L + s / 2) = -0.5 * 2 + 0.5: the weight of a loss as large as 2 should fall, so s rises
-    assert method.log_variances["align"].grad.item() == pytest.approx(-0.5 * 2 + 0.5)
+    assert method.lambdas.log_variances["align"].grad.item() == pytest.approx(-0.5 * 2 + 0.5)
     assert method.monitored()["lambda_align"] == pytest.approx(0.5)

@@ -27,5 +27,5 @@ def test_video_scores_are_top_means_of_each_branch():
     output = method(features)
     term = method.loss(output, Batch(features, torch.ones(2, 5, dtype=torch.bool), labels, torch.eye(3)[:2], ("n", "a")))["con"]
     # five segments, k = 1: the largest score of each branch, wherever it lies
-    expected = (output.visual[:, 0].amax(1) - output.semantic[:, 0].amax(1)).square().mean()
+    expected = (output.visual_scores[:, 0].amax(1) - output.semantic_scores[:, 0].amax(1)).square().mean()
     torch.testing.assert_close(term.value, expected)

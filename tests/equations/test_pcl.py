@@ -16,10 +16,10 @@ def test_by_hand():
 
 def test_offset_learns_and_text_does_not():
     method = Proposed(ProposedSettings(feature_dim=4, width=16, dropout=0.0), torch.randn(3, 6))
-    before = method.text.clone()
+    before = method.text_features.clone()
     assert method.prompt_offset.count_nonzero() == 0
     optimiser = torch.optim.Adam(method.parameters(), lr=0.01)
-    method(torch.randn(2, 1, 5, 4)).semantic.sum().backward()
+    method(torch.randn(2, 1, 5, 4)).semantic_scores.sum().backward()
     optimiser.step()
-    assert torch.equal(method.text, before)
+    assert torch.equal(method.text_features, before)
     assert method.prompt_offset.count_nonzero() == method.prompt_offset.numel()

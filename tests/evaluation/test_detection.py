@@ -8,7 +8,7 @@ import pytest
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation import detection, fine_grained
+from vad_lib.evaluation import detection, event_matching, fine_grained
 
 CLASSES = ("Normal", "Fire")
 FIRE = VideoRecord("fire", "test", ("Fire",), 64, ((20, 60),))
@@ -25,12 +25,12 @@ def two(fire):
 PROBABILITIES = {"fire": two([0.1, 0.9, 0.5, 0.1]), "calm": two([0.2, 1.0])}
 
 
-def found(variant="vadclip_code", records=RECORDS, probabilities=PROBABILITIES, **options):
-    return detection.detect(probabilities, records, CLASSES, variant, **options)
+def found(convention="vadclip_code", records=RECORDS, probabilities=PROBABILITIES, **options):
+    return detection.detect(probabilities, records, CLASSES, convention, **options)
 
 
 def test_segments_by_hand():
-    segments = detection.predicted_segments(PROBABILITIES["fire"], np.full(4, 16))
+    segments = event_matching.predicted_segments(PROBABILITIES["fire"], np.full(4, 16))
     # thresholds 0.9 - 0.6 * 0.8 = 0.42 for both; the video's score is the mean of the 4 highest of 64 frames: 0.9
     assert segments.category.tolist() == [0, 0, 1]
     assert segments.start.tolist() == [0, 32, 16]
@@ -40,10 +40,10 @@ def test_segments_by_hand():
 
 def test_the_video_score_counts_frames():
     # 40 frames, the last snippet has 8: the 40 // 16 = 2 highest are of it
-    segments = detection.predicted_segments(two([0.2, 0.4, 0.8]), np.array([16, 16, 8]))
+    segments = event_matching.predicted_segments(two([0.2, 0.4, 0.8]), np.array([16, 16, 8]))
     assert segments.score[segments.category == 1] == pytest.approx(0.8 + 0.7 * 0.8)
     # 256 frames: the mean of 16 takes 8 frames of 0.8 and 8 of 0.4
-    segments = detection.predicted_segments(two([0.4] + [0.0] * 14 + [0.8]), np.array([16] * 14 + [24, 8]))
+    segments = event_matching.predicted_segments(two([0.4] + [0.0] * 14 + [0.8]), np.array([16] * 14 + [24, 8]))
     assert segments.score[segments.category == 1] == pytest.approx([0.4 + 0.7 * 0.6, 0.8 + 0.7 * 0.6])
 
 
@@ -161,7 +161,7 @@ def test_against_plain_loops():
             scores[start // 16 : end // 16, categories.index(category)] += 2
         probabilities[str(video)] = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     result = detection.detect(probabilities, records, categories)
-    for i, iou in enumerate(detection.IOUS):
+    for i, iou in enumerate(event_matching.IOUS):
         for column in (1, 2):
             expected = slow_ap(probabilities, records, categories[column], column, iou)
             assert result.ap[i, column] == pytest.approx(expected, abs=1e-12)
@@ -211,9 +211,16 @@ def test_events_are_needed():
         detection.mean_ap(only_normal, "abnormal_only")
 
 
-@pytest.mark.parametrize("options", [{"variant": "honest"}, {"ious": (0.0, 0.5)}, {"ious": (0.5, 1.1)}])
-def test_unknown_settings(options):
-    with pytest.raises(ConfigError, match=r"expected a variant of vadclip_code, abnormal_only and IoUs in \(0, 1\]"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"convention": "honest"}, "expected a convention of vadclip_code, abnormal_only, got 'honest'"),
+        ({"ious": (0.0, 0.5)}, r"expected IoUs in \(0, 1\], got \(0.0, 0.5\)"),
+        ({"ious": (0.5, 1.1)}, r"expected IoUs in \(0, 1\]"),
+    ],
+)
+def test_unknown_settings(options, message):
+    with pytest.raises(ConfigError, match=message):
         found(**options)
 
 
@@ -247,12 +254,12 @@ def test_fine_grained_detection_is_that_of_the_softmax():
     powers = {video: np.exp(values / 0.1) for video, values in COSINES.items()}
     probabilities = {video: values / values.sum(axis=1, keepdims=True) for video, values in powers.items()}
     result = fine(normal_ground_truth=True)["detection"]
-    for variant in detection.VARIANTS:
-        expected = detection.detect(probabilities, (*RECORDS, RIOT), CATEGORIES, variant, normal_ground_truth=True)
-        found = result[variant]["map"]
-        assert [found[f"{iou:.1f}"] for iou in detection.IOUS] == pytest.approx(detection.mean_ap(expected, variant))
-        assert found["average"] == pytest.approx(detection.mean_ap(expected, variant).mean())
-        assert result[variant]["ap_per_category"]["Fire"]["0.3"] == pytest.approx(expected.ap[2, 1])
+    for convention in detection.CONVENTIONS:
+        expected = detection.detect(probabilities, (*RECORDS, RIOT), CATEGORIES, convention, normal_ground_truth=True)
+        found = result[convention]["map"]
+        assert [found[f"{iou:.1f}"] for iou in event_matching.IOUS] == pytest.approx(detection.mean_ap(expected, convention))
+        assert found["average"] == pytest.approx(detection.mean_ap(expected, convention).mean())
+        assert result[convention]["ap_per_category"]["Fire"]["0.3"] == pytest.approx(expected.ap[2, 1])
     assert list(result["vadclip_code"]["ap_per_category"]) == ["Normal", "Fire", "Riot"]
     assert list(result["abnormal_only"]["ap_per_category"]) == ["Fire", "Riot"]
 
@@ -281,7 +288,7 @@ def test_alignment_maps_of_other_videos():
         fine(cosines={name: COSINES[name] for name in ("fire", "calm")})
 
 
-# --- resamples of the test videos -------------------------------------------------------------------------
+# --- draws of the test videos -------------------------------------------------------------------------
 
 
 def random_videos(rng, count):
@@ -295,32 +302,32 @@ def random_videos(rng, count):
     return records, {name: rng.dirichlet(np.ones(3), size=10) for name in names}
 
 
-@pytest.mark.parametrize("variant", detection.VARIANTS)
-def test_a_resample_is_the_test_set_with_its_copies(variant):
+@pytest.mark.parametrize("convention", detection.CONVENTIONS)
+def test_a_draw_is_the_test_set_with_its_copies(convention):
     rng = np.random.default_rng(3)
     records, probabilities = random_videos(rng, 12)
-    matched = detection.matched_segments(probabilities, records, CATEGORIES)
-    once = detection.resampled_map(matched, np.ones((1, 12)), variant)
+    matched = event_matching.matched_segments(probabilities, records, CATEGORIES)
+    once = detection.map_on_draws(matched, np.ones((1, 12)), convention)
     assert once[0] == pytest.approx(
-        detection.mean_ap(detection.detect(probabilities, records, CATEGORIES, variant), variant).mean()
+        detection.mean_ap(detection.detect(probabilities, records, CATEGORIES, convention), convention).mean()
     )
     # leaving videos out is exact; a copy shares the rank of its original, so that its precision counts once for both
     for left_out in (0, 1, 5):
         kept = [record for i, record in enumerate(records) if i != left_out]
-        fewer = detection.detect({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES, variant)
+        fewer = detection.detect({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES, convention)
         counts = np.ones((2, 12))
         counts[:, left_out] = 0
-        expected = pytest.approx(detection.mean_ap(fewer, variant).mean())
-        assert detection.resampled_map(matched, counts, variant)[0] == expected
+        expected = pytest.approx(detection.mean_ap(fewer, convention).mean())
+        assert detection.map_on_draws(matched, counts, convention)[0] == expected
         # the same copies of every video change nothing
-        assert detection.resampled_map(matched, 3 * counts, variant)[1] == expected
+        assert detection.map_on_draws(matched, 3 * counts, convention)[1] == expected
 
 
-def test_a_class_without_events_in_a_resample_is_left_out_of_the_honest_mean():
+def test_a_class_without_events_in_a_draw_is_left_out_of_the_honest_mean():
     records, probabilities = random_videos(np.random.default_rng(4), 6)
-    matched = detection.matched_segments(probabilities, records, CATEGORIES)
+    matched = event_matching.matched_segments(probabilities, records, CATEGORIES)
     only_fire = np.array([[1, 1, 0, 1, 1, 0]])
     found = detection.detect(
         {r.name: probabilities[r.name] for r in (records[1], records[4])}, (records[1], records[4]), CATEGORIES, "abnormal_only"
     )
-    assert detection.resampled_map(matched, only_fire, "abnormal_only")[0] == pytest.approx(found.ap[:, 1].mean())
+    assert detection.map_on_draws(matched, only_fire, "abnormal_only")[0] == pytest.approx(found.ap[:, 1].mean())

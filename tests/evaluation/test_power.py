@@ -6,13 +6,13 @@ from made_scores import planted
 from scipy import stats
 
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation import comparisons, intervals, power
+from vad_lib.evaluation import bootstrap, comparisons, power
 from vad_lib.report.tables import reported as tables_reported
 from vad_lib.storage.paths import PROJECT_ROOT
 
 MIXED = comparisons.Components(between_seeds=2e-5, between_videos=4e-3, together=6e-3, num_seeds=5, num_videos=290)
 
-FEW = intervals.Resampling(num_resamples=200)
+FEW = bootstrap.Bootstrap(num_draws=200)
 
 
 def test_power_by_hand():
@@ -30,7 +30,7 @@ def test_the_half_width_is_that_of_the_comparison():
     rng = np.random.default_rng(8)
     values = 0.5 + 0.03 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 60)) + 0.05 * rng.normal(size=(4, 60))
     found = comparisons.compare(
-        planted(np.full((4, 60), 0.5)), planted(np.clip(values, 0, 1)), "auc", intervals.Resampling(num_resamples=1000)
+        planted(np.full((4, 60), 0.5)), planted(np.clip(values, 0, 1)), "auc", bootstrap.Bootstrap(num_draws=1000)
     )
     expected = power.half_width(found.components, 4, found.num_videos)
     assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
@@ -65,7 +65,7 @@ def test_four_of_five_true_differences_of_the_detectable_size_are_seen():
     base = planted(np.full((5, 40), 0.4))
     for _ in range(runs):
         noise = 0.02 * rng.normal(size=(5, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.05 * rng.normal(size=(5, 40))
-        seen += comparisons.compare(base, planted(np.clip(0.4 + step + noise, 0, 1)), "auc", FEW).word == "better"
+        seen += comparisons.compare(base, planted(np.clip(0.4 + step + noise, 0, 1)), "auc", FEW).verdict == "better"
     assert 0.7 < seen / runs < 0.9
 
 

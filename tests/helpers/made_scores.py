@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vad_lib.evaluation import scored_videos
+from vad_lib.evaluation import score_arrays, scored_videos
 
 
 def made(
@@ -27,7 +27,7 @@ def made(
         score=score,
         abnormal=abnormal,
         normal=frames - abnormal,
-        events=scored_videos._events(labels, np.bincount(video, frames).astype(int)),
+        events=score_arrays.events_of(labels, np.bincount(video, frames).astype(int)),
     )
 
 

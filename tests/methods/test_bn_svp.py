@@ -1,4 +1,4 @@
-"""BN-SVP: the graph, the choice of segments and the loss, worked by hand. The sampler: ``test_scenes.py``."""
+"""BN-SVP: the graph and the loss, worked by hand. Scenes: ``test_sticky_hmm.py``; choice: ``test_segment_choice.py``."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods import bn_svp
-from vad_lib.methods.bn_svp import BNSVP, SPEC, BNSVPOutput, BNSVPSettings, GraphLayers, bag_scores, graded_similarity, propagate
+from vad_lib.methods.bn_svp import BNSVP, SPEC, BNSVPOutput, BNSVPSettings, GraphLayers, propagate
 
 
 def batch(labels: tuple[float, ...] = (0, 0, 1, 1), segments: int = 16, **more) -> Batch:
@@ -95,99 +95,6 @@ def test_a_single_segment_can_be_trained_on():
     data = batch(lengths=(1, 16, 16, 16))
     total_loss(method.loss(method(data.features, data.mask), data)).backward()
     assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
-
-
-# --- choice of segments ---------------------------------------------------------------------------------
-
-SCORES = torch.tensor([[0.1, 0.9, 0.3, 0.8, 0.5, 0.2]])
-REAL = torch.ones(1, 6, dtype=torch.bool)
-
-
-def test_best_of_every_scene_worked_by_hand():
-    """35th percentile of six: place 1.75, 0.2 + 0.75 x 0.1 = 0.275; left are 0.9, 0.3, 0.8 and 0.5."""
-    scenes = torch.tensor([[0, 0, 1, 2, 2, 3]])
-    assert bag_scores(SCORES, scenes, REAL, 0.35).item() == pytest.approx((0.9 + 0.3 + 0.8) / 3)  # scene 3 has no segment left
-    assert bag_scores(SCORES, scenes, REAL, 0.0).item() == pytest.approx((0.9 + 0.3 + 0.8 + 0.2) / 4)
-
-
-def test_one_scene_gives_the_maximum():
-    scores = torch.rand(5, 20)
-    torch.testing.assert_close(bag_scores(scores, torch.zeros(5, 20).long(), torch.ones(5, 20).bool(), 0.35), scores.amax(dim=1))
-
-
-def test_a_scene_for_each_segment_gives_the_mean_of_the_better_ones():
-    scores = torch.rand(5, 20)
-    scenes = torch.arange(20).expand(5, 20)
-    found = bag_scores(scores, scenes, torch.ones(5, 20).bool(), 0.35).numpy()
-    expected = [row[row >= np.percentile(row, 35)].mean() for row in scores.numpy()]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.35, 0.5, 1.0])
-@pytest.mark.parametrize("length", [1, 2, 20, 21, 41])
-def test_every_percentile_leaves_a_scene(share, length):
-    scores, scenes = torch.rand(50, length), torch.randint(10, (50, length))
-    found = bag_scores(scores, scenes, torch.ones(50, length).bool(), share)
-    assert found.isfinite().all() and (found <= scores.amax(dim=1) + 1e-6).all()
-    assert bag_scores(torch.full((2, length), 0.1), scenes[:2], torch.ones(2, length).bool(), share).tolist() == pytest.approx(
-        [0.1, 0.1]
-    )
-
-
-def test_a_higher_percentile_gives_a_higher_score_when_all_scenes_differ():
-    scores, scenes, real = torch.rand(1, 20), torch.arange(20)[None], torch.ones(1, 20).bool()
-    values = [bag_scores(scores, scenes, real, share).item() for share in (0.0, 0.35, 0.7, 1.0)]
-    assert values == sorted(values) and values[0] < values[-1] == scores.max().item()
-
-
-@pytest.mark.parametrize("greedy", [False, True])
-def test_padding_is_never_chosen(greedy):
-    scenes = torch.tensor([[0, 0, 1, 2, 2, 3]])
-    similarity = torch.rand(1, 8, 8) if greedy else None
-    padded = torch.nn.functional.pad(SCORES, (0, 2), value=0.99)
-    real = torch.arange(8)[None] < 6
-    found = bag_scores(padded, torch.nn.functional.pad(scenes, (0, 2), value=7), real, 0.35, similarity)
-    expected = bag_scores(SCORES, scenes, REAL, 0.35, similarity[:, :6, :6] if greedy else None)
-    torch.testing.assert_close(found, expected)
-
-
-def test_the_outlier_that_rules_the_maximum_is_one_voice_among_scenes():
-    """An outlier of 0.99 in a scene of its own, beside three scenes at 0.3: the bag is not called abnormal for it."""
-    scores = torch.tensor([[0.3, 0.3, 0.99, 0.3, 0.3]])
-    scenes = torch.tensor([[0, 0, 1, 2, 3]])
-    found = bag_scores(scores, scenes, torch.ones(1, 5).bool(), 0.35).item()
-    assert found == pytest.approx((3 * 0.3 + 0.99) / 4) and found < 0.5
-
-
-def test_gradients_pass_through_the_chosen_scores_only():
-    scores = SCORES.clone().requires_grad_()
-    bag_scores(scores, torch.tensor([[0, 0, 1, 2, 2, 3]]), REAL, 0.35).sum().backward()
-    torch.testing.assert_close(scores.grad, torch.tensor([[0, 1, 1, 1, 0, 0]]) / 3)
-
-
-def test_blocks_make_both_choices_equal():
-    scores, scenes, real = torch.rand(20, 15), torch.randint(5, (20, 15)), torch.ones(20, 15).bool()
-    blocks = (scenes[:, :, None] == scenes[:, None]).float()
-    torch.testing.assert_close(bag_scores(scores, scenes, real, 0.35, blocks), bag_scores(scores, scenes, real, 0.35))
-
-
-def test_the_greedy_choice_may_take_two_of_a_varied_scene():
-    """Scene 0 has two distant groups, scene 1 repeats one of them: the graded choice serves the groups."""
-    states = torch.tensor([[[0.0], [0.0], [9.0], [9.0], [0.0]]])
-    scores = torch.tensor([[0.6, 0.5, 0.6, 0.5, 0.1]])
-    scenes, real = torch.tensor([[0, 0, 0, 0, 1]]), torch.ones(1, 5).bool()
-    assert bag_scores(scores, scenes, real, 0.0).item() == pytest.approx((0.6 + 0.1) / 2)
-    assert bag_scores(scores, scenes, real, 0.0, graded_similarity(states, scenes, 0.5)).item() == pytest.approx(0.6)
-
-
-def test_graded_similarity_worked_by_hand():
-    """Squared distances of 0, 4 and 4 over two features: e^{-1} apart, halved across scenes."""
-    states, scenes = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [0.0, 0.0]]]), torch.tensor([[0, 0, 1]])
-    e = float(np.exp(-1))
-    expected = torch.tensor([[[1, e, 0.5], [e, 1, e / 2], [0.5, e / 2, 1]]])
-    torch.testing.assert_close(graded_similarity(states, scenes, 0.5), expected)
-    blocks = torch.tensor([[[1, e, 0], [e, 1, 0], [0, 0, 1]]])
-    torch.testing.assert_close(graded_similarity(states, scenes, 0.0), blocks)
 
 
 # --- loss -----------------------------------------------------------------------------------------------

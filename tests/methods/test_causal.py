@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from forms import in_both_forms
 
 from vad_lib.errors import ConfigError
 from vad_lib.methods import causal, layers
@@ -90,17 +91,9 @@ def test_decay_ends_where_the_full_form_ends():
         layer.log_temperature.fill_(4.0)  # slow enough to reach beyond the band
     seen = torch.zeros(1, 100, 3, 2, 8)
     seen[:, 10, 2] = 1.0
-    local = layer._look_back(torch.zeros(1, 100, 2, 8), seen).unflatten(-1, (2, 2, 8))[0, :, 0, 1, 0]
+    local = layer.look_back(torch.zeros(1, 100, 2, 8), seen).unflatten(-1, (2, 2, 8))[0, :, 0, 1, 0]
     assert local[10 : 10 + layers.BAND + 1].min() > 0
     assert not local[:10].any() and not local[10 + layers.BAND + 1 :].any()
-
-
-def test_chunks_change_nothing(monkeypatch):
-    layer, x = causal.CausalPositionAttention(16, 2, 0.5, "scaled", 9).eval(), torch.randn(2, 50, 16)
-    whole = layer(x)
-    for chunk in (1, 7, 49):
-        monkeypatch.setattr(causal, "CHUNK", chunk)
-        torch.testing.assert_close(layer(x), whole)
 
 
 def test_running_mean():
@@ -108,20 +101,29 @@ def test_running_mean():
     torch.testing.assert_close(mean(x), torch.stack([x[:, : t + 1].mean(dim=1) for t in range(5)], dim=1))
 
 
-@pytest.mark.parametrize("kind", [causal.RunningMean, lambda: causal.CausalFusion(6, 8)])
-def test_blocks_go_on_from_their_past(kind):
-    block, x = kind().eval(), torch.randn(2, 30, 6)
-    whole = block(x)
-    block.past = {}
-    pieces = [block(piece) for piece in x.split([1, 1, 2, 9, 17], dim=1)]
+LAYERS = {
+    "mean": causal.RunningMean,
+    "fusion": lambda: causal.CausalFusion(8, 8),
+    "attention": lambda: causal.CausalPositionAttention(8, 2, 0.5, "scaled", 9),
+}
+
+
+@in_both_forms
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_go_on_from_their_past(kind, form):
+    layer, x = form(LAYERS[kind]()).eval(), torch.randn(2, 30, 8)
+    whole = layer(x)
+    layer.past = {}
+    pieces = [layer(piece) for piece in x.split([1, 1, 2, 9, 17], dim=1)]
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
-    block.past = None
-    torch.testing.assert_close(block(x), whole)
+    layer.past = None
+    torch.testing.assert_close(layer(x), whole)
 
 
+@in_both_forms
 @pytest.mark.parametrize("modulation", ["scaled", "literal", "off"])
-def test_nothing_later_is_seen(modulation):
-    method, x = stirred(proposed(modulation=modulation)), torch.randn(2, 1, 300, 12)
+def test_nothing_later_is_seen(modulation, form):
+    method, x = form(stirred(proposed(modulation=modulation))), torch.randn(2, 1, 300, 12)
     before = method(x)
     for t in (0, 1, 7, 100, 299):
         changed = x.clone()
@@ -135,7 +137,7 @@ def test_the_full_form_does_look_ahead():
     method, x = stirred(proposed(context="full")), torch.randn(1, 1, 30, 12)
     changed = x.clone()
     changed[:, :, 29] += 1
-    assert not torch.equal(method(x).fused[:, :, 0], method(changed).fused[:, :, 0])
+    assert not torch.equal(method(x).fused_scores[:, :, 0], method(changed).fused_scores[:, :, 0])
 
 
 def test_how_far_back_segments_see():
@@ -180,8 +182,8 @@ def test_default_outputs_have_not_moved():
 
 def test_every_parameter_of_the_causal_form_learns():
     method = proposed().train()
-    method(torch.randn(2, 1, 20, 12)).fused.sum().backward()
-    unused = {"visual.memory.log_variance_map.weight", "visual.memory.log_variance_map.bias"}  # of the losses
+    method(torch.randn(2, 1, 20, 12)).fused_scores.sum().backward()
+    unused = {"visual_branch.memory.log_variance_map.weight", "visual_branch.memory.log_variance_map.bias"}  # of the losses
     found = {name for name, parameter in method.named_parameters() if parameter.grad is None or not parameter.grad.any()}
     assert found == unused
 

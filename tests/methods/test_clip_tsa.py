@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from forms import in_both_forms
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -11,6 +12,7 @@ from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods.clip_tsa import CLIPTSA, SPEC, CLIPTSASettings, PerturbedTopK
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.rtfm import RTFM, RTFMOutput, RTFMSettings
 
 
@@ -200,17 +202,32 @@ def test_losses_are_those_of_rtfm(mode, crops):
     assert {n: (t.value.item(), t.weight) for n, t in ours.items()} == {n: (t.value.item(), t.weight) for n, t in theirs.items()}
 
 
+def test_fast_and_plain_forms_have_the_same_losses_and_gradients():
+    data, method = batch(crops=2), small(dropout=0.0, selection_dropout=0.0)
+    found = []
+    for form in (use_plain_forms, use_fast_forms):
+        form(method).zero_grad()
+        torch.manual_seed(3)  # the same draws
+        loss = total_loss(method.loss(method(data.features), data))
+        loss.backward()
+        found.append({"loss": loss.detach(), **{name: p.grad.clone() for name, p in method.named_parameters()}})
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@in_both_forms
 @pytest.mark.parametrize("segments", [1, 2, 3])
-def test_videos_with_fewer_segments_than_are_selected(segments):
-    method, data = small().train(), batch(segments)
+def test_videos_with_fewer_segments_than_are_selected(segments, form):
+    method, data = form(small()).train(), batch(segments)
     loss = total_loss(method.loss(method(data.features), data))
     loss.backward()
     assert loss.isfinite()
 
 
-def test_half_precision_forward():
+@in_both_forms
+def test_half_precision_forward(form):
     """The scores are disturbed in float32: bf16 would round the noise to a few steps."""
-    method, data = small().train(), batch()
+    method, data = form(small()).train(), batch()
     with torch.autocast("cpu", torch.bfloat16):
         output = method(data.features)
     assert output.inclusion.dtype == torch.float32

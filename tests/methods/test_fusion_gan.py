@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import losses
-from vad_lib.config import PROFILES
+from vad_lib.config import PROFILES, RunSettings, TrainSettings
 from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.dataset import Dataset, DatasetInfo
 from vad_lib.data.video import read_frames
 from vad_lib.data.video_writing import write_video
 from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError
-from vad_lib.methods.fusion_gan import fit as fusion_gan_fit
-from vad_lib.methods.fusion_gan import losses as fusion_gan_losses
-from vad_lib.methods.fusion_gan import networks, scoring
+from vad_lib.losses import total_loss
+from vad_lib.methods.fusion_gan import learner as fusion_gan
+from vad_lib.methods.fusion_gan import losses, networks, scoring
+from vad_lib.methods.fusion_gan.frames import reduced_frame, training_frames
+from vad_lib.runs.trainer import check_finite
 
 TINY = networks.FusionGANSettings(
     side=16, widths=(3, 6), discriminator_widths=(2, 3, 4, 5), context=2, frame_stride=1, steps=4, batch_size=2, memory_mb=4
@@ -73,9 +74,9 @@ def greys(tmp_path) -> Dataset:
 
 # --- labels of the row --------------------------------------------------------------------------------
 def test_the_row_is_labelled_as_a_stand_in():
-    assert fusion_gan_fit.TITLE == "FusionNet+LSTM+GAN (our stand-in)"
-    assert "no reproduction" in fusion_gan_fit.NOTE
-    assert "reproduces nothing" in " ".join(fusion_gan_fit.__doc__.split())
+    assert fusion_gan.SPEC.title == "FusionNet+LSTM+GAN (our stand-in)"
+    assert fusion_gan.SPEC.paper.startswith("for ")
+    assert "reproduces nothing" in " ".join(fusion_gan.__doc__.split())
 
 
 def test_each_profile_has_its_preset():
@@ -86,7 +87,7 @@ def test_each_profile_has_its_preset():
 # --- networks -----------------------------------------------------------------------------------------
 def test_the_default_size_is_the_one_in_the_docstring():
     settings = networks.FusionGANSettings()
-    stated = [int(number.replace(",", "")) for number in re.findall(r"\d+(?:,\d+)+(?= parameters|\.\n)", fusion_gan_fit.__doc__)]
+    stated = [int(number.replace(",", "")) for number in re.findall(r"\d+(?:,\d+)+(?= parameters|\.\n)", fusion_gan.__doc__)]
     counted = [sum(p.numel() for p in network(settings).parameters()) for network in (networks.Generator, networks.Discriminator)]
     assert counted == stated == [14_235_105, 2_759_105]
 
@@ -224,7 +225,7 @@ def test_terms_and_their_weights():
         "adversarial": ((1 + 0.25) / 4, 0.05),
     }
     assert {name: (pytest.approx(term.value.item(), abs=1e-4), term.weight) for name, term in terms.items()} == expected
-    assert losses.total_loss(terms).item() == pytest.approx(sum(value * weight for value, weight in expected.values()), abs=1e-4)
+    assert total_loss(terms).item() == pytest.approx(sum(value * weight for value, weight in expected.values()), abs=1e-4)
 
 
 def test_motion_and_discriminator_can_be_left_out():
@@ -234,13 +235,13 @@ def test_motion_and_discriminator_can_be_left_out():
 
 
 def test_the_discriminator_wants_real_at_1_and_predicted_at_0():
-    assert fusion_gan_losses.discriminator_loss(torch.ones(3), torch.zeros(3)).item() == 0
-    assert fusion_gan_losses.discriminator_loss(torch.tensor([0.0]), torch.tensor([0.5])).item() == pytest.approx((1 + 0.25) / 2)
+    assert losses.discriminator_loss(torch.ones(3), torch.zeros(3)).item() == 0
+    assert losses.discriminator_loss(torch.tensor([0.0]), torch.tensor([0.5])).item() == pytest.approx((1 + 0.25) / 2)
 
 
 # --- frames -------------------------------------------------------------------------------------------
 def test_all_frames_are_kept_where_memory_allows(greys):
-    data = fusion_gan_fit.training_frames(greys, greys.videos.records[:2], TINY, seed=0)
+    data = training_frames(greys, greys.videos.records[:2], TINY, seed=0)
     assert data.frames.shape == (63, 1, 16, 16)
     np.testing.assert_array_equal(numbers(data.frames.numpy()), np.arange(63))
     # no window lies across two videos
@@ -249,7 +250,7 @@ def test_all_frames_are_kept_where_memory_allows(greys):
 
 
 def test_every_second_frame(greys):
-    data = fusion_gan_fit.training_frames(greys, greys.videos.records[:2], TINY.replace(frame_stride=2), seed=0)
+    data = training_frames(greys, greys.videos.records[:2], TINY.replace(frame_stride=2), seed=0)
     np.testing.assert_array_equal(numbers(data.frames.numpy()), [*range(0, 40, 2), *range(40, 63, 2)])
 
 
@@ -259,7 +260,7 @@ def test_beyond_the_bound_excerpts_are_kept(tmp_path):
     dataset = make_dataset(tmp_path, videos)
     firsts = set()
     for seed in range(6):
-        data = fusion_gan_fit.training_frames(dataset, dataset.videos.records, settings, seed)
+        data = training_frames(dataset, dataset.videos.records, settings, seed)
         assert data.frames.shape == (15, 1, 256, 256)
         np.testing.assert_array_equal(data.starts, [0, 5, 10])
         found = numbers(data.frames.numpy()).reshape(3, 5)
@@ -273,44 +274,77 @@ def test_beyond_the_bound_excerpts_are_kept(tmp_path):
 
 def test_a_video_that_ends_early_gives_the_windows_that_it_has(greys):
     records = [VideoRecord("b", "train", ("Normal",), 30)]  # 23 in truth
-    data = fusion_gan_fit.training_frames(greys, records, TINY, seed=0)
+    data = training_frames(greys, records, TINY, seed=0)
     np.testing.assert_array_equal(data.starts, np.arange(19))
     with pytest.raises(DataError, match="of at least 25 frames, got none"):
-        fusion_gan_fit.training_frames(greys, records, TINY.replace(context=12), seed=0)
+        training_frames(greys, records, TINY.replace(context=12), seed=0)
 
 
 def test_colour_frames(greys):
     frame = np.zeros((32, 48, 3), dtype=np.uint8)
     frame[..., 0] = 200
-    reduced = fusion_gan_fit.reduced_frame(frame, TINY.replace(channels=3))
+    reduced = reduced_frame(frame, TINY.replace(channels=3))
     assert reduced.shape == (3, 16, 16)
     assert reduced[:, 0, 0].tolist() == [200, 0, 0]
 
 
 # --- training -----------------------------------------------------------------------------------------
+def make_learner(dataset, records, settings, seed=0) -> fusion_gan.FusionGANLearner:
+    torch.manual_seed(seed)
+    run = RunSettings(
+        variant="fusion-gan",
+        method="fusion-gan",
+        title="",
+        options=settings.model_dump(mode="json"),
+        train=TrainSettings(seed=seed),
+    )
+    return fusion_gan.FusionGANLearner(run, dataset, records)
+
+
+def trained(dataset, settings, seed=0, records=None) -> tuple[fusion_gan.FusionGANLearner, list[dict[str, float]]]:
+    """A learner after all its steps, and the rows of its log."""
+    learner = make_learner(dataset, records or dataset.videos.split("train"), settings, seed)
+    rows = []
+    for index in range(learner.num_steps):
+        rows.append(learner.step(index))
+        check_finite("fusion-gan", index + 1, rows[-1], learner.videos)
+    return learner, rows
+
+
 def test_only_normal_videos_are_read(greys):
     (greys.folder / "videos" / "bad.mp4").unlink()
-    fit = fusion_gan_fit.fit_fusion_gan(greys, greys.videos.split("train"), TINY, seed=0, progress=False)
-    assert fit.videos == ("a", "b")
-    assert [row["step"] for row in fit.log] == [1, 2, 3, 4]
+    learner, rows = trained(greys, TINY)
+    assert [record.name for record in learner.normal] == ["a", "b"]
+    assert len(rows) == learner.num_steps == learner.eval_every == 4
     terms = [f"loss/{name}" for name in ("intensity", "gradient", "similarity", "motion", "adversarial")]
-    assert {"loss", "discriminator", *terms} <= set(fit.log[0])
-    assert all(np.isfinite(value) for row in fit.log for value in row.values())
+    assert {"loss", "discriminator", *terms} <= set(rows[0])
+    assert all(np.isfinite(value) for row in rows for value in row.values())
 
 
 def test_without_adversarial_weight_there_is_no_discriminator(greys):
-    fit = fusion_gan_fit.fit_fusion_gan(
-        greys, greys.videos.split("train"), TINY.replace(adversarial_weight=0), seed=0, progress=False
-    )
-    assert not {"discriminator", "loss/adversarial"} & set(fit.log[0])
+    _, rows = trained(greys, TINY.replace(adversarial_weight=0))
+    assert not {"discriminator", "loss/adversarial"} & set(rows[0])
 
 
 def test_the_same_seed_gives_the_same_bytes(greys):
     def scores(seed):
-        fit = fusion_gan_fit.fit_fusion_gan(greys, greys.videos.split("train"), TINY, seed, progress=False)
-        return scoring.score_videos(fit.generator, greys, greys.videos.split("test"))["t"].tobytes()
+        learner, _ = trained(greys, TINY, seed)
+        return learner.snippet_scores(greys.videos.split("test"))["t"]["score"].tobytes()
 
     assert scores(1) == scores(1) != scores(2)
+
+
+def test_a_learner_goes_on_from_its_state(greys):
+    whole, rows = trained(greys, TINY)
+    half = make_learner(greys, greys.videos.split("train"), TINY)
+    for index in range(2):
+        half.step(index)
+    other = make_learner(greys, greys.videos.split("train"), TINY, seed=5)
+    other.seed = 0
+    other.load_state(half.state())
+    assert [other.step(index) for index in (2, 3)] == rows[2:]
+    for name, weight in whole.weights().items():
+        assert torch.equal(weight, other.weights()[name]), name
 
 
 # --- scoring ------------------------------------------------------------------------------------------
@@ -346,7 +380,7 @@ def test_snippets_are_means_of_their_own_frames():
 def test_streaming_in_chunks_is_scoring_all_windows(greys, generator, frame_stride):
     """Chunks smaller than the context, and one chunk for all, give what every window by itself gives."""
     path = greys.folder / "videos" / "t.mp4"
-    frames = np.stack([fusion_gan_fit.reduced_frame(frame, TINY) for frame in read_frames(path)])[::frame_stride]
+    frames = np.stack([reduced_frame(frame, TINY) for frame in read_frames(path)])[::frame_stride]
     frames = torch.from_numpy(frames).float() / 127.5 - 1
     with torch.inference_mode():
         windows = torch.stack([frames[start : start + 5] for start in range(len(frames) - 4)])
@@ -400,9 +434,9 @@ def test_an_appearing_square_is_found(tmp_path):
     videos = {f"train{i}": film(24) for i in range(6)} | {"square": film(128, range(48, 64)), "empty": film(64)}
     dataset = make_dataset(tmp_path, videos, abnormal=("square",), test=("square", "empty"))
     settings = networks.SMOKE.replace(frame_stride=2, steps=40)
-    fit = fusion_gan_fit.fit_fusion_gan(dataset, dataset.videos.split("train"), settings, seed=0, progress=False)
-    assert fit.log[-1]["loss/intensity"] < fit.log[0]["loss/intensity"] / 2
-    scores = scoring.score_videos(fit.generator, dataset, dataset.videos.split("test"))
+    learner, rows = trained(dataset, settings)
+    assert rows[-1]["loss/intensity"] < rows[0]["loss/intensity"] / 2
+    scores = scoring.score_videos(learner.generator, dataset, dataset.videos.split("test"))
     assert scores["square"].argmax() == 3
     others = np.delete(scores["square"], [2, 3, 4])  # neighbours have the square in their frames' context
     assert scores["square"][3] > others.max() + 0.3
@@ -414,7 +448,7 @@ def test_features_without_videos_are_refused(planted_folder):
 
     dataset = load_dataset(planted_folder)
     with pytest.raises(DataError, match="this row needs the videos themselves"):
-        fusion_gan_fit.fit_fusion_gan(dataset, dataset.videos.split("train"), TINY, seed=0, progress=False)
+        trained(dataset, TINY)
     with pytest.raises(DataError, match="this row needs the videos themselves"):
         scoring.score_videos(networks.Generator(TINY), dataset, dataset.videos.split("test"))
 
@@ -422,7 +456,7 @@ def test_features_without_videos_are_refused(planted_folder):
 def test_a_missing_video_is_named(greys):
     (greys.folder / "videos" / "a.mp4").unlink()
     for read in (
-        lambda: fusion_gan_fit.training_frames(greys, greys.videos.records[:2], TINY, seed=0),
+        lambda: training_frames(greys, greys.videos.records[:2], TINY, seed=0),
         lambda: scoring.score_videos(networks.Generator(TINY), greys, greys.videos.records[:2]),
     ):
         with pytest.raises(MissingFileError, match="a: no such video"):
@@ -433,7 +467,7 @@ def test_a_missing_video_is_named(greys):
 def test_normal_videos_must_be_there_and_long_enough(greys, videos, settings):
     records = [record for record in greys.videos.records if record.name in videos]
     with pytest.raises(DataError, match="needs normal training videos of at least"):
-        fusion_gan_fit.fit_fusion_gan(greys, records, TINY.replace(**settings), seed=0, progress=False)
+        trained(greys, TINY.replace(**settings), records=records)
 
 
 def test_a_loss_that_is_not_finite_names_step_and_videos(greys):
@@ -441,7 +475,7 @@ def test_a_loss_that_is_not_finite_names_step_and_videos(greys):
         TrainingError,
         match=r"fusion-gan, step \d+: (loss/\w+|discriminator) is (nan|inf), expected a finite number. Videos of the batch: a",
     ):
-        fusion_gan_fit.fit_fusion_gan(greys, greys.videos.records[:1], TINY.replace(lr=1e30), seed=0, progress=False)
+        trained(greys, TINY.replace(lr=1e30), records=greys.videos.records[:1])
 
 
 @pytest.mark.parametrize(

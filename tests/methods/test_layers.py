@@ -1,9 +1,6 @@
 """Building blocks against plain loops, and their starting points."""
 
 import math
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,38 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from vad_lib.methods import layers
-
-
-def test_dropout_rate_and_scale():
-    dropout = layers.Dropout(0.5).train()
-    out = dropout(torch.ones(1000, 1001))
-    # standard deviation of the rate is 5e-4
-    assert (out == 0).float().mean().item() == pytest.approx(0.5, abs=3e-3)
-    assert set(out.unique().tolist()) == {0.0, 2.0}
-    quarter = layers.Dropout(0.25).train()(torch.ones(1000, 1000))
-    assert (quarter == 0).float().mean().item() == pytest.approx(0.25, abs=3e-3)
-    assert quarter.mean().item() == pytest.approx(1.0, abs=5e-3)
-
-
-def test_dropout_bytes_do_not_repeat():
-    """Eight elements share one random word; their fates must not be alike."""
-    dropped = (layers.Dropout(0.5).train()(torch.ones(20_000, 8)) == 0).float()
-    correlation = torch.corrcoef(dropped.T)[~torch.eye(8, dtype=torch.bool)]
-    assert correlation.abs().max() < 0.04  # standard deviation 0.007
-
-
-def test_dropout_gradient_evaluation_and_seed():
-    dropout, x = layers.Dropout(0.5), torch.ones(7, 5, requires_grad=True)
-    out = dropout(x)
-    out.sum().backward()
-    assert torch.equal(x.grad, out)
-    assert torch.equal(dropout.eval()(x), x)
-    assert torch.equal(layers.Dropout(0.0).train()(x), x)
-    dropout.train()
-    torch.manual_seed(3)
-    first = dropout(x)
-    torch.manual_seed(3)
-    assert torch.equal(first, dropout(x))
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4])
@@ -84,19 +49,6 @@ def test_far_steps_have_no_weight(length):
     out = layers.local_decay(values, torch.tensor([50.0]), "rows").flatten()
     assert out[36:165].min() > 0
     assert out[:36].abs().max() == 0 and out[165:].abs().max() == 0
-
-
-@pytest.mark.parametrize("normalise", ["rows", "columns"])
-def test_band_and_dense_have_the_same_gradients(normalise, monkeypatch):
-    values, weights = torch.randn(1, 2, 200, 3), torch.randn(1, 2, 200, 3)
-    gradients = []
-    for dense_length in (256, 0):
-        monkeypatch.setattr(layers, "DENSE_LENGTH", dense_length)
-        inputs = values.clone().requires_grad_(), torch.tensor([2.0, 3.0], requires_grad=True)
-        (layers.local_decay(*inputs, normalise) * weights).sum().backward()
-        gradients.append([tensor.grad for tensor in inputs])
-    for dense, band in zip(*gradients):
-        torch.testing.assert_close(dense, band, rtol=1e-4, atol=1e-5)
 
 
 def test_positions():
@@ -178,84 +130,3 @@ def test_head_and_noise_are_linear_in_the_context():
     torch.testing.assert_close(hidden, memory.head_in(torch.cat([encoded, context], dim=-1)))
     noisy = torch.cat([encoded, context + noise], dim=-1)
     torch.testing.assert_close(hidden + memory.hidden_noise(noise), memory.head_in(noisy))
-
-
-@pytest.fixture(scope="module")
-def separate():
-    """The multi-scale temporal network as separate convolutions."""
-    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "temporal_network.py")))
-
-
-@pytest.mark.parametrize("length", [1, 2, 4, 5, 33])  # the inner width is 2: both orders of the non-local products
-def test_temporal_network_is_separate_convolutions(separate, length):
-    tensors = {name: torch.randn(shape).requires_grad_() for name, shape in separate.shapes(16).items()}
-    ours, x, upstream = layers.MultiScaleTemporalNetwork(16).train(), torch.randn(3, length, 16), torch.randn(3, length, 16)
-    ours.load_state_dict(separate.library_layout(tensors), strict=False)
-    expected, found = separate.plain(tensors, x), ours(x)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    (expected * upstream).sum().backward()
-    (found * upstream).sum().backward()
-    gradients = separate.library_layout({name: tensor.grad for name, tensor in tensors.items()})
-    for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
-
-
-def test_non_local_block_starts_as_the_identity_and_needs_no_square_matrix():
-    block, x = layers.NonLocalBlock(8).eval(), torch.randn(2, 5, 8)
-    assert torch.equal(block(x), x)
-    nn.init.ones_(block.norm.weight)
-    for length in (3, 4, 5, 400):
-        x = torch.randn(2, length, 8)
-        query, key, value = block.project(x).chunk(3, dim=-1)
-        plain = x + block.norm(block.merge((query @ key.mT / length) @ value))
-        torch.testing.assert_close(block(x), plain)
-
-
-def test_start_values_of_the_temporal_network_are_xavier():
-    """Each block of a stacked weight has the bound of the layer that it is: sqrt(6 / (fan in + fan out))."""
-    network = layers.MultiScaleTemporalNetwork(256)
-    pyramid, reduction = network.spread.weight.split([9 * 64, 64])
-    blocks = ((pyramid, 3 * (256 + 64)), (reduction, 256 + 64), (network.fuse.weight, 3 * 2 * 256))
-    blocks += (*((part, 96) for part in network.non_local.project.weight.chunk(3)), (network.non_local.merge.weight, 96))
-    for weight, fans in blocks:
-        bound = math.sqrt(6 / fans)
-        assert 0.98 * bound < weight.abs().max().item() <= bound
-        assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
-    assert not network.non_local.project.bias.any() and not network.pyramid_bias.any() and not network.non_local.norm.weight.any()
-    assert (network.pyramid_norm.weight == 1).all() and (network.fuse_norm.weight == 1).all()
-
-
-def test_segment_norm_is_batch_norm_over_sequences_and_time():
-    ours, plain, x = layers.SegmentNorm(6), nn.BatchNorm1d(6), torch.randn(3, 5, 6)
-    torch.testing.assert_close(ours(x), plain(x.transpose(1, 2)).transpose(1, 2))
-    torch.testing.assert_close(ours.running_var, plain.running_var)
-    torch.testing.assert_close(ours.eval()(x), plain.eval()(x.transpose(1, 2)).transpose(1, 2))
-    lone, before = torch.randn(1, 1, 6), ours.running_mean.clone()
-    torch.testing.assert_close(ours.train()(lone), ours.eval()(lone))
-    assert torch.equal(ours.running_mean, before)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5), (3, 5), (20, 7)])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("in_blocks", [False, True])
-def test_segment_linear_is_linear(shape, bias, in_blocks, monkeypatch):
-    if in_blocks:  # of three rows and one
-        monkeypatch.setattr(layers, "LARGEST_WEIGHT", 10)
-        monkeypatch.setattr(layers, "WEIGHT_ROWS", 3)
-    ours, x, upstream = layers.SegmentLinear(6, 4, bias=bias), torch.randn(*shape, 6, requires_grad=True), torch.randn(*shape, 4)
-    out = ours(x)
-    assert out.shape == (*shape, 4) and out.is_contiguous()
-    torch.testing.assert_close(out, F.linear(x, ours.weight, ours.bias))
-    found = torch.autograd.grad((out * upstream).sum(), [x, *ours.parameters()])
-    expected = torch.autograd.grad((F.linear(x, ours.weight, ours.bias) * upstream).sum(), [x, *ours.parameters()])
-    for one, other in zip(found, expected):
-        torch.testing.assert_close(one, other)
-    assert torch.equal(ours(x[None]), F.linear(x[None], ours.weight, ours.bias))  # other numbers of axes: the product itself
-
-
-@pytest.mark.parametrize("length", [1, 2, 7])
-def test_segment_conv_is_a_convolution(length):
-    ours, x = layers.SegmentConv(6, 4, kernel=5), torch.randn(3, length, 6)
-    out = ours(x)
-    assert out.shape == (3, length, 4) and out.is_contiguous()
-    torch.testing.assert_close(out, F.conv1d(x.mT, ours.weight, ours.bias, padding=2).mT)

@@ -5,17 +5,34 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.dataset import load_dataset, permute_labels
 from vad_lib.errors import DataError
 from vad_lib.evaluation.scoring import frame_scores
-from vad_lib.methods.logistic_regression import snippet_logistic_regression
+from vad_lib.methods.logistic_regression import LogisticRegressionLearner, training_snippets
 from vad_lib.metrics import frame_roc_auc
 
 
 @pytest.fixture(scope="module")
 def dataset(planted_folder):
     return load_dataset(planted_folder)
+
+
+def fitted(dataset, records, seed=0, **options):
+    """A learner after its one step."""
+    train = TrainSettings(seed=seed)
+    run = RunSettings(variant="lr", method="logistic-regression", title="LR", options=options, train=train)
+    learner = LogisticRegressionLearner(run, dataset, records)
+    assert learner.num_steps == 1 and 0 < learner.step(0)["loss"] < 1
+    return learner
+
+
+def scores_of(dataset, fit, records, seed=0, **options):
+    return {name: value["score"] for name, value in fitted(dataset, fit, seed, **options).snippet_scores(records).items()}
 
 
 def auc_on_test(dataset, scores):
@@ -26,7 +43,7 @@ def auc_on_test(dataset, scores):
 
 def test_planted_shifts_are_found(dataset):
     fit, test = dataset.videos.split("train"), dataset.videos.split("test")
-    scores = snippet_logistic_regression(dataset, fit, test, seed=0)
+    scores = scores_of(dataset, fit, test)
     assert list(scores) == [record.name for record in test]
     for record in test:
         assert scores[record.name].shape == (dataset.store.num_snippets(record.name),)
@@ -37,7 +54,7 @@ def test_planted_shifts_are_found(dataset):
 def test_permuted_labels_teach_nothing(dataset):
     test = dataset.videos.split("test")
     permuted = [permute_labels(dataset, seed).videos.split("train") for seed in range(8)]
-    found = [auc_on_test(dataset, snippet_logistic_regression(dataset, records, test, seed=0)) for records in permuted]
+    found = [auc_on_test(dataset, scores_of(dataset, records, test)) for records in permuted]
     assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
 
@@ -45,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_draw_follows_the_seed(datase
     fit, test = dataset.videos.split("train"), dataset.videos.split("test")[:1]
 
     def scores(seed, **bound):
-        return snippet_logistic_regression(dataset, fit, test, seed, **bound)[test[0].name].tobytes()
+        return scores_of(dataset, fit, test, seed, **bound)[test[0].name].tobytes()
 
     assert scores(1) == scores(1) == scores(2)
     assert scores(1, max_snippets=300) == scores(1, max_snippets=300)
@@ -55,7 +72,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_draw_follows_the_seed(datase
 def test_both_kinds_of_video_are_needed(dataset):
     normal = [record for record in dataset.videos.split("train") if not dataset.videos.is_abnormal(record)]
     with pytest.raises(DataError, match="logistic regression needs normal and abnormal videos"):
-        snippet_logistic_regression(dataset, normal, normal, seed=0)
+        fitted(dataset, normal)
 
 
 def test_scores_are_the_mean_over_crops(dataset):
@@ -69,6 +86,37 @@ def test_scores_are_the_mean_over_crops(dataset):
         snippets=lambda name: views[name] if name in views else dataset.store.snippets(name),
     )
     records = [dataclasses.replace(record, name=name) for name in views]
-    scores = snippet_logistic_regression(dataclasses.replace(dataset, store=store), fit, records, seed=0)
+    scores = scores_of(dataclasses.replace(dataset, store=store), fit, records)
     assert np.abs(scores["first"] - scores["second"]).max() > 0.01
     np.testing.assert_allclose(scores["both"], (scores["first"] + scores["second"]) / 2, atol=1e-6)
+
+
+def test_a_crop_is_scored_by_itself(dataset):
+    fit, records = dataset.videos.split("train"), dataset.videos.split("test")[:3]
+    learner = fitted(dataset, fit)
+    assert learner.num_crops == 2
+    alone = [learner.snippet_scores(records, crop=crop) for crop in range(2)]
+    for name, value in learner.snippet_scores(records).items():
+        np.testing.assert_allclose(value["score"], (alone[0][name]["score"] + alone[1][name]["score"]) / 2, atol=1e-6)
+
+
+def test_scores_are_those_of_scikit_learn(dataset):
+    """The weights are kept as tensors and the formula is written out; a pipeline of scikit-learn gives the same bits."""
+    fit, record = dataset.videos.split("train"), dataset.videos.split("test")[1]
+    snippets, targets = training_snippets(dataset, fit, 50_000, seed=0)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(snippets, targets)
+    of_crops = dataset.store.snippets(record.name).astype(np.float32)
+    expected = np.mean([pipeline.predict_proba(crop)[:, 1] for crop in of_crops], axis=0)
+    found = fitted(dataset, fit).snippet_scores([record])[record.name]["score"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
+def test_weights_score_again(dataset):
+    fit, records = dataset.videos.split("train"), dataset.videos.split("test")
+    learner, other = fitted(dataset, fit), fitted(dataset, fit[:20])
+    assert {name: tuple(weight.shape) for name, weight in learner.weights().items()} == {
+        "mean": (16,), "scale": (16,), "weight": (1, 16), "bias": (1,),
+    }  # fmt: skip
+    other.load_state(learner.state())
+    for name, value in learner.snippet_scores(records).items():
+        assert np.array_equal(value["score"], other.snippet_scores(records)[name]["score"])

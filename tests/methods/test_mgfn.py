@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from bags import random_bags
+from forms import assert_fast_is_plain, in_both_forms
 
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
-from vad_lib.methods.mgfn import MGFN, SPEC, Block, ChannelNorm, Focus, Glance, HeadFilters, MGFNOutput, MGFNSettings
+from vad_lib.methods.mgfn import HEAD_WIDTH, MGFN, SPEC, Block, ChannelNorm, Focus, Glance, HeadFilters, MGFNOutput, MGFNSettings
 
 
 def small(**options) -> MGFN:
@@ -36,16 +37,18 @@ def terms(method: MGFN, found: MGFNOutput, labels: tuple[float, ...], lengths: t
 # parts
 
 
-def test_channel_norm_puts_the_stabiliser_beside_the_deviation():
-    norm, x = ChannelNorm(4), torch.tensor([[[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 2e-5, 2e-5]]])
+@in_both_forms
+def test_channel_norm_puts_the_stabiliser_beside_the_deviation(form):
+    norm, x = form(ChannelNorm(4)), torch.tensor([[[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 2e-5, 2e-5]]])
     with torch.no_grad():
         norm.gain.fill_(2.0), norm.shift.fill_(0.5)
     # deviations 1 and 1e-5: the second is halved by the stabiliser
     torch.testing.assert_close(norm(x)[0], torch.tensor([[-1.5, -1.5, 2.5, 2.5], [-0.5, -0.5, 1.5, 1.5]]), rtol=1e-4, atol=1e-4)
 
 
-def test_channel_norm_has_the_gradient_of_its_formula():
-    norm, x = ChannelNorm(8), torch.randn(2, 3, 8, requires_grad=True)
+@in_both_forms
+def test_channel_norm_has_the_gradient_of_its_formula(form):
+    norm, x = form(ChannelNorm(8)), torch.randn(2, 3, 8, requires_grad=True)
     upstream = torch.randn(2, 3, 8)
     with torch.no_grad():
         norm.gain.normal_(), norm.shift.normal_()
@@ -54,14 +57,16 @@ def test_channel_norm_has_the_gradient_of_its_formula():
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_channel_norm_of_equal_channels_is_the_shift():
-    norm, x = ChannelNorm(4), torch.full((1, 1, 4), 3.0, requires_grad=True)
+@in_both_forms
+def test_channel_norm_of_equal_channels_is_the_shift(form):
+    norm, x = form(ChannelNorm(4)), torch.full((1, 1, 4), 3.0, requires_grad=True)
     norm(x).sum().backward()
     assert not norm(x).any() and x.grad.isfinite().all()
 
 
-def test_channels_take_the_heads_filters_in_turn():
-    filters = HeadFilters(heads=2)
+@in_both_forms
+def test_channels_take_the_heads_filters_in_turn(form):
+    filters = form(HeadFilters(heads=2))
     with torch.no_grad():
         filters.weight.copy_(torch.tensor([[[0.0, 0.0, 1.0, 0.0, 0.0]], [[1.0, 0.0, 0.0, 0.0, 2.0]]]))
         filters.bias.copy_(torch.tensor([0.0, 10.0]))
@@ -75,18 +80,21 @@ def test_channels_take_the_heads_filters_in_turn():
 
 
 @pytest.mark.parametrize("length", [1, 2, 7])
-def test_filters_equal_a_grouped_convolution_of_interleaved_heads(length):
-    filters, x = HeadFilters(heads=2), torch.randn(3, length, 128)
-    heads = x.mT.reshape(3 * 64, 2, length)  # channel c = 2 i + head
-    expected = torch.nn.Conv1d.forward(filters, heads).reshape(3, 128, length).mT
-    torch.testing.assert_close(filters(x), expected)
+@pytest.mark.parametrize("build", [ChannelNorm, lambda width: HeadFilters(width // HEAD_WIDTH)])
+def test_fast_forms_are_the_plain_ones(build, length):
+    module = build(128)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    assert_fast_is_plain(module, torch.randn(3, length, 128), atol=1e-4)
 
 
-def test_glance_sees_the_whole_video_and_focus_five_segments():
+@in_both_forms
+def test_glance_sees_the_whole_video_and_focus_five_segments(form):
     x = torch.randn(1, 20, 64)
     moved = x.clone()
     moved[0, 10, :32] += 1.0  # the norm would remove what all channels share
-    for mixer, seen in ((Glance(64), range(20)), (Focus(64).eval(), range(8, 13))):
+    for mixer, seen in ((form(Glance(64)), range(20)), (form(Focus(64)).eval(), range(8, 13))):
         changed = (mixer(moved) - mixer(x)).abs().amax(dim=-1)[0] > 1e-7
         assert changed.nonzero().flatten().tolist() == list(seen)
 
@@ -120,8 +128,9 @@ def test_magnitudes_start_equal_and_have_no_gradient():
     assert (found.l1_norms >= found.magnitudes * 0.999).all()
 
 
-def test_a_lone_segment_can_be_trained_on():
-    method = small()
+@in_both_forms
+def test_a_lone_segment_can_be_trained_on(form):
+    method = form(small())
     assert method(torch.randn(1, 1, 1, 12)).logits.isfinite().all()
 
 

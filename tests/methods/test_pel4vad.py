@@ -7,11 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bags import assert_crops_are_samples
+from both_forms import assert_forms_agree
 
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.methods.base import Method
-from vad_lib.methods.pel4vad import PEL4VAD, XD_VIOLENCE, PEL4VADSettings, bag_loss, is_saturated, prompt_loss, root_over_time
+from vad_lib.methods.pel4vad import PEL4VAD, XD_VIOLENCE, PEL4VADSettings, bag_loss, is_saturated, prompt_loss
+from vad_lib.methods.pel4vad_layers import ContextAttention, root_over_time
 
 TEXT = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 1.0, 1.0]])
 
@@ -80,6 +82,16 @@ def test_attention_mixes_the_whole_video_with_the_window():
     assert weights[0, 3].tolist() == pytest.approx([3 / 24] * 2 + [3 / 24 + 1 / 12] * 3 + [3 / 24])
 
 
+@pytest.mark.parametrize("window", [1, 3, 9])
+@pytest.mark.parametrize("segments", [1, 3, 20])
+def test_fast_attention(window, segments):
+    attention = ContextAttention(12, 8, window, prior_scale=0.6, prior_shift=0.2)
+    with torch.no_grad():
+        attention.mixing.fill_(0.7)
+    real = torch.arange(segments) < torch.tensor([[segments], [1]])
+    assert_forms_agree(attention, lambda module, x: module(x, real), torch.randn(2, segments, 12))
+
+
 @pytest.mark.parametrize("options", [{}, XD_VIOLENCE])
 def test_videos_of_different_lengths_together_are_the_same_as_apart(options):
     """Padding that is no zero, and segments whose whole window is padding; gradients too."""
@@ -94,6 +106,15 @@ def test_videos_of_different_lengths_together_are_the_same_as_apart(options):
         found.append([*output, *(gradient for gradient in gradients if gradient is not None)])
     for together, apart in zip(*found, strict=True):
         torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, XD_VIOLENCE])
+@pytest.mark.parametrize("lengths", [(30, 1, 7, 12), (5, 5, 5, 5)])
+def test_fast_pel4vad(options, lengths):
+    """Padding that is no zero, windows of padding alone, and no padding."""
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    features = torch.randn(4, 2, max(lengths), 6)
+    assert_forms_agree(small(**options).eval(), lambda form, x: form(x, mask), features)
 
 
 def test_root_and_norm_run_over_time():

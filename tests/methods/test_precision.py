@@ -16,6 +16,7 @@ from vad_lib.errors import ConfigError, TrainingError
 from vad_lib.losses import LossTerm
 from vad_lib.runs import record
 from vad_lib.runs import trainer as runs_trainer
+from vad_lib.runs.learner import BagLearner, learner_maker
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_arrays, read_json
 
@@ -75,44 +76,44 @@ def test_bf16_finds_the_planted_spans_too(run, method):
 
 def test_weights_and_losses_stay_float32(dataset, tmp_path):
     settings = config.RunSettings(variant="m", method="msf-dmu", title="m", width=32, train=BF16)
-    trainer = runs_trainer.Trainer(settings, dataset, None, tmp_path, "key")
-    seen, loss = {}, trainer.model.loss
+    learner = learner_maker(settings)(settings, dataset, dataset.videos.split("train"))
+    seen, loss = {}, learner.model.loss
 
     def spy(output, batch):
         terms = loss(output, batch)
         seen.update(terms=terms, output=output)
         return terms
 
-    encoded, encode = [], trainer.model.encode
-    trainer.model.encode = lambda features: encoded.append(encode(features)) or encoded[-1]
-    trainer.model.loss = spy
-    trainer.train_step(trainer.batches.batch(0))
+    encoded, encode = [], learner.model.encode
+    learner.model.encode = lambda features: encoded.append(encode(features)) or encoded[-1]
+    learner.model.loss = spy
+    learner.step(0)
     assert any(field.dtype == torch.bfloat16 for field in encoded[0])
     assert all(field.dtype == torch.float32 for field in seen["output"])
     assert all(term.value.dtype == torch.float32 for term in seen["terms"].values())
-    assert all(parameter.dtype == parameter.grad.dtype == torch.float32 for parameter in trainer.model.parameters())
+    assert all(parameter.dtype == parameter.grad.dtype == torch.float32 for parameter in learner.model.parameters())
 
 
 def test_a_nan_is_named_in_bf16_too(dataset, tmp_path):
     settings = config.RunSettings(variant="m", method="msf-dmu", title="m", width=32, train=BF16)
-    trainer = runs_trainer.Trainer(settings, dataset, None, tmp_path, "key")
-    trainer.model.loss = lambda output, batch: {"main": LossTerm(output.logits.sum() * float("nan"))}
-    with pytest.raises(TrainingError, match=r"step 1: loss term main is nan"):
-        trainer.train_step(trainer.batches.batch(0))
+    trainer = runs_trainer.Trainer(settings, dataset, learner_maker(settings), tmp_path, "key")
+    trainer.learner.model.loss = lambda output, batch: {"main": LossTerm(output.logits.sum() * float("nan"))}
+    with pytest.raises(TrainingError, match=r"step 1: loss/main is nan"):
+        trainer.run()
 
 
 @pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, compile):
     train = BF16.replace(compile=compile, steps=12, eval_every=5)
-    whole, calls, original = run("whole", train), [0], runs_trainer.Trainer.train_step
+    whole, calls, original = run("whole", train), [0], BagLearner.step
 
-    def stopping(self, batch):
+    def stopping(self, index):
         calls[0] += 1
         if calls[0] == 7:
             raise KeyboardInterrupt
-        return original(self, batch)
+        return original(self, index)
 
-    monkeypatch.setattr(runs_trainer.Trainer, "train_step", stopping)
+    monkeypatch.setattr(BagLearner, "step", stopping)
     with pytest.raises(KeyboardInterrupt):
         run("cut", train)
     calls[0] = 100
@@ -142,8 +143,8 @@ def test_a_compiled_run_gives_the_scores_of_an_eager_one(run):
 
 def test_a_missing_compiler_is_named(tmp_path):
     program = (
-        "import torch\nfrom vad_lib import training\nfrom vad_lib.errors import ConfigError\n"
-        "try:\n    training._check_compiler(torch.device('cpu'))\n"
+        "import torch\nfrom vad_lib.errors import ConfigError\nfrom vad_lib.runs.learner import check_compiler\n"
+        "try:\n    check_compiler(torch.device('cpu'))\n"
         "except ConfigError as error:\n    print('ConfigError:', error)\n"
     )
     environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}

@@ -131,7 +131,7 @@ def test_norms_and_head_see_the_same_dropped_features():
     method.head.eval()
     output = method(torch.randn(2, 1, 40, 12))
     assert (output.features == 0).float().mean().item() == pytest.approx(0.7, abs=0.05)
-    torch.testing.assert_close(method.head(output.features).squeeze(-1), output.logits)
+    torch.testing.assert_close(method.head(output.features), output.logits)
 
 
 def test_a_step_drives_the_norms_apart():
@@ -159,8 +159,8 @@ def test_a_step_drives_the_norms_apart():
 
 def test_other_feature_widths():
     method = RTFM(RTFMSettings(feature_dim=1024))
-    assert method.temporal.widths == (9 * 256, 256)
-    assert method.temporal.fuse.weight.shape == (3 * 1024, 1024)
+    assert [convolution.weight.shape for convolution in method.temporal.pyramid] == 3 * [(256, 1024, 3)]
+    assert method.temporal.fuse.weight.shape == (1024, 1024, 3)
     assert method.head[0].weight.shape == (512, 1024)
     assert SPEC.sizes(1024, 32) == {"feature_dim": 1024}
 

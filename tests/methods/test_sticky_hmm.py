@@ -5,7 +5,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import gammaln
 from scipy.stats import beta
 from scipy.stats import t as student_t
@@ -13,7 +12,6 @@ from scipy.stats import t as student_t
 from vad_lib.methods.sticky_hmm import (
     ScenePrior,
     draw_paths,
-    facility_location,
     first_path,
     gibbs,
     log_evidence,
@@ -216,44 +214,3 @@ def test_short_videos_have_an_interval_for_each_segment():
     mask = np.arange(5) < np.array([1, 2, 3, 5])[:, None]
     path = time_intervals(np.random.default_rng(0).normal(size=(4, 5, 2)), mask, 3)
     assert path[:3].tolist() == [[0, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 1, 2, 0, 0]] and set(path[3]) == {0, 1, 2}
-
-
-# --- covering -------------------------------------------------------------------------------------------
-
-
-def value(worth: torch.Tensor, chosen: tuple[int, ...]) -> float:
-    return worth[:, list(chosen)].amax(dim=1).sum().item()
-
-
-@pytest.mark.parametrize("budget", [1, 2, 3, 4])
-def test_the_greedy_choice_reaches_its_guarantee(budget):
-    """Against all subsets of 40 sets of seven; at least 1 - 1/e of the best, and the best value with a budget of 1."""
-    worth = torch.rand(40, 7, 7) ** 4
-    chosen = facility_location(worth, torch.ones(40, 7, dtype=torch.bool), torch.full((40,), budget))
-    ratios = []
-    for row in range(40):
-        best = max(value(worth[row], subset) for subset in itertools.combinations(range(7), budget))
-        ratios.append(value(worth[row], tuple(chosen[row].tolist())) / best)
-        assert len(set(chosen[row].tolist())) == budget
-    assert min(ratios) >= 1 - 1 / np.e and max(ratios) <= 1 + 1e-6
-    assert min(ratios) > 0.999 or budget > 1
-
-
-def test_with_blocks_the_greedy_choice_is_the_best_of_every_block():
-    scenes, scores = torch.randint(4, (20, 12)), torch.rand(20, 12)
-    worth = (scenes[:, :, None] == scenes[:, None]) * scores[:, None]
-    budget = torch.tensor([len(set(row.tolist())) for row in scenes])
-    chosen = facility_location(worth, torch.ones(20, 12, dtype=torch.bool), budget)
-    for row, count in enumerate(budget.tolist()):
-        expected = {int(torch.where(scenes[row] == k, scores[row], -1).argmax()) for k in set(scenes[row].tolist())}
-        assert set(chosen[row, :count].tolist()) == expected
-        best = max(value(worth[row], subset) for subset in itertools.combinations(range(12), count))
-        assert value(worth[row], tuple(chosen[row, :count].tolist())) == pytest.approx(best)
-
-
-def test_only_candidates_are_chosen_and_only_they_are_served():
-    worth = torch.tensor([[[0.1, 0.9, 0.2], [0.0, 0.9, 0.3], [0.0, 0.9, 0.3]]])
-    candidates = torch.tensor([[True, False, True]])
-    assert facility_location(worth, candidates, torch.tensor([1])).tolist() == [[2]]
-    assert facility_location(worth, candidates, torch.tensor([2])).tolist() == [[2, 0]]
-    assert facility_location(torch.zeros(1, 3, 3), candidates, torch.tensor([2])).tolist() == [[0, 2]]

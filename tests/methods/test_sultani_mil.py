@@ -3,11 +3,13 @@
 import pytest
 import torch
 from bags import random_bags
+from both_forms import assert_forms_agree
 from torch import Tensor
 
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
-from vad_lib.methods.sultani_mil import PORT, SPEC, SultaniMIL, SultaniMILOutput, SultaniMILSettings, bag_ranking
+from vad_lib.methods.mil_losses import bag_ranking
+from vad_lib.methods.sultani_mil import PORT, SPEC, SultaniMIL, SultaniMILOutput, SultaniMILSettings
 
 
 def small(**options) -> SultaniMIL:
@@ -129,6 +131,12 @@ def test_network(relu):
     method, features = small(bottleneck_relu=relu), torch.randn(3, 1, 7, 12)
     torch.testing.assert_close(method(features).logits, by_hand(method, features, relu))
     assert not torch.allclose(method(features).logits, by_hand(method, features, not relu))
+
+
+@pytest.mark.parametrize("options", [{}, {"bottleneck_relu": True, "normalise_features": True}])
+def test_fast_sultani_mil(options):
+    method = SultaniMIL(SultaniMILSettings(feature_dim=12, width=16, bottleneck=9, **options)).eval()
+    assert_forms_agree(method, lambda form, x: form(x), torch.randn(3, 2, 7, 12))
 
 
 def test_a_segment_is_scored_by_itself():

@@ -1,25 +1,14 @@
-"""UR-DMU against its plain form, and the sampling of normal read-outs. Known answers: ``tests/reference``."""
-
-import importlib.util
-from pathlib import Path
+"""UR-DMU against its reference form, and the sampling of normal read-outs. Known answers: ``tests/reference``."""
 
 import pytest
 import torch
+from forms import in_both_forms
+from reference_forms.ur_dmu import ReferenceURDMU
 
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def plain_form():
-    spec = importlib.util.spec_from_file_location("reference_ur_dmu", ROOT / "benchmarks" / "reference_ur_dmu.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.PlainURDMU
 
 
 def batch(segments: int = 20, labels: tuple[float, ...] = (0, 0, 1, 1)) -> Batch:
@@ -37,16 +26,18 @@ def small(**options) -> URDMU:
     return URDMU(URDMUSettings(feature_dim=12, width=32, **options))
 
 
+@in_both_forms
 @pytest.mark.parametrize("segments", [1, 20, 300])
-def test_plain_form_gives_the_same_scores_losses_and_gradients(plain_form, segments):
-    ours, plain, data = small(dropout=0.0, reparameterise=False), plain_form(12, 32, dropout=0.0, noise=False), batch(segments)
-    plain.load_state_dict(ours.state_dict())
+def test_reference_form_gives_the_same_scores_losses_and_gradients(form, segments):
+    ours, data = form(small(dropout=0.0, reparameterise=False)), batch(segments)
+    reference = ReferenceURDMU(12, 32, dropout=0.0, noise=False)
+    reference.load_state_dict(ours.state_dict())
     output = ours(data.features)
-    torch.testing.assert_close(ours.scores(output)["score"], plain(data.features[:, 0]))
-    our_loss, plain_loss = total_loss(ours.loss(output, data)), plain.loss(data.features[:, 0])
-    torch.testing.assert_close(our_loss, plain_loss)
-    our_loss.backward(), plain_loss.backward()
-    expected = dict(plain.named_parameters())
+    torch.testing.assert_close(ours.scores(output)["score"], reference(data.features[:, 0]))
+    our_loss, their_loss = total_loss(ours.loss(output, data)), reference.loss(data.features[:, 0])
+    torch.testing.assert_close(our_loss, their_loss)
+    our_loss.backward(), their_loss.backward()
+    expected = dict(reference.named_parameters())
     for name, parameter in ours.named_parameters():
         torch.testing.assert_close(
             parameter.grad, expected[name].grad, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}"

@@ -9,7 +9,7 @@ import pytest
 from vad_lib.data.backbones import i3d_weights as backbones_i3d_weights
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.open_questions import questions
-from vad_lib.report.tables import paper
+from vad_lib.report.tables import methods
 from vad_lib.runner import execution as runner_execution
 from vad_lib.runner import manifest
 from vad_lib.runs import experiments
@@ -87,7 +87,7 @@ def test_trained_again_numbers_and_tables_are_the_same_bytes(chain, tmp_path):
 
 def test_tables_say_what_they_were_made_with(chain):
     layout, _ = chain
-    text = paper.table2(layout).markdown()
+    text = methods.table2(layout).markdown()
     assert "rendered" in text
     assert "not CLIP" in text
     assert "our stand-in" in text

@@ -23,7 +23,6 @@ EMOJI = re.compile(
 )
 
 
-
 def listed_files() -> list[Path]:
     """What a clone has, and what the next commit may add: files that git tracks or does not ignore."""
     command = ["git", "-C", str(ROOT), "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

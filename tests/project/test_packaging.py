@@ -21,6 +21,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9A-Za-z.]*")
 # torch pins these itself, and only where they can be installed
 LEFT_OUT = re.compile(r"triton|(nvidia|cuda)-.*")
+# the lock is complete for this Python on this system; on others pip brings a few packages more
+HERE = {
+    "python_version": "3.11",
+    "python_full_version": "3.11.0",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "os_name": "posix",
+}
 EXTRAS = {*PROJECT["project"]["optional-dependencies"]} - {"all"}
 # what a room may import beyond the core, at the head of its files; within a function any extra may be asked for
 ROOM_EXTRAS = {
@@ -65,7 +73,7 @@ def everything() -> dict[str, SpecifierSet]:
 
 
 def missing_pins(pins: dict[str, str]) -> set[str]:
-    """What the installed, pinned packages need here and the list lacks."""
+    """What the installed, pinned packages need on Linux with Python 3.11 and the list lacks."""
     missing, seen, waiting = set(), set(), [(name, frozenset()) for name in pins]
     while waiting:
         name, extras = waiting.pop()
@@ -76,7 +84,8 @@ def missing_pins(pins: dict[str, str]) -> set[str]:
             requirement = Requirement(text)
             needed = canonicalize_name(requirement.name)
             marker = requirement.marker
-            if LEFT_OUT.fullmatch(needed) or (marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras))):
+            wanted = marker is None or any(marker.evaluate({**HERE, "extra": extra}) for extra in ("", *extras))
+            if LEFT_OUT.fullmatch(needed) or not wanted:
                 continue
             if needed in pins:
                 waiting.append((needed, frozenset(requirement.extras)))
@@ -153,7 +162,7 @@ def undeclared(path: Path) -> list[str]:
     at_head, later = imported_packages(ast.parse(path.read_text(encoding="utf-8")))
     found = []
     for module, declared in [*((module, direct(*extras)) for module in at_head), *((module, everything()) for module in later)]:
-        beside = (path.parent / f"{module}.py", ROOT / "tests" / "helpers" / f"{module}.py", ROOT / "tests" / "reference" / f"{module}.py")
+        beside = [folder / name for folder in (path.parent, ROOT / "tests" / "helpers") for name in (module, f"{module}.py")]
         own = module == "vad_lib" or module in sys.stdlib_module_names or any(file.exists() for file in beside)
         if not own and IMPORT_NAMES.get(module, canonicalize_name(module)) not in declared:
             found.append(f"{name} imports {module}")
@@ -186,8 +195,8 @@ def test_the_conda_environment_installs_the_lock():
 def test_make_and_the_hosted_check_use_the_same_pythons():
     supported = SpecifierSet(PROJECT["project"]["requires-python"])
     pythons = [f"3.{minor}" for minor in range(30) if f"3.{minor}" in supported]
-    bootstrap = runpy.run_path(str(ROOT / "scripts" / "bootstrap.py"))
-    assert ["{}.{}".format(*version) for version in bootstrap["SUPPORTED"]] == pythons
+    setup = runpy.run_path(str(ROOT / "scripts" / "setup.py"))
+    assert ["{}.{}".format(*version) for version in setup["SUPPORTED"]] == pythons
     classifiers = [entry.rpartition(" ")[2] for entry in PROJECT["project"]["classifiers"] if entry.count(".") == 1]
     assert classifiers == pythons
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -220,7 +229,7 @@ def test_the_data_files_of_the_package_are_declared():
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["vad_lib"]
     packaged = {path for pattern in patterns for path in (ROOT / "vad_lib").glob(pattern)}
     for name in ("prompts.yml", "sentence_features.safetensors"):
-        assert ROOT / "vad_lib/data" / name in packaged
+        assert ROOT / "vad_lib/data/resources" / name in packaged
 
 
 @pytest.mark.parametrize("line", ["torch>=2", "torch==2; os_name == 'nt'", "name @ file", "--index-url somewhere", "a==1.*"])

@@ -7,6 +7,7 @@ tie may flip one draw of a segment, so inclusion rates may differ by 0.02. Dropo
 import numpy as np
 import pytest
 import torch
+from forms import in_both_forms
 from reference_forms import temporal_network as reference
 
 from vad_lib import losses
@@ -15,7 +16,6 @@ from vad_lib.data.segments import segment_means
 from vad_lib.losses import total_loss
 from vad_lib.methods import mil_losses
 from vad_lib.methods.clip_tsa import CLIPTSA, CLIPTSASettings, PerturbedTopK
-from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.temporal_network import SegmentNorm
 from vad_lib.storage.reading import read_arrays
 
@@ -114,7 +114,7 @@ def test_parameter_count():
 @pytest.mark.parametrize("noise", ["zero", "det", "noTSA"])
 @pytest.mark.parametrize("kind", ["A", "B"])
 @pytest.mark.parametrize("dataset", KAPPA)
-@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+@in_both_forms
 def test_forward(answers, dataset, kind, noise, form):
     method = form(build(kind, KAPPA[dataset], noise))
     unchecked = {name for name in answers if name.startswith(f"{dataset}_fill{kind}") and f"_{noise}_" in name}
@@ -135,7 +135,7 @@ def test_forward(answers, dataset, kind, noise, form):
 
 
 @pytest.mark.parametrize("crops", [1, 3])
-@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+@in_both_forms
 def test_every_loss_term(answers, crops, form):
     method = form(build("B", 0.95, "det"))
     features = inputs("B", 4 * crops, 32).view(4, crops, 32, 512)

@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from forms import in_both_forms
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
 from vad_lib.methods import mgfn
-from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
+from vad_lib.methods.fast_cpu import use_plain_forms
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.mil_losses import largest_magnitudes
 from vad_lib.storage.reading import read_arrays
@@ -141,7 +142,7 @@ def run(method: MGFN, features: torch.Tensor):
     return output, inside
 
 
-@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+@in_both_forms
 def test_every_array(case, form):
     method, answers = form(case[0]), case[1]
     checked = set()

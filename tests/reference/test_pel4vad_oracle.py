@@ -12,7 +12,8 @@ from fillings import features, filling
 from vad_lib.data.batches import Batch
 from vad_lib.data.segments import make_segments
 from vad_lib.evaluation.scoring import smoothed
-from vad_lib.methods import pel4vad
+from vad_lib.methods import pel4vad_layers
+from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.methods.pel4vad import PEL4VAD, SPEC, XD_VIOLENCE, PEL4VADSettings
 from vad_lib.storage.reading import read_array, read_arrays
 
@@ -66,9 +67,12 @@ def check(ours: torch.Tensor, known: np.ndarray) -> None:
 CASES = [(data, fill, x, scalars) for data in OPTIONS for fill in "AB" for x in "AB" for scalars in ("all", "cfgscalars")]
 
 
+@pytest.mark.parametrize("form", ["plain", "fast"])
 @pytest.mark.parametrize(("data", "fill", "x", "scalars"), CASES)
-def test_as_the_official_code_computes_it(answers, text, data, fill, x, scalars):
+def test_as_the_official_code_computes_it(answers, text, data, fill, x, scalars, form):
     method, features = model(data, fill, scalars, text[data]), inputs(x)
+    if form == "fast":
+        use_fast_forms(method)
     output = method.encode(features)
     prefix = f"{data}_fill{fill}_in{x}_{scalars}_"
     checked = {"scores", "mid"}
@@ -94,8 +98,8 @@ def test_as_the_official_code_computes_it(answers, text, data, fill, x, scalars)
 
 
 def test_smoothing_segments_and_nothing_left(answers):
-    for key, rule, window in (("smooth_slide7", "sliding", 7), ("smooth_slide3", "sliding", 3), ("smooth_fixed8", "blocks", 8)):
-        np.testing.assert_allclose(smoothed(answers["smooth_in"], rule, window), answers[key], atol=1e-6)
+    for key, kind, window in (("smooth_slide7", "sliding", 7), ("smooth_slide3", "sliding", 3), ("smooth_fixed8", "blocks", 8)):
+        np.testing.assert_allclose(smoothed(answers["smooth_in"], kind, window), answers[key], atol=1e-6)
     picks = make_segments(np.arange(523.0)[:, None], 200, SPEC.batches["segmenting"])
     np.testing.assert_array_equal(picks.ravel(), answers["resample_idx_523_to_200"])
     prefixes = tuple(f"{data}_fill{fill}_in{x}_{scalars}_" for data, fill, x, scalars in CASES)
@@ -111,7 +115,7 @@ def test_parameter_count(text, data, count):
 
 def test_the_answers_would_show_a_norm_over_channels(answers, text, monkeypatch):
     """Unit norm over channels would be the usual choice; the official code takes the time axis."""
-    monkeypatch.setattr(pel4vad, "root_over_time", lambda x: torch.nn.functional.normalize(x.sign() * x.abs().sqrt(), dim=2))
+    monkeypatch.setattr(pel4vad_layers, "root_over_time", lambda x: torch.nn.functional.normalize(x.sign() * x.abs().sqrt(), dim=2))
     output = model("ucf", "B", "all", text["ucf"]).encode(inputs("B"))
     known = answers["ucf_fillB_inB_all_scores"]
     assert np.abs(output.logits.sigmoid().detach().numpy() - known).max() > 0.01

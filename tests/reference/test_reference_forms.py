@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from forms import in_both_forms
 from reference_forms import common
 from reference_forms.mgfn import ReferenceMGFN
 from reference_forms.pel4vad import ReferencePEL4VAD
@@ -10,7 +11,6 @@ from reference_forms.vadclip import ReferenceVadCLIP
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
-from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.mgfn import MGFN, MGFNSettings
 from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADSettings
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
@@ -44,7 +44,7 @@ def vadclip(text):
 
 @pytest.mark.parametrize("build", [rtfm, mgfn, pel4vad, vadclip])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+@in_both_forms
 def test_same_scores_losses_and_gradients(build, training, form, monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setattr(common, "DROPPED", 0.0)  # otherwise each form draws its own

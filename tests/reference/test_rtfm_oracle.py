@@ -7,12 +7,12 @@ show a wrong port. Dropout is off everywhere, so the three segments are those of
 import numpy as np
 import pytest
 import torch
+from forms import in_both_forms
 from reference_forms import temporal_network as reference
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
 from vad_lib.methods import mil_losses
-from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.rtfm import RTFM, RTFMSettings
 from vad_lib.methods.temporal_network import NonLocalBlock
 from vad_lib.storage.reading import read_arrays
@@ -70,7 +70,7 @@ def test_parameter_count():
     assert sum(p.numel() for p in RTFM(RTFMSettings()).parameters()) == 24_718_849
 
 
-@pytest.mark.parametrize("form", [use_plain_forms, use_fast_forms], ids=["plain", "fast"])
+@in_both_forms
 def test_forward_and_every_loss_term(case, form):
     method, answers = form(case[0]), case[1]
     checked = set()

@@ -4,12 +4,15 @@ The plain fill has near ties in the choice of top segments (gaps down to 2e-7), 
 vary; the spread fill is the one that would show a wrong port. Closest choice there: 1.8e-5.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss
+from vad_lib.methods.fast_cpu import use_fast_forms, use_plain_forms
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 from vad_lib.storage.reading import read_arrays
 
@@ -74,13 +77,14 @@ def fill(method: URDMU, kind: str) -> None:
     method.load_state_dict(state)
 
 
-@pytest.fixture(scope="module", params=["plain", "spread"])
+@pytest.fixture(scope="module", params=list(product(["plain", "spread"], [use_plain_forms, use_fast_forms])))
 def case(request, shared):
     """Filled model, its output on the four rows, and the known answers of this fill."""
-    method = URDMU(URDMUSettings()).eval()
-    fill(method, request.param)
+    filling, form = request.param
+    method = form(URDMU(URDMUSettings())).eval()
+    fill(method, filling)
     arrays = read_arrays(shared / "oracles" / "ur_dmu.npz")
-    prefix = request.param + "__"
+    prefix = filling + "__"
     answers = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
     with torch.no_grad():
         output = method(inputs(4, 32))

@@ -22,7 +22,8 @@ from vad_lib.data import prepare
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import VadError
 from vad_lib.report.tables import all_tables
-from vad_lib.runs import experiments, trainer
+from vad_lib.runs import experiments
+from vad_lib.runs.learner import BagLearner
 from vad_lib.storage import provenance
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import LOCK_FILE
@@ -89,18 +90,18 @@ def begin(folder: Path) -> tuple[int, int]:
 
 
 def _say_where(writing: int) -> None:
-    replace, step = os.replace, trainer.Trainer.train_step
+    replace, step = os.replace, BagLearner.step
 
     def said(source, target, **others):
         os.write(writing, f"before {Path(target).parent.name}/{Path(target).name}\n".encode())
         replace(source, target, **others)
         os.write(writing, f"after {Path(target).parent.name}/{Path(target).name}\n".encode())
 
-    def stepped(self, batch):
-        os.write(writing, f"{self.settings.variant} {self.step}\n".encode())
-        return step(self, batch)
+    def stepped(self, index):
+        os.write(writing, f"{type(self.model).__name__} {index}\n".encode())
+        return step(self, index)
 
-    os.replace, trainer.Trainer.train_step = said, stepped
+    os.replace, BagLearner.step = said, stepped
 
 
 def live(folder: Path, seen: set[str], kill_after: int | None, pause: float = 0.0) -> int:

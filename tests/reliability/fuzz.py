@@ -37,10 +37,10 @@ from vad_lib.data.importing import discover, public_lists, write
 from vad_lib.data.importing import settings as importing_settings
 from vad_lib.data.synthetic import render
 from vad_lib.errors import VadError
-from vad_lib.evaluation import scored_videos
 from vad_lib.report.figures import run_scores, strips
 from vad_lib.runner import manifest
-from vad_lib.runs import trained_model, trainer
+from vad_lib.runs import scored_runs, trained_model, trainer
+from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_array, read_arrays, read_json
@@ -520,7 +520,7 @@ def of_runs(rng: Random, folder: Path) -> list[Callable[[], Any]]:
         lambda: read_state(run / "weights.safetensors"),
         lambda: run_scores.load_scores(run),
         lambda: run_scores.load_log(run),
-        lambda: scored_videos.load_scored(run, [None, *config.RULES][rng.integers(4)]),
+        lambda: scored_runs.scored_videos(RunInFolder(run), [None, *config.SELECTIONS][rng.integers(4)]),
     ]
 
 

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib import config
+from vad_lib import config, registry
 from vad_lib.config import TrainSettings
 from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.importing import settings as importing_settings
 from vad_lib.data.importing import write
-from vad_lib.runs import baselines, measure, trainer
+from vad_lib.methods.base import Learner
+from vad_lib.runs import trainer
 from vad_lib.storage.locks import LOCK_FILE
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import TEMPORARY, partial_folder, write_json, write_text
@@ -120,30 +121,38 @@ def test_a_feature_store_is_the_old_one_or_the_new_one(tmp_path):
 
 
 # --- a run folder -------------------------------------------------------------------------------------
+class CannedLearner(Learner):
+    """Scores that were drawn before, and weights that are the learning rate."""
+
+    num_steps = eval_every = 1
+    __module__ = "vad_lib.methods.logistic_regression"  # a run's key is made of code of the library
+
+    def __init__(self, run, dataset, fit):
+        self.lr, self.store = run.train.lr, dataset.store
+
+    def step(self, index):
+        return {"loss": 0.5}
+
+    def snippet_scores(self, records, crop=None):
+        rng = np.random.default_rng(0)
+        return {record.name: {"score": rng.random(self.store.num_snippets(record.name), dtype=np.float32)} for record in records}
+
+    def weights(self):
+        return {"w": torch.full((3,), self.lr)}
+
+    def load_weights(self, weights):
+        pass
+
+    parameter_count = 3
+
+
 @pytest.fixture
 def canned(monkeypatch, planted_folder):
-    """A data set, and a row of the tables whose training takes no time."""
-    dataset = load_dataset(planted_folder)
-    test = dataset.videos.split("test")
-    rng = np.random.default_rng(0)
-    scores = {record.name: {"score": rng.random(dataset.store.num_snippets(record.name), dtype=np.float32)} for record in test}
-    measured = measure.test_metrics(dataset, {name: value["score"] for name, value in scores.items()})
-
-    def fit(settings, dataset, progress):
-        return {
-            "log": [{"step": 1, "loss": 0.5}],
-            "rules": {rule: {"step": 1, "metrics": measured} for rule in config.RULES},
-            "scores": dict.fromkeys(config.RULES, scores),
-            "validation": {"auc": 0.5, "bce": 0.7},
-            "weights": {"w": torch.full((3,), settings.train.lr)},
-            "parameters": 3,
-            "seconds": 1.0,
-            "test_seconds": 1.0,
-        }
-
-    monkeypatch.setitem(baselines.BASELINES, "canned", baselines.Baseline(fit))
+    """A data set, and a method whose training takes no time."""
+    spec = registry.METHODS["logistic-regression"]._replace(name="canned", learner=CannedLearner)
+    monkeypatch.setitem(registry.METHODS, "canned", spec)
     monkeypatch.setattr("vad_lib.storage.provenance.commit", lambda: "as it is")
-    return dataset
+    return load_dataset(planted_folder)
 
 
 def run_of(dataset, folder: Path, lr: float) -> bool:
@@ -177,7 +186,7 @@ def test_a_run_that_was_complete_but_not_in_place_is_not_trained_again(tmp_path,
     run_of(canned, tmp_path, lr=0.2)
     whole = content(tmp_path / "seed1")
     (tmp_path / "seed1").rename(partial_folder(tmp_path / "seed1"))
-    monkeypatch.setitem(baselines.BASELINES, "canned", baselines.Baseline(None))  # training would fail
+    monkeypatch.setattr(CannedLearner, "step", lambda self, index: pytest.fail("trained again"))
     assert run_of(canned, tmp_path, lr=0.2)
     assert content(tmp_path / "seed1") == whole
     assert [path.name for path in tmp_path.iterdir()] == ["seed1"]

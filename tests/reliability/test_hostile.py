@@ -23,13 +23,14 @@ from vad_lib.data.backbones import clip_weights, i3d_weights
 from vad_lib.data.backbones.clip_image import load_clip_image
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.importing import describe, discover, public_lists, write
+from vad_lib.data.importing import discover, import_record, public_lists, write
 from vad_lib.data.importing import settings as importing_settings
 from vad_lib.data.importing.layouts import files_below, walk
 from vad_lib.data.synthetic import render
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.runner import manifest
 from vad_lib.runs import trained_model, trainer
+from vad_lib.runs.checkpoint import CHECKPOINT
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_array, read_arrays, read_json
 from vad_lib.storage.safe_names import LINKS_VARIABLE, plain_name
@@ -171,7 +172,7 @@ def test_no_loader_runs_a_pickle(tmp_path, planted_folder, maker, monkeypatch):
     partial = partial_folder(run)
     run.rename(partial)
     (partial / "metrics.json").unlink()
-    (partial / "checkpoint.safetensors").write_bytes(content)
+    (partial / CHECKPOINT).write_bytes(content)
     assert a_run(planted_folder, tmp_path / "runs") == run  # a damaged checkpoint is not used
     assert (run / "weights.safetensors").read_bytes() == whole
     assert not sprung.exists()
@@ -366,7 +367,7 @@ def test_the_record_of_an_import_names_two_files_only(tmp_path):
     record = read_json(source / "import.json")
     for name in ("../precious", "/dev/zero", "store/store.json"):
         write_json(source / "import.json", record | {"written": {name: "a"}})
-        assert describe.read_import_record(source) == {}
+        assert import_record.read_import_record(source) == {}
         assert write.import_dataset(source, None, OWN, progress=False).changed
 
 

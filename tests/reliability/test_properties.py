@@ -14,14 +14,14 @@ from vad_lib.data.annotations import VideoList, VideoRecord, ground_truth_mask, 
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.segments import evenly_spaced, make_segments, segment_means
 from vad_lib.errors import DataError
-from vad_lib.evaluation import detection, frame_level
+from vad_lib.evaluation import detection, event_matching, frame_level
 from vad_lib.evaluation.scoring import frame_scores, interpolated, smoothed, snippet_frames
 from vad_lib.storage.reading import read_array, read_arrays, read_json
 from vad_lib.storage.writing import write_array, write_arrays, write_json
 
 BOUNDED = settings(max_examples=60, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
-RULES = ("means", "means_or_pad", "picks_or_pad")
+SEGMENTING = ("means", "means_or_pad", "picks_or_pad")
 
 
 def features(seed, length, crops=2, width=3):
@@ -52,7 +52,7 @@ def test_segments_keep_the_mean_and_whole_numbers_of_snippets(seed, number, time
 
 
 @BOUNDED
-@given(SEEDS, st.integers(1, 60), st.integers(1, 60), st.sampled_from(RULES))
+@given(SEEDS, st.integers(1, 60), st.integers(1, 60), st.sampled_from(SEGMENTING))
 def test_segmenting_stays_within_the_video_and_treats_crops_alone(seed, length, number, segmenting):
     snippets = features(seed, length)
     found = make_segments(snippets, number, segmenting)
@@ -396,7 +396,7 @@ def slow_segments(curve, frames):
 @given(curves())
 def test_segments_are_those_found_frame_by_frame(curve):
     probabilities, frames = curve
-    found = detection.predicted_segments(probabilities, frames)
+    found = event_matching.predicted_segments(probabilities, frames)
     for category in range(3):
         own = found.category == category
         expected = slow_segments(probabilities[:, category], frames)
@@ -408,7 +408,7 @@ def test_segments_are_those_found_frame_by_frame(curve):
 @given(curves())
 def test_segments_lie_apart_within_the_video(curve):
     probabilities, frames = curve
-    found = detection.predicted_segments(probabilities, frames)
+    found = event_matching.predicted_segments(probabilities, frames)
     assert ((found.start >= 0) & (found.end - found.start >= 2) & (found.end <= frames.sum())).all()
     assert (found.score <= 1.7).all()
     for category in range(3):
@@ -417,7 +417,7 @@ def test_segments_lie_apart_within_the_video(curve):
         if len(set(probabilities[:, category])) == 1:
             assert not own.any()
     # halved, every class keeps its segments
-    halved = detection.predicted_segments(probabilities / 2, frames)
+    halved = event_matching.predicted_segments(probabilities / 2, frames)
     assert (halved.start.tolist(), halved.end.tolist()) == (found.start.tolist(), found.end.tolist())
     np.testing.assert_allclose(halved.score, found.score / 2, atol=1e-12)
 

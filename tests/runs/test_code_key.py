@@ -5,11 +5,10 @@ import shutil
 import pytest
 
 from vad_lib.errors import ConfigError
-from vad_lib.registry import METHODS
+from vad_lib.registry import METHODS, ON_BAGS
 from vad_lib.runs import code_key as code_keys
 from vad_lib.runs.code_key import PACKAGE, code_key, meanings
-
-LOOP = "vad_lib.runs.trainer.Trainer"
+from vad_lib.runs.record import code_roots
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def edited(tmp_path):
     """A function: keys of all methods in a copy of the library in which one text was replaced by another."""
 
     def keys(file: str = "", old: str = "", new: str = "") -> dict[str, str]:
-        code_keys._parsed.cache_clear()
+        code_keys.forget()
         package = tmp_path / "vad_lib"
         shutil.rmtree(package, ignore_errors=True)
         shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -25,10 +24,10 @@ def edited(tmp_path):
             source = (package / file).read_text(encoding="utf-8")
             assert source.count(old) >= 1, f"{file} has no {old!r}"
             (package / file).write_text(source.replace(old, new, 1), encoding="utf-8")
-        return {name: code_key(LOOP, spec.root, package=package) for name, spec in METHODS.items()}
+        return {name: code_key(*code_roots(spec, package), package=package) for name, spec in METHODS.items()}
 
     yield keys
-    code_keys._parsed.cache_clear()
+    code_keys.forget()
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -43,7 +42,7 @@ def test_a_comment_and_a_docstring_change_no_key(edited):
 
 def test_a_constant_changes_exactly_the_runs_that_use_it(edited):
     before = edited()
-    assert changed(before, edited("methods/rtfm.py", "MAGNITUDE_WEIGHT = ", "MAGNITUDE_WEIGHT = 2 * ")) == {"rtfm"}
+    assert changed(before, edited("methods/rtfm.py", "MAGNITUDE_WEIGHT = ", "MAGNITUDE_WEIGHT = 2 * ")) == {"rtfm", "clip-tsa"}
     assert changed(before, edited("methods/mil_losses.py", "TRIPLET_MARGIN = ", "TRIPLET_MARGIN = 2 * ")) == {
         "ur-dmu",
         "msf-dmu",
@@ -54,13 +53,25 @@ def test_a_constant_changes_exactly_the_runs_that_use_it(edited):
 def test_what_every_run_uses_changes_every_key(edited):
     before = edited()
     assert changed(before, edited("runs/measure.py", "def test_metrics(", "UNUSED = 1\n\n\ndef test_metrics(")) == set()
-    assert changed(before, edited("data/batches.py", "class BalancedBatches:", "class BalancedBatches:\n    more = 1\n")) == {
-        *METHODS
-    }
+    assert changed(before, edited("runs/trainer.py", "class Trainer:", "class Trainer:\n    more = 1\n")) == {*METHODS}
+    on_bags = changed(before, edited("data/batches.py", "class BalancedBatches:", "class BalancedBatches:\n    more = 1\n"))
+    assert on_bags == {*ON_BAGS}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "method"),
+    [
+        ("methods/logistic_regression.py", "max_iter=1000", "max_iter=999", "logistic-regression"),
+        ("methods/fusion_gan/scoring.py", "FLAT_DB = ", "FLAT_DB = 2 * ", "fusion-gan"),
+    ],
+)
+def test_methods_with_a_learner_of_their_own_have_a_key_of_their_own(edited, file, old, new, method):
+    before = edited()
+    assert changed(before, edited(file, old, new)) == {method}
 
 
 def test_a_run_does_not_depend_on_other_methods():
-    used = meanings([LOOP, METHODS["rtfm"].root])
+    used = meanings(code_roots(METHODS["rtfm"]))
     assert not [name for name in used if ".mgfn." in name or ".vadclip." in name]
     assert "vad_lib.methods.rtfm.RTFM" in used
     assert "vad_lib.losses.topk_mean" in used

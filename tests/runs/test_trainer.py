@@ -1,4 +1,4 @@
-"""Training: selection rules, resume, controls, failures. All on planted bags, no video."""
+"""Training: selections, resume, controls, failures. All on planted bags, no video."""
 
 import os
 import shutil
@@ -20,7 +20,9 @@ from vad_lib.data.prompts import text_features
 from vad_lib.errors import ConfigError, OutputError, TrainingError
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.losses import LossTerm
-from vad_lib.runs import baselines, run_folder, trained_model, trainer
+from vad_lib.runs import run_folder, trained_model, trainer
+from vad_lib.runs.checkpoint import CHECKPOINT
+from vad_lib.runs.learner import BagLearner
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_arrays, read_json
 
@@ -44,13 +46,12 @@ def text(dataset):
 
 
 def run(tmp_path, dataset, text, method="ur-dmu", train=TRAIN, **options):
-    needs_text = method in registry.METHODS and registry.METHODS[method].needs_text
-    folder, text = tmp_path / "seed", text if needs_text else None
+    folder, text = tmp_path / "seed", text if method in registry.METHODS and registry.METHODS[method].needs_text else None
     trained = trainer.train_run(settings(method, train=train, **options), dataset, text, folder, progress=False)
     return folder, trained
 
 
-@pytest.mark.parametrize("method", [*registry.METHODS, baselines.LOGISTIC_REGRESSION])
+@pytest.mark.parametrize("method", [name for name, spec in registry.METHODS.items() if not spec.pixels])
 def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method):
     folder, trained = run(tmp_path, dataset, text, method)
     assert trained
@@ -65,7 +66,7 @@ def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method
         "timing.json",
     }
     measured = read_json(folder / "metrics.json")
-    assert set(measured["rules"]) == set(config.RULES)
+    assert set(measured["rules"]) == set(config.SELECTIONS)
     assert 0 <= measured["rules"]["last"]["metrics"]["auc"] <= 1
     scores = read_arrays(folder / "scores.npz")
     assert scores["score"].shape == (scores["num_snippets"].sum(),)
@@ -95,20 +96,20 @@ def test_every_loss_term_is_logged(tmp_path, dataset, text):
 def test_stopped_run_resumes_to_the_same_weights(tmp_path, dataset, text, stop_after, monkeypatch):
     whole, _ = run(tmp_path / "whole", dataset, text, "proposed")
     calls = 0
-    original = trainer.Trainer.train_step
+    original = BagLearner.step
 
-    def interrupting(self, batch):
+    def interrupting(self, index):
         nonlocal calls
         calls += 1
         if calls == stop_after:
             os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C in the middle of a step
-        return original(self, batch)
+        return original(self, index)
 
-    monkeypatch.setattr(trainer.Trainer, "train_step", interrupting)
+    monkeypatch.setattr(BagLearner, "step", interrupting)
     with pytest.raises(KeyboardInterrupt, match=f"stopped after step {stop_after}"):
         run(tmp_path / "cut", dataset, text, "proposed")
     assert not (tmp_path / "cut" / "seed").exists()
-    monkeypatch.setattr(trainer.Trainer, "train_step", original)
+    monkeypatch.setattr(BagLearner, "step", original)
     cut, _ = run(tmp_path / "cut", dataset, text, "proposed")
     for name in ("weights.safetensors", "metrics.json", "log.csv"):
         assert file_sha256(cut / name) == file_sha256(whole / name), name
@@ -123,24 +124,26 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path, dataset, text, planted
         from pathlib import Path
         import torch
         torch.set_num_threads(2)
-        from vad_lib import training
+        from vad_lib.config import RunSettings
         from vad_lib.data.dataset import load_dataset
-        settings = training.RunSettings(**training.RunSettings.model_validate_json(sys.argv[3]).model_dump())
-        original, calls = training.Trainer.train_step, [0]
-        def killing(self, batch):
+        from vad_lib.runs import trainer
+        from vad_lib.runs.learner import BagLearner
+        settings = RunSettings(**RunSettings.model_validate_json(sys.argv[3]).model_dump())
+        original, calls = BagLearner.step, [0]
+        def killing(self, index):
             calls[0] += 1
             if calls[0] == 8:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return original(self, batch)
-        training.Trainer.train_step = killing
-        training.train_run(settings, load_dataset(Path(sys.argv[1])), None, Path(sys.argv[2]), progress=False)
+            return original(self, index)
+        BagLearner.step = killing
+        trainer.train_run(settings, load_dataset(Path(sys.argv[1])), None, Path(sys.argv[2]), progress=False)
         """
     )
     target = tmp_path / "cut" / "seed"
     arguments = [sys.executable, "-c", program, str(planted_folder), str(target), settings().model_dump_json()]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=240)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert (target.with_name(".seed.partial") / "checkpoint.safetensors").is_file()
+    assert (target.with_name(".seed.partial") / CHECKPOINT).is_file()
     trainer.train_run(settings(), dataset, None, target, progress=False)
     assert file_sha256(target / "weights.safetensors") == file_sha256(whole / "weights.safetensors")
 
@@ -204,7 +207,7 @@ def test_nan_loss_stops_with_step_term_and_videos(tmp_path, dataset, text, monke
         return terms
 
     monkeypatch.setattr(kind, "loss", poisoned)
-    with pytest.raises(TrainingError, match="step 3: loss term triplet is nan") as caught:
+    with pytest.raises(TrainingError, match="step 3: loss/triplet is nan") as caught:
         run(tmp_path, dataset, text)
     assert steps[2][0] in str(caught.value)
     assert not (tmp_path / "seed").exists()
@@ -232,7 +235,7 @@ def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset,
     assert aucs[1] < 0.75
 
 
-@pytest.mark.parametrize("method", registry.METHODS)
+@pytest.mark.parametrize("method", registry.ON_BAGS)
 def test_permuted_labels_give_chance(tmp_path, dataset, text, method):
     """One permutation may point anywhere, so several are averaged; labels that leaked would lift them all."""
     short = TRAIN.replace(steps=40, eval_every=40, batch_size=8, lr=1e-3, permute_labels=True)
@@ -241,7 +244,7 @@ def test_permuted_labels_give_chance(tmp_path, dataset, text, method):
     assert 0.25 < np.mean(aucs) < 0.7, aucs
 
 
-@pytest.mark.parametrize("method", registry.METHODS)
+@pytest.mark.parametrize("method", registry.ON_BAGS)
 def test_a_float16_store_gives_the_scores_of_a_float32_one(tmp_path, dataset, text, method):
     folder = tmp_path / "planted"
     shutil.copytree(dataset.folder, folder, ignore=shutil.ignore_patterns("store"))
@@ -262,12 +265,12 @@ def test_a_float16_store_gives_the_scores_of_a_float32_one(tmp_path, dataset, te
     assert np.abs(scores["float16"] - scores["float32"]).max() < 1e-2
 
 
-def test_selection_rule_decides_which_scores_are_kept(tmp_path, dataset, text):
+def test_the_selection_decides_which_scores_are_kept(tmp_path, dataset, text):
     folder, _ = run(tmp_path, dataset, text, train=TRAIN.replace(selection="best_on_test"))
     scores = read_arrays(folder / "scores.npz")
     assert np.array_equal(scores["score"], scores["score_best_on_test"])
-    rules = read_json(folder / "metrics.json")["rules"]
-    assert rules["best_on_test"]["metrics"]["auc"] >= rules["last"]["metrics"]["auc"]
+    selections = read_json(folder / "metrics.json")["rules"]
+    assert selections["best_on_test"]["metrics"]["auc"] >= selections["last"]["metrics"]["auc"]
 
 
 def test_unknown_method_and_option_are_errors(tmp_path, dataset, text):

@@ -21,7 +21,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.importing import settings as importing_settings
 from vad_lib.data.importing import write
 from vad_lib.errors import BusyError, OutputError
-from vad_lib.runs import baselines, trainer
+from vad_lib.runs import trainer
 from vad_lib.storage import locks
 from vad_lib.storage.locks import LOCK_FILE, sole_writer, waiting
 
@@ -179,7 +179,7 @@ def test_whatever_writes_data_or_runs_refuses_a_folder_that_is_written(tmp_path,
     assert not (source / "store").exists()
 
     dataset, folder = load_dataset(planted_folder), tmp_path / "runs" / "seed1"
-    row = config.RunSettings(variant="a", method=baselines.LOGISTIC_REGRESSION, title="A", train=TrainSettings())
+    row = config.RunSettings(variant="a", method="logistic-regression", title="A", train=TrainSettings())
     with (
         held(folder, folder.with_name(".seed1.lock")) as process,
         pytest.raises(BusyError, match=rf"{folder}: process {process.pid} "),

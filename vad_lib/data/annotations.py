@@ -41,7 +41,7 @@ class VideoRecord:
         name: unique name without ending.
         split: ``train`` or ``test``.
         categories: one or more category names.
-        num_frames: frames that are evaluated, at least 1: those of the video, or 16 for each snippet (rules A, B, C).
+        num_frames: frames that are evaluated, at least 1: those of the video, or 16 for each snippet (mask rules A, B, C).
         intervals: abnormal spans ``[start, end)`` in frames; empty for normal and for training videos
             (weak labels are all that training may see).
         class_intervals: (category, start, end) of every single event, or empty; events may overlap.
@@ -80,6 +80,7 @@ class VideoList:
     records: tuple[VideoRecord, ...]
 
     def split(self, split: Split) -> tuple[VideoRecord, ...]:
+        """The training or the test videos, in the order of the list."""
         return tuple(record for record in self.records if record.split == split)
 
     def is_abnormal(self, record: VideoRecord) -> bool:
@@ -97,36 +98,36 @@ class VideoList:
 def ground_truth_mask(
     intervals: Sequence[tuple[int, int]], num_frames: int, num_snippets: int = 0, rule: MaskRule = "frames"
 ) -> np.ndarray:
-    """Frame mask of a video under one of the rules in use.
+    """Frame mask of a video under one of the mask rules in use.
 
     Public codes disagree on the length of the mask and on the last frame of an interval:
 
-    * ``frames``: every frame of the video, ``[start, end)``. The rule for all data sets extracted here.
+    * ``frames``: every frame of the video, ``[start, end)``. The mask rule of all data sets extracted here.
     * ``A`` (features of Wu et al.: PEL4VAD, UR-DMU) and ``C`` (VadCLIP): the 16 x num_snippets frames that have
       features, ``[start, end)``. The two differ in the number of snippets that the features have.
-    * ``B`` (RTFM, CLIP-TSA on UCF-Crime): as above with ``end`` included, and everything behind the last
-      interval is abnormal if it ends inside the last snippet.
+    * ``B`` (RTFM, CLIP-TSA on UCF-Crime): the same frames, ``[start, end]`` with ``end`` included, and everything behind
+      the last interval is abnormal if it ends inside the last snippet.
 
     Args:
         intervals: annotated spans in frames, as written in the annotation; parts outside the mask are cut off.
         num_frames: frames of the video; used by ``frames``.
         num_snippets: snippets of the feature file; used by ``A``, ``B`` and ``C``.
-        rule: one of the above.
+        rule: ``frames``, ``A``, ``B`` or ``C``.
 
     Returns:
         uint8 (num_frames,) or (16 num_snippets,), 1 abnormal.
 
     Raises:
-        DataError: unknown rule, or no snippets with a rule that counts them.
+        DataError: unknown mask rule, or no snippets with one that counts them.
 
     Example: an interval of two frames.
         >>> ground_truth_mask([(1, 3)], num_frames=5).tolist()
         [0, 1, 1, 0, 0]
     """
     if rule not in get_args(MaskRule):
-        raise DataError(f"ground-truth rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}.")
+        raise DataError(f"mask rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}.")
     if rule != "frames" and num_snippets < 1:
-        raise DataError(f"ground-truth rule {rule}: needs the number of snippets of the feature file, got {num_snippets}.")
+        raise DataError(f"mask rule {rule}: needs the number of snippets of the feature file, got {num_snippets}.")
     length = num_frames if rule == "frames" else FRAMES_PER_SNIPPET * num_snippets
     mask = np.zeros(length, dtype=np.uint8)
     for start, end in intervals:
@@ -178,13 +179,15 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
         if not normal and record.split == "test" and not record.intervals:
             raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
         for start, end in spans:
-            # rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
+            # mask rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
             if not 0 <= start < end <= 2 * MOST_FRAMES or (start >= record.num_frames and record.mask_rule == "frames"):
                 raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
 
 
 def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: MaskRule = "frames") -> VideoList:
-    """Read ``videos.csv``; the format is at the top of this module.
+    """Read ``videos.csv``, a row per video with the columns ``video,split,category,n_frames,intervals`` and ``class_intervals``.
+
+    Several categories are joined by ``;``; intervals are ``start-end;start-end`` in frames, end exclusive.
 
     Args:
         path: the file.

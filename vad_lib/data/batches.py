@@ -1,4 +1,8 @@
-"""Bags to batches: as many normal as abnormal videos in every step."""
+"""Bags to batches: as many normal as abnormal videos in every step.
+
+Each crop of a training video is a sample of its own, or all its crops are one sample. A batch is a pure
+function of seed and step, so training that is stopped and resumed sees exactly the batches it would have seen.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -44,7 +48,7 @@ class BalancedBatches:
         batch_size: samples of one class.
         seed: same seed and step, same batch.
         device: where the batch is put.
-        segmenting: how videos become segments, see :func:`vad_lib.data.segments.make_segments`.
+        segmenting: how videos become segments: ``means``, ``means_or_pad`` or ``picks_or_pad``, as the training settings say.
         crops: ``apart``, each crop of a video a sample; or ``together``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A data set on disk -> videos with labels, a validation split, and batches of bags.
+"""A data set on disk -> videos with labels, their features, and a validation split.
 
 A data set is a folder, whether built in or a user's own:
 
@@ -6,9 +6,6 @@ A data set is a folder, whether built in or a user's own:
 * ``videos.csv``: the videos (:mod:`vad_lib.data.annotations`);
 * ``store/``: the feature store (:mod:`vad_lib.data.feature_store`), and folders in it for features of other backbones than I3D;
 * ``videos/`` or ``features/``: the user's own videos or feature files, from which the store is made.
-
-Each crop of a training video is a sample of its own, or all its crops are one sample. A batch is a pure
-function of seed and step, so training that is stopped and resumed sees exactly the batches it would have seen.
 """
 
 import dataclasses
@@ -29,8 +26,8 @@ from vad_lib.storage.reading import read_json
 from vad_lib.storage.safe_names import plain_name
 
 _HOW_TO_MAKE = (
-    "`make reproduce` and notebook 01_feature_prep make the built-in sets, `python -m vad_lib.data.importing import` makes one of your "
-    "own lists and features"
+    "`make reproduce` and notebook 01_feature_prep make the built-in sets, `python -m vad_lib.data.importing import` makes one of "
+    "your own lists and features"
 )
 
 

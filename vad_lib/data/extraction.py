@@ -14,44 +14,32 @@ Features of I3D and of each CLIP model lie in stores of their own (:func:`vad_li
 
 import argparse
 import functools
-import importlib
 import shutil
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import joblib
 import numpy as np
 import torch
-from distributed import Client
 from tqdm import tqdm
 
 from vad_lib.config import FRAMES_PER_SNIPPET, PROFILES, FeatureSettings, get_profile
-from vad_lib.data.backbones.clip_image import PLACES, ClipImage, load_clip_image
+from vad_lib.data import extraction_workers as workers
+from vad_lib.data.backbones.clip_image import PLACES, ClipImage
 from vad_lib.data.backbones.clip_weights import PUBLISHED
 from vad_lib.data.backbones.i3d import I3D
-from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.dataset import load_dataset
-from vad_lib.data.feature_store import FeatureContract, FeatureStore, finite_rows, growing_array
-from vad_lib.data.snippets import CROP_NAMES, check_crop, crop_views, network_input, read_snippets
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.snippets import CROP_NAMES, check_crop
 from vad_lib.data.video import find_video, header_frames
-from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError, VadError, command_line
+from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, VadError, command_line
 from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.locks import LOCK_FILE, sole_writer, waiting
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_array
-from vad_lib.storage.writing import atomic_path
-
-Backend = Literal["loky", "dask"]
-
-CONNECT_SECONDS = 10
-
-MOST_DEATHS = 2  # of Dask workers at one video
 
 
 @dataclass(frozen=True)
@@ -75,24 +63,6 @@ class ExtractionReport:
         return "\n".join(lines + [f"  {video}: {message}" for video, message in self.failures.items()])
 
 
-def load_backbone(settings: FeatureSettings) -> I3D | ClipImage:
-    """The network that the settings name, with weights, on the CPU.
-
-    Raises:
-        MissingFileError, DataError: the weights are missing or damaged.
-        ConfigError: crops of another size than CLIP takes.
-    """
-    if settings.backbone == "i3d":
-        return load_i3d(settings.weights)
-    network = load_clip_image(settings.backbone, settings.clip_frames, settings.weights)
-    if settings.crop_size != network.pixels:
-        raise ConfigError(
-            f"crop_size {settings.crop_size}: {settings.backbone} takes squares of {network.pixels} pixels; set crop_size to that, "
-            f"and short_side to {network.pixels} (CLIP's own view) or more, as FeatureSettings.for_backbone does."
-        )
-    return network
-
-
 def extract_dataset(
     video_folder: Path | str,
     names: Sequence[str],
@@ -102,7 +72,7 @@ def extract_dataset(
     progress: bool = True,
     *,
     jobs: int = 1,
-    backend: Backend = "loky",
+    backend: workers.Backend = "loky",
     scheduler: str = "",
 ) -> ExtractionReport:
     """Extract features of videos into a store, which then holds exactly the videos that succeeded.
@@ -145,61 +115,35 @@ def extract_dataset(
             f"got jobs {jobs}, backend {backend!r}, scheduler {scheduler!r}."
         )
     check_crop(settings.short_side, settings.crop_size)
-    network = load_backbone(settings)
-    contract = FeatureContract(
-        backbone=network.backbone,
-        dimension=network.dimension,
-        weights_sha256=network.weights_sha256,
-        weights_note=network.weights_note,
-        short_side=settings.short_side,
-        crop_size=settings.crop_size,
-        crops=CROP_NAMES[settings.num_crops],
-        dtype=settings.dtype,
-        source="extracted by vad_lib from the data set's videos",
-    )
+    network = workers.load_backbone(settings)
+    contract = _contract(network, settings)
     store_folder = Path(store_folder).resolve()
-    paths: dict[str, Path] = {}
-    sources: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    for name in names:
-        try:
-            paths[name] = find_video(video_folder, name).resolve()
-            sources[name] = file_sha256(paths[name])
-        except (VadError, OSError) as error:
-            failures[name] = str(error)
+    paths, sources, failures = _find_videos(video_folder, names)
     parts_folder = store_folder / f"parts-{content_hash(contract.model_dump(mode='json'))[:12]}"
     # a folder in which there is nothing to do may be read-only
     with nullcontext() if _is_finished(store_folder, contract, sources) else sole_writer(store_folder):
         old = _matching_store(store_folder, contract)  # again: another process may have been at work until now
         parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
         in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
-        missing = [name for name in sources if name not in in_store and not parts[name].is_file()]
-        expected = {name: _expected_snippets(paths[name]) for name in missing}
-
+        missing = {name: paths[name] for name in sources if name not in in_store and not parts[name].is_file()}
+        expected = {name: _expected_snippets(path) for name, path in missing.items()}
         with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
             if backend == "loky" and jobs == 1:
                 network = network.to(device)
-                for name in missing:
+                for name, path in missing.items():
                     bar.set_postfix_str(name)
-                    if message := _try_video(paths[name], parts[name], network, settings, device, bar):
+                    if message := workers.try_video(path, parts[name], network, settings, device, bar):
                         failures[name] = message
             elif missing:
-                # the longest first, so that no process is left with one at the end
-                queue = sorted(missing, key=lambda name: -expected[name])
                 work = functools.partial(
-                    _work, settings=settings, device=device, weights_sha256=contract.weights_sha256, counted=backend == "dask"
+                    workers.work,
+                    settings=settings,
+                    device=device,
+                    weights_sha256=contract.weights_sha256,
+                    counted=backend == "dask",
                 )
-                tasks = (joblib.delayed(work)(name, paths[name], parts[name]) for name in queue)
-                with _workers(jobs, backend, scheduler) as parallel:
-                    for name, message in parallel(tasks):
-                        bar.update(expected[name])
-                        if message:
-                            failures[name] = message
-                        elif not parts[name].is_file():
-                            raise ExtractionError(
-                                f"video {name}: a worker has written {parts[name]}, but it is not there; let all workers see one "
-                                "folder under the same name, then run the command again."
-                            )
+                with workers.start_workers(jobs, backend, scheduler) as parallel:
+                    failures |= _extract_by(parallel, work, missing, parts, expected, bar)
         failures = {name: failures[name] for name in (*(n for n in names if n not in sources), *missing) if name in failures}
         good = [name for name in names if name not in failures]
         store = old
@@ -216,6 +160,58 @@ def extract_dataset(
     if progress:
         print(report)
     return report
+
+
+def _contract(network: I3D | ClipImage, settings: FeatureSettings) -> FeatureContract:
+    return FeatureContract(
+        backbone=network.backbone,
+        dimension=network.dimension,
+        weights_sha256=network.weights_sha256,
+        weights_note=network.weights_note,
+        short_side=settings.short_side,
+        crop_size=settings.crop_size,
+        crops=CROP_NAMES[settings.num_crops],
+        dtype=settings.dtype,
+        source="extracted by vad_lib from the data set's videos",
+    )
+
+
+def _find_videos(folder: Path | str, names: Sequence[str]) -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
+    """Files and their hashes by video, and a message for each that cannot be read."""
+    paths: dict[str, Path] = {}
+    sources: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for name in names:
+        try:
+            paths[name] = find_video(folder, name).resolve()
+            sources[name] = file_sha256(paths[name])
+        except (VadError, OSError) as error:
+            failures[name] = str(error)
+    return paths, sources, failures
+
+
+def _extract_by(
+    parallel: joblib.Parallel,
+    work: Callable[[str, Path, Path], tuple[str, str | None]],
+    missing: dict[str, Path],
+    parts: dict[str, Path],
+    expected: dict[str, int],
+    bar: tqdm,
+) -> dict[str, str]:
+    """Let workers make the parts of the missing videos; a message for each video that failed."""
+    failures: dict[str, str] = {}
+    # the longest first, so that no process is left with one at the end
+    queue = sorted(missing, key=lambda name: -expected[name])
+    for name, message in parallel(joblib.delayed(work)(name, missing[name], parts[name]) for name in queue):
+        bar.update(expected[name])
+        if message:
+            failures[name] = message
+        elif not parts[name].is_file():
+            raise ExtractionError(
+                f"video {name}: a worker has written {parts[name]}, but it is not there; let all workers see one "
+                "folder under the same name, then run the command again."
+            )
+    return failures
 
 
 def _matching_store(folder: Path, contract: FeatureContract) -> FeatureStore | None:
@@ -243,117 +239,6 @@ def _expected_snippets(path: Path) -> int:
     with suppress(VadError):  # said when the video's turn comes
         return -(-header_frames(path) // FRAMES_PER_SNIPPET)
     return 0
-
-
-_LOADING = threading.Lock()  # a Dask worker may have several threads
-
-
-@functools.lru_cache(maxsize=1)
-def _network(settings: FeatureSettings, device: str) -> I3D | ClipImage:
-    return load_backbone(settings).to(device)
-
-
-def _work(
-    name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str, counted: bool
-) -> tuple[str, str | None]:
-    """One video, in a worker; its name, and the message if it cannot be extracted."""
-    if part.is_file():  # finished by a worker that died before it could say so
-        return name, None
-    with _LOADING:
-        network = _network(settings, device)
-    if network.weights_sha256 != weights_sha256:
-        raise ExtractionError(
-            f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "
-            f"{weights_sha256[:12]}; give all workers the same weights, then run the command again."
-        )
-    if not counted:
-        return name, _try_video(path, part, network, settings, device)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    attempts = part.with_suffix(".attempts")  # one byte for each; it outlives a process that is killed, and nothing else
-    with open(attempts, "ab") as stream:
-        stream.write(b".")
-        begun = stream.tell()
-    try:
-        # joblib waits for ever for a task that Dask gives up, which is at the fourth death unless configured otherwise
-        if begun > MOST_DEATHS:
-            return name, (
-                f"video {name}: {MOST_DEATHS} workers died while they extracted it or its neighbours, often for want of memory; "
-                "run the command again with fewer threads per worker, or take it out of videos.csv."
-            )
-        return name, _try_video(path, part, network, settings, device)
-    finally:
-        attempts.unlink(missing_ok=True)
-
-
-@contextmanager
-def _workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Parallel]:
-    """Something that runs tasks and yields their results as they come; the death of workers becomes an ExtractionError."""
-    again = "What is finished is kept: run the same command again to go on."
-    options = {"return_as": "generator_unordered", "batch_size": 1}
-    if backend == "loky":
-        try:
-            yield joblib.Parallel(n_jobs=jobs, backend="loky", **options)
-        except BrokenProcessPool as error:
-            raise ExtractionError(
-                f"extraction: one of {jobs} processes was killed, often for want of memory. {again} Fewer jobs need less."
-            ) from error
-        return
-
-    try:
-        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ExtractionError(
-            f"extraction: expected a Dask scheduler at {scheduler}, none answers ({error}); start `dask scheduler` and "
-            "`dask worker`, then run the command again."
-        ) from error
-    with client:
-        try:
-            with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT_SECONDS):
-                yield joblib.Parallel(n_jobs=-1, **options)
-        except TimeoutError as error:
-            raise ExtractionError(
-                f"extraction: the Dask scheduler at {scheduler} has no workers; start some with `dask worker`. {again}"
-            ) from error
-
-
-def _try_video(
-    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None = None
-) -> str | None:
-    """Write a video's part; the message if the video cannot be read."""
-    try:
-        _extract_video(path, part, network, settings, device, bar)
-    except OutputError:
-        raise
-    except VadError as error:
-        return str(error)
-    return None
-
-
-def _extract_video(
-    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None
-) -> None:
-    """Write the features of one video as (T, N, D)."""
-    crops, dimension = settings.num_crops, network.dimension
-    waiting: list[np.ndarray] = []  # views that no forward has seen
-    features: list[np.ndarray] = []  # of views, fewer than one snippet has
-    with atomic_path(part) as temporary, growing_array(temporary, (crops, dimension), settings.dtype) as append:
-
-        def forward(views: list[np.ndarray]) -> None:
-            features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
-            complete = len(features) // crops * crops
-            if complete:
-                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, dimension))
-                del features[:complete]
-
-        for snippet in read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places):
-            waiting.extend(crop_views(snippet, settings.crop_size, crops))
-            while len(waiting) >= settings.batch_size:
-                forward(waiting[: settings.batch_size])
-                del waiting[: settings.batch_size]
-            if bar is not None:
-                bar.update()
-        if waiting:
-            forward(waiting)
 
 
 def _read_part(path: Path) -> np.ndarray:
@@ -397,5 +282,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # by its name, not as __main__: workers must find the functions of this module
-    sys.exit(importlib.import_module("vad_lib.data.extraction").main())
+    sys.exit(main())

@@ -107,7 +107,7 @@ def compare_features(
         return compared("none", direct, "the features are the same; they can be used here.")
     if cosine.shape[1] > 1 and cosine[:, :-1].min() >= SAME:
         return compared(
-            "padding", direct, "all but the last snippet are the same; it was filled up by another rule. They can be used."
+            "padding", direct, "all but the last snippet are the same; it was filled up in another way. They can be used."
         )
     readings = [(float(_cosine(*_paired(r.own, r.ours)).mean()), r) for r in _readings(own, ours, variants or {})]
     explained, best = max(readings, key=lambda pair: pair[0], default=(direct, None))

@@ -7,12 +7,8 @@ and crop. ``store.json`` is written last, so that a store is the old one or the 
 Shapes: N crops, T snippets of one video, D features.
 """
 
-import csv
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,19 +17,18 @@ from pydantic import Field
 
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
 from vad_lib.data.backbones.i3d import FEATURE_DIM
+from vad_lib.data.feature_store_files import Entry, checked_length, finite_rows, growing_array, index_text, read_index
 from vad_lib.data.segments import make_segments
 from vad_lib.data.snippets import CROP_NAMES
 from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
 from vad_lib.storage.hashing import content_hash, file_sha256
-from vad_lib.storage.reading import read_array, read_csv, read_json
+from vad_lib.storage.reading import read_array, read_json
 from vad_lib.storage.safe_names import inside
 from vad_lib.storage.writing import atomic_path, write_json, write_text
 
 STORE_FILE = "store.json"
 
 STORE_FORMAT = 1
-
-INDEX_COLUMNS = ("video", "crop", "offset", "length", "source_sha256")
 
 ROWS_AT_ONCE = 4096  # rows held in memory while features are copied, checked or averaged
 
@@ -55,15 +50,6 @@ class FeatureContract(Settings):
     source: str = Field("", description="where the features come from")
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """Where a video lies: rows ``offset`` to ``offset + crops * length``, crop after crop."""
-
-    offset: int
-    length: int
-    source_sha256: str
-
-
 class FeatureStore:
     """Features of the videos of one data set, memory-mapped. Made by :meth:`open` and :meth:`write`.
 
@@ -78,7 +64,7 @@ class FeatureStore:
         self,
         folder: Path,
         contract: FeatureContract,
-        entries: dict[str, _Entry],
+        entries: dict[str, Entry],
         rows: np.ndarray,
         digest: str,
         files: tuple[Path, ...],
@@ -134,7 +120,7 @@ class FeatureStore:
             if (verify or file == index) and file_sha256(file) != digest:
                 raise DataError(f"{file}: its bytes are not those that were written; extract the features again.")
         rows = read_array(data, mmap=True)
-        entries = _read_index(index, contract.crops)
+        entries = read_index(index, contract.crops)
         expected = (sum(entry.length for entry in entries.values()) * len(contract.crops), contract.dimension)
         if rows.shape != expected or rows.dtype != contract.dtype:
             raise DataError(
@@ -164,30 +150,30 @@ class FeatureStore:
             OutputError: the folder cannot be written or the disk is full. In all cases the old store stays as it was.
         """
         folder = Path(folder)
-        entries: dict[str, _Entry] = {}
+        entries: dict[str, Entry] = {}
         rows = 0
         staged = folder / "snippets.partial"
         with atomic_path(staged) as temporary, growing_array(temporary, (contract.dimension,), contract.dtype) as append:
             for video, features in items:
-                length = _check_features(video, features, contract)
+                length = checked_length(video, features, contract.crops, contract.dimension)
                 if video in entries:
                     raise DataError(f"video {video}: features came twice; names must be unique.")
                 for crop in features:
                     for start in range(0, len(crop), ROWS_AT_ONCE):
                         append(finite_rows(video, crop[start : start + ROWS_AT_ONCE], contract.dtype))
-                entries[video] = _Entry(rows, length, (sources or {}).get(video, ""))
+                entries[video] = Entry(rows, length, (sources or {}).get(video, ""))
                 rows += len(features) * length
             if not entries:
                 raise DataError(f"{folder}: expected features of at least one video, got none.")
-        index_text = _index_text(entries, contract.crops)
-        data_sha256, index_sha256 = file_sha256(staged), hashlib.sha256(index_text.encode()).hexdigest()
+        listed = index_text(entries, contract.crops)
+        data_sha256, index_sha256 = file_sha256(staged), hashlib.sha256(listed.encode()).hexdigest()
         data, index = folder / f"snippets-{data_sha256[:12]}.npy", folder / f"index-{index_sha256[:12]}.csv"
         try:
             staged.replace(data)
         except OSError as error:
             staged.unlink(missing_ok=True)
             raise OutputError(f"cannot write {data}: {error.strerror or error}. The old store was not changed.") from error
-        write_text(index, index_text)
+        write_text(index, listed)
         sidecar = {
             "format": STORE_FORMAT,
             "contract": contract.model_dump(mode="json"),
@@ -252,106 +238,12 @@ class FeatureStore:
                     append(make_segments(self.snippets(video), num_segments, segmenting)[None])
         return read_array(path, mmap=True)
 
-    def _entry(self, video: str) -> _Entry:
+    def _entry(self, video: str) -> Entry:
         try:
             return self._entries[video]
         except KeyError:
             raise DataError(f"{self.folder}: no features of video {video!r}; extract them, or correct the list.") from None
 
 
-@contextmanager
-def growing_array(path: Path, row_shape: tuple[int, ...], dtype: str) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write a ``.npy`` file row by row when the number of rows is not known beforehand.
-
-    Args:
-        path: target; not atomic by itself.
-        row_shape: shape of one row.
-        dtype: what rows are rounded to.
-
-    Yields:
-        a function that appends rows, (n, *row_shape).
-    """
-    rows = 0
-
-    def header() -> dict[str, Any]:
-        # numpy leaves room in the header for the first axis to grow
-        return {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *row_shape)}
-
-    with open(path, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header())
-
-        def append(values: np.ndarray) -> None:
-            nonlocal rows
-            stream.write(np.ascontiguousarray(values, dtype=dtype).data)
-            rows += len(values)
-
-        yield append
-        stream.seek(0)
-        np.lib.format.write_array_header_1_0(stream, header())
-
-
-def _check_features(video: str, features: np.ndarray | Sequence[np.ndarray], contract: FeatureContract) -> int:
-    """Number of snippets, after a check of shape and type."""
-    whole = isinstance(features, np.ndarray)
-    arrays = [features] if whole else features
-    plain = all(isinstance(array, np.ndarray) for array in arrays)
-    shapes = {array.shape for array in arrays} if plain else set()
-    shape = (*(() if whole else (len(arrays),)), *shapes.pop()) if len(shapes) == 1 else ()
-    if len(shape) != 3 or any(array.dtype.kind != "f" for array in arrays):
-        what = ", ".join(f"{array.dtype} {array.shape}" for array in arrays) if plain else type(features).__name__
-        raise DataError(f"video {video}: expected float features (crops, snippets, width), got {what}.")
-    crops, length, width = shape
-    if crops != len(contract.crops):
-        raise DataError(f"video {video}: {len(contract.crops)} crops are declared ({', '.join(contract.crops)}), got {crops}.")
-    if width != contract.dimension:
-        raise DataError(f"video {video}: expected features of width {contract.dimension}, got {width}; was another backbone used?")
-    if length == 0:
-        raise DataError(f"video {video}: expected at least one snippet, got none; extract it again or remove it from the list.")
-    return length
-
-
-def finite_rows(video: str, rows: np.ndarray, dtype: str) -> np.ndarray:
-    """Round features to the type that is stored; a DataError names the video if they are not finite then."""
-    with np.errstate(over="ignore"):
-        stored = rows.astype(dtype)
-    if not np.isfinite(stored).all():
-        what = "too large for " + dtype if np.isfinite(rows).all() else "NaN or infinite"
-        raise DataError(f"video {video}: a feature is {what}; extract it again, or store it as float32 if it is right.")
-    return stored
-
-
 def _store_hash(contract: FeatureContract, data_sha256: str, index_sha256: str) -> str:
     return content_hash([contract.model_dump(mode="json"), data_sha256, index_sha256])
-
-
-def _index_text(entries: dict[str, _Entry], crops: tuple[str, ...]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(INDEX_COLUMNS)
-    for video, entry in entries.items():
-        for position, crop in enumerate(crops):
-            writer.writerow([video, crop, entry.offset + position * entry.length, entry.length, entry.source_sha256])
-    return stream.getvalue()
-
-
-def _read_index(path: Path, crops: tuple[str, ...]) -> dict[str, _Entry]:
-    """Where the videos lie; as they were written, one after the other and crop after crop, or a DataError."""
-    entries: dict[str, _Entry] = {}
-    rows, position = 0, 0
-    for line, row in read_csv(path, INDEX_COLUMNS, "the index of a feature store"):
-        try:
-            video, found = row["video"], (row["crop"], int(row["offset"]), int(row["length"]))
-        except ValueError as error:
-            raise DataError(f"{path}, line {line}: cannot be understood ({error}); extract the features again.") from error
-        if position == 0 and video not in entries:
-            entries[video] = _Entry(rows, found[2], row["source_sha256"])
-        wanted = (crops[position], rows, next(reversed(entries.values())).length) if entries else ()
-        if found != wanted or found[2] < 1 or video != next(reversed(entries)):
-            raise DataError(
-                f"{path}, line {line}: expected the rows of {len(crops)} crops, video after video, got {row}; extract the features "
-                "again."
-            )
-        rows, position = rows + found[2], (position + 1) % len(crops)
-    if position:
-        raise DataError(f"{path}: ends before the last crop of a video; extract the features again.")
-    return entries

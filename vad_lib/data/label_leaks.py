@@ -7,6 +7,7 @@ file and its number of frames alone. The third control, training with permuted l
 """
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,50 +21,48 @@ from vad_lib.data.video import read_frames
 from vad_lib.errors import DataError, MissingFileError
 
 THUMBNAIL = (8, 6)  # width and height, pixels
-RESAMPLES = 2000
 STRENGTH = 0.01  # inverse regularisation: more inputs than videos
 
 
-def control_scores(dataset: Dataset, seed: int = 0) -> dict[str, float]:
-    """Fit both controls on the training videos' labels and measure them on the test videos.
+def guesses(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Fit a guess of each kind to the labels of the training videos, and score the test videos with it.
 
     Args:
         dataset: any; features are not needed. Without a ``videos/`` folder only the lengths are there to guess from.
-        seed: of the bootstrap.
 
     Returns:
-        for ``first_frame`` and ``file_size``, or for ``length`` without videos: ``NAME_auc``, video-level ROC-AUC in
-        [0, 1], and ``NAME_low``, ``NAME_high``, its 95 % bootstrap interval over the test videos of each class.
+        for ``first_frame`` and ``file_size``, or for ``length`` without videos: float64 (V,), unbounded, higher for videos that
+        look abnormal.
 
     Raises:
         MissingFileError: a listed video has no file.
         DataError: a split holds one class only, or a video's first frame cannot be decoded.
     """
-    sides = {}
-    for split in ("train", "test"):
-        records = dataset.videos.split(split)
-        labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=bool)
-        if labels.all() or not labels.any():
-            raise DataError(
-                f"{dataset.name}: controls need normal and abnormal {split} videos, got {len(labels) - labels.sum()} normal "
-                f"and {labels.sum()} abnormal. Add videos of the other class."
-            )
-        if (dataset.folder / "videos").is_dir():
-            paths = [_video_file(dataset, record) for record in records]
-            known = {
-                "first_frame": np.stack([_first_frame(path) for path in paths]),
-                "file_size": np.stack([_size(path, record) for path, record in zip(paths, records)]),
-            }
-        else:
-            known = {"length": np.log([[record.num_frames] for record in records])}
-        sides[split] = (labels, known)
-    (train_labels, train), (test_labels, test) = sides["train"], sides["test"]
-    result = {}
+    labels, train = _known(dataset, "train")
+    _, test = _known(dataset, "test")
+    found = {}
     for name in train:
         guess = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000))
-        scores = guess.fit(train[name], train_labels).decision_function(test[name])
-        result |= _auc_interval(name, scores[test_labels], scores[~test_labels], seed)
-    return result
+        found[name] = guess.fit(train[name], labels).decision_function(test[name])
+    return found
+
+
+def _known(dataset: Dataset, split: Literal["train", "test"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels of a split's videos, bool (V,), and what is known of them without watching, float (V, D) of each kind."""
+    records = dataset.videos.split(split)
+    labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=bool)
+    if labels.all() or not labels.any():
+        raise DataError(
+            f"{dataset.name}: controls need normal and abnormal {split} videos, got {len(labels) - labels.sum()} normal "
+            f"and {labels.sum()} abnormal. Add videos of the other class."
+        )
+    if not (dataset.folder / "videos").is_dir():
+        return labels, {"length": np.log([[record.num_frames] for record in records])}
+    paths = [_video_file(dataset, record) for record in records]
+    return labels, {
+        "first_frame": np.stack([_first_frame(path) for path in paths]),
+        "file_size": np.stack([_size(path, record) for path, record in zip(paths, records)]),
+    }
 
 
 def _video_file(dataset: Dataset, record: VideoRecord) -> Path:
@@ -86,14 +85,3 @@ def _size(path: Path, record: VideoRecord) -> np.ndarray:
     """float64 (3,): logarithms of bytes, frames, and bytes per frame."""
     size = path.stat().st_size
     return np.log([size, record.num_frames, size / record.num_frames])
-
-
-def _auc_interval(name: str, abnormal: np.ndarray, normal: np.ndarray, seed: int) -> dict[str, float]:
-    # AUC is the share of (abnormal, normal) pairs in the right order, ties count half
-    pairs = (abnormal[:, None] > normal) + 0.5 * (abnormal[:, None] == normal)
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(abnormal), (RESAMPLES, len(abnormal)))
-    columns = rng.integers(0, len(normal), (RESAMPLES, len(normal)))
-    resampled = [pairs[np.ix_(i, j)].mean() for i, j in zip(rows, columns)]
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return {f"{name}_auc": float(pairs.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -1,7 +1,7 @@
 """A data set by name, ready to train on: rendered or imported, and its features extracted."""
 
 from vad_lib.config import Profile
-from vad_lib.data import extraction, prompts, synthetic
+from vad_lib.data import extraction, extraction_workers, prompts, synthetic
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.importing import settings, write
 from vad_lib.data.prompts import TextFeatures
@@ -18,7 +18,7 @@ def prepare_dataset(
     importing: settings.ImportSettings | None = None,
     *,
     jobs: int = 1,
-    backend: extraction.Backend = "loky",
+    backend: extraction_workers.Backend = "loky",
     scheduler: str = "",
 ) -> Dataset:
     """Video -> snippets -> features: render the set if it is a built-in one, import or extract what is missing, open it.
@@ -30,7 +30,9 @@ def prepare_dataset(
         device: of torch.
         progress: True for bars on a terminal, and a summary.
         importing: how a person's own folder is read; None for the settings of its last import, or the defaults.
-        jobs, backend, scheduler: who extracts, see :func:`extraction.extract_dataset`.
+        jobs: processes that extract on this machine.
+        backend: ``loky`` for those; ``dask`` for all workers of a cluster.
+        scheduler: address of the Dask scheduler, with ``dask``.
 
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the weights are missing.

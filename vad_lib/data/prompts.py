@@ -274,14 +274,18 @@ def _shipped_sentence_features(prompts: list[str]) -> np.ndarray:
 
 
 def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:
-    """Text features of prompts by the text tower of a CLIP checkpoint, frozen, on the CPU; errors as there.
+    """Text features of prompts by the text tower of a CLIP checkpoint, frozen, on the CPU.
 
     Args:
-        weights: see :class:`FrozenTextTower`.
+        weights: the checkpoint, in OpenAI's or open_clip's layout of names.
         prompts: P strings.
 
     Returns:
         float32 (P, D_t), not normalised.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: not a CLIP checkpoint, or one that only an unsafe loader could read.
     """
     return FrozenTextTower(weights).encode(prompts).numpy()
 

@@ -1,8 +1,4 @@
-"""Video files to 16-frame snippets and their crops (paper, section 3.1), and back for rendered videos and figures.
-
-Everything streams: :func:`read_snippets` holds one decoded frame and at most two snippets of resized frames, whatever
-the length of the video. At 256 x 341 pixels that is 8 MiB, plus what the decoder keeps for itself (some tens of
-frames).
+"""Video files to frames, one at a time, and what is wrong with a file.
 
 Frames are numbered from 0 and are uint8 (height, width, 3), RGB.
 """
@@ -73,7 +69,8 @@ def find_video(folder: Path | str, name: str) -> Path:
 
     Raises:
         MissingFileError: there is none.
-        DataError: the name is no plain one, or the file is a link that leads out of the folder (:func:`vad_lib.storage.safe_names.inside`).
+        DataError: the name is no plain one, or the file is a link that leads out of the folder and the environment variable
+            ``VAD_FOLLOW_LINKS`` does not allow it.
     """
     if not plain_name(name):
         raise DataError(f"video name {name!r}: expected a file name without folder and ending; correct the list.")
@@ -119,7 +116,15 @@ def read_frames(path: Path | str) -> Iterator[np.ndarray]:
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Decode a whole video and say what it holds; errors and warnings as in :func:`read_frames`."""
+    """Decode a whole video and say what it holds.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: not a video, no frames, or far fewer frames than the header says.
+
+    Warns:
+        VideoWarning: the header's frame count or frame rate is wrong, or the resolution changes half way.
+    """
     count, shape = 0, (0, 0, 3)
     for frame in read_frames(path):
         count, shape = count + 1, frame.shape
@@ -130,7 +135,12 @@ def probe(path: Path | str) -> VideoInfo:
 
 
 def header_frames(path: Path | str) -> int:
-    """Frames that the header promises, 0 if none; good for a progress bar only. Raises as :func:`read_frames`."""
+    """Frames that the header promises, 0 if none. Often an estimate, so good for progress bars and plausibility only.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: not a video.
+    """
     capture = _open(path)
     count = _whole(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()

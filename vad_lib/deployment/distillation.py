@@ -17,6 +17,7 @@ from vad_lib.data.prompts import TextFeatures
 from vad_lib.deployment.pruning import parameter_count
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.losses import LossTerm
+from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.model import Proposed, ProposedOutput, ProposedSettings
 from vad_lib.runs.code_key import code_key
 from vad_lib.runs.trained_model import load_model
@@ -55,8 +56,8 @@ class Student(Proposed):
     def loss(self, output: ProposedOutput, batch: Batch) -> dict[str, LossTerm]:
         with torch.no_grad():
             wanted: ProposedOutput = self._teach(batch.features, batch.mask)
-        real = batch.mask[:, None].expand_as(output.fused)
-        given, found = wanted.fused[real].clamp(0, 1), output.fused[real].clamp(0, 1)
+        real = batch.mask[:, None].expand_as(output.fused_scores)
+        given, found = wanted.fused_scores[real].clamp(0, 1), output.fused_scores[real].clamp(0, 1)
         entropy = F.binary_cross_entropy(given, given)
         categories = (wanted.alignment[real] / self._teacher_temperature).log_softmax(dim=-1)
         guesses = (output.alignment[real] / self.temperature).log_softmax(dim=-1)
@@ -81,7 +82,7 @@ def student_settings(teacher: Proposed, distillation: DistilSettings) -> Propose
     for width in widths:
         settings = teacher.settings.replace(width=width)
         with torch.device("meta"):
-            count = parameter_count(Proposed(settings, teacher.text.cpu()))
+            count = parameter_count(Proposed(settings, teacher.text_features.cpu()))
         smallest = smallest or count
         if count > allowed:
             break
@@ -125,10 +126,10 @@ def distil(
         ConfigError: the teacher is another method, or the student does not fit its share.
     """
     distillation = distillation or DistilSettings()
-    teacher, config = load_model(teacher_run)
+    teacher, config = load_model(teacher_run, fast_cpu=False)
     if not isinstance(teacher, Proposed):
         raise ConfigError(f"{teacher_run}: expected a run of the proposed model as teacher, got one of {config['method']}.")
-    if config["features"]["content_hash"] != dataset.store.content_hash or not np.array_equal(teacher.text.numpy(), text.values):
+    if config["features"]["content_hash"] != dataset.store.content_hash or not np.array_equal(teacher.text_features.numpy(), text.values):
         raise DataError(
             f"{teacher_run}: the teacher was trained on other features or text features than those of {dataset.name} given here; "
             "train it again on these."
@@ -145,10 +146,11 @@ def distil(
         train=TrainSettings(**config["train"]),
     )
     teacher.to(run.train.device)
+    if run.train.fast_cpu and run.train.device == "cpu":
+        use_fast_forms(teacher)
     origin = {
         "teacher": config["key"],
         "distillation": distillation.model_dump(mode="json"),
-        
         "code": code_key("vad_lib.deployment.distillation.Student"),
     }
 

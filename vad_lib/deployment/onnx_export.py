@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.methods.base import Method
+from vad_lib.methods.fast_cpu import use_plain_forms
 from vad_lib.storage.writing import atomic_path
 
 CHECKED = ((1, 1), (2, 3), (1, 8), (3, 70), (1, 300))  # sequences and snippets with which a file is compared
@@ -79,8 +80,9 @@ def export_onnx(method: Method, path: Path | str, *, about: Mapping[str, Any] | 
             from the method's by more than 1e-4.
         OutputError: the file cannot be written.
     """
-    path, name = Path(path), type(method).__name__
-    plain = _Scores(copy.deepcopy(method).cpu()).eval()
+    path = Path(path)
+    method = use_plain_forms(copy.deepcopy(method).cpu()).eval()
+    name, plain = type(method).__name__, _Scores(method).eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(2, 9, method.feature_dim, generator=generator)
     with torch.inference_mode():

@@ -2,12 +2,12 @@
 
     python -m vad_lib.deployment.score_video VIDEO --run results/quick/runs/synth-violence/proposed/seed2022 --out DIR
 
-The video's features are extracted by the very recipe that the run was trained with (its feature contract), into
-``DIR/store``: another run of the same recipe finds them there. ``DIR`` then gets ``scores.csv``, a row per frame;
-``curve.png``, the score over time with frames of the video; and ``annotated.mp4``, the video with its score.
+The video's features are extracted as those were that the run was trained on (its feature contract), into ``DIR/store``;
+another run with the same contract finds them there. ``DIR`` then gets ``scores.csv``, a row per frame; ``curve.png``, the
+score over time with frames of the video; and ``annotated.mp4``, the video with its score.
 
-A model knows the footage that it was trained on. Its scores order the moments of a video; that 0.5 parts normal from
-abnormal is not to be expected on other footage.
+A model knows the footage that it was trained on. On other footage its scores still order the moments of a video, but do
+not expect 0.5 to separate normal from abnormal.
 """
 
 import argparse
@@ -28,15 +28,18 @@ from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.dataset import Dataset, DatasetInfo
-from vad_lib.data.extraction import extract_dataset, load_backbone
+from vad_lib.data.extraction import extract_dataset
+from vad_lib.data.extraction_workers import load_backbone
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.snippets import CROP_NAMES
 from vad_lib.data.video import VIDEO_SUFFIXES, VideoInfo, VideoWarning, find_video, probe, read_frames
 from vad_lib.data.video_writing import write_video
 from vad_lib.errors import ConfigError, DataError, command_line
 from vad_lib.evaluation.scoring import frame_scores, snippet_scores
-from vad_lib.report.figures import run_scores, score_curves, strips, style
-from vad_lib.report.figures.strips import frame_strip
+from vad_lib.report.figures import style
+from vad_lib.report.figures.run_scores import VideoScores
+from vad_lib.report.figures.score_curves import score_curve
+from vad_lib.report.figures.strips import Strip, frame_strip
 from vad_lib.runs.trained_model import load_model
 from vad_lib.storage.paths import feature_store
 from vad_lib.storage.writing import atomic_path
@@ -49,11 +52,11 @@ NARROWEST = 320  # pixels; smaller videos are enlarged so that the words beneath
 
 
 class ScoredVideo(NamedTuple):
-    """What :func:`score_video` found and wrote.
+    """The scores of one's own video, and the files that they were written to.
 
     Attributes:
-        frames: a row per frame: ``frame``, ``seconds``, ``score`` in [0, 1], where the method has them ``visual`` and
-            ``semantic``, and ``category``, the one of the largest cosine in the alignment map.
+        frames: a row per frame: ``frame``, ``seconds``, ``score`` in [0, 1]; and where the method has them, ``visual`` and
+            ``semantic`` in [0, 1], and ``category``, the one of the largest cosine in the alignment map.
         files: ``scores``, ``curve`` and ``video`` -> path.
     """
 
@@ -68,45 +71,22 @@ def feature_recipe(
 
     Args:
         contract: of the features that a model was trained on.
-        short_side: pixels, for imported features, whose contract does not know them.
-        crop_size: pixels, likewise. Stating both also says that the features are I3D's with stride 16.
-        weights: of the backbone, if not Kinetics-400 for I3D and OpenAI's for CLIP: as in ``FeatureSettings``.
+        short_side: pixels of the shorter side; only for imported features, whose contract does not know it.
+        crop_size: pixels of a square crop, likewise. Stating both also says that the features are I3D's with stride 16.
+        weights: path of a checkpoint of the backbone; empty for Kinetics-400's (I3D) or OpenAI's (CLIP).
 
     Raises:
-        DataError: pixels cannot be brought to such features here: another backbone, width, stride, padding or crops, or
+        DataError: such features cannot be made here from pixels: another backbone, width, stride, padding or crops, or
             other weights.
         ConfigError: a size is not known and not stated, or stated otherwise than the contract has it.
     """
     backbone, clip_frames = CLIP_BACKBONES.get(contract.backbone, ("i3d", "middle"))
-    fixed = {
-        "backbone": (contract.backbone, (*I3D_BACKBONES, *CLIP_BACKBONES)),
-        "dimension": (contract.dimension, (FEATURE_DIM,) if backbone == "i3d" else (contract.dimension,)),
-        "frames_per_snippet": (contract.frames_per_snippet, (FRAMES_PER_SNIPPET,)),
-        "stride": (contract.stride, (FRAMES_PER_SNIPPET,)),
-        "padding_rule": (contract.padding_rule, PADDING_RULES),
-        "crops": (contract.crops, tuple(CROP_NAMES.values())),
-    }
-    for name, (found, possible) in fixed.items():
-        if found not in possible:
-            raise DataError(
-                f"{name} of the features that the model was trained on is {found!r}, which cannot be made here from pixels (only "
-                f"{' or '.join(map(repr, possible))}); train a model on features extracted here."
-            )
-    sizes = {}
-    for name, stated in (("short_side", short_side), ("crop_size", crop_size)):
-        known = getattr(contract, name)
-        if known is None and stated is None:
-            raise ConfigError(
-                f"{name}: the model was trained on imported features, whose recipe is not known here; if they are I3D's with "
-                "stride 16 (vad_lib.data.feature_comparison tells), state the sizes, e.g. --short-side 256 --crop-size 224."
-            )
-        if known is not None and stated not in (None, known):
-            raise ConfigError(f"{name}: the model was trained on features with {known}, {stated} was stated; leave it out.")
-        sizes[name] = known or stated
+    _check_possible(contract, backbone)
     settings = FeatureSettings(
         backbone=backbone,
         clip_frames=clip_frames,
-        **sizes,
+        short_side=_known_size("short_side", contract.short_side, short_side),
+        crop_size=_known_size("crop_size", contract.crop_size, crop_size),
         num_crops=len(contract.crops),
         dtype=contract.dtype,
         weights=weights,
@@ -121,6 +101,37 @@ def feature_recipe(
     return settings
 
 
+def _check_possible(contract: FeatureContract, backbone: str) -> None:
+    """Refuse features that cannot be made here from pixels."""
+    possible = {
+        "backbone": (*I3D_BACKBONES, *CLIP_BACKBONES),
+        "dimension": (FEATURE_DIM,) if backbone == "i3d" else (contract.dimension,),
+        "frames_per_snippet": (FRAMES_PER_SNIPPET,),
+        "stride": (FRAMES_PER_SNIPPET,),
+        "padding_rule": PADDING_RULES,
+        "crops": tuple(CROP_NAMES.values()),
+    }
+    for name, values in possible.items():
+        if (found := getattr(contract, name)) not in values:
+            raise DataError(
+                f"{name} of the features that the model was trained on is {found!r}, which cannot be made here from pixels (only "
+                f"{' or '.join(map(repr, values))}); train a model on features extracted here."
+            )
+
+
+def _known_size(name: str, known: int | None, stated: int | None) -> int:
+    """A size in pixels: the contract's, or else the one that was stated."""
+    if known is not None and stated not in (None, known):
+        raise ConfigError(f"{name}: the model was trained on features with {known}, {stated} was stated; leave it out.")
+    size = stated if known is None else known
+    if size is None:
+        raise ConfigError(
+            f"{name}: the model was trained on imported features, whose recipe is not known here; if they are I3D's with "
+            "stride 16 (vad_lib.data.feature_comparison tells), state the sizes, e.g. --short-side 256 --crop-size 224."
+        )
+    return size
+
+
 def score_video(
     video: Path | str,
     run: Path | str,
@@ -132,20 +143,25 @@ def score_video(
     weights: str = "",
     progress: bool = True,
 ) -> ScoredVideo:
-    """Extract, score, draw. Memory does not grow with the pixels of the video, only with its features and scores.
+    """Score a video with a trained run: extract its features, score them, write scores, curve and annotated video.
+
+    Memory does not grow with the pixels of the video, only with its features and scores.
 
     Args:
         video: the file.
         run: folder of a finished run.
         out: folder for the results; made if missing. What was there stays whole until its successor is complete.
         device: of torch.
-        short_side, crop_size, weights: as in :func:`feature_recipe`.
+        short_side: pixels of the shorter side; only for a model that was trained on imported features.
+        crop_size: pixels of a square crop, likewise.
+        weights: path of a checkpoint of the backbone; empty for Kinetics-400's (I3D) or OpenAI's (CLIP).
         progress: True for a bar on a terminal.
 
     Raises:
         MissingFileError: no video, no finished run, or no weights of the backbone.
-        DataError: the video cannot be decoded, the run is damaged, or its features cannot be made here.
-        ConfigError: as :func:`feature_recipe`; a method without kept weights; the video lies where a result would.
+        DataError: the video cannot be decoded, the run is damaged, or such features cannot be made here from pixels.
+        ConfigError: a size is missing or contradicts the run; the run's method has no kept weights; or the video lies where
+            a result would.
         OutputError: ``out`` cannot be written or the disk is full.
     """
     video, out = Path(video), Path(out)
@@ -162,7 +178,7 @@ def score_video(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VideoWarning)  # said by probe
         store = _extract(video, feature_store(out, recipe.backbone), recipe, device, progress)
-        dataset = _as_dataset(video.stem, info, store, tuple(config["categories"]), fps)
+        dataset = _dataset_of_one_video(video.stem, info, store, tuple(config["categories"]), fps)
         arrays = snippet_scores(model.to(device), dataset, dataset.videos.records, device)[video.stem]
         frames = _frame_table(arrays, info.num_frames, fps, dataset.categories)
         write_video(files["video"], annotated_frames(video, frames), fps)
@@ -177,7 +193,7 @@ def annotated_frames(video: Path | str, frames: pd.DataFrame) -> Iterator[np.nda
 
     Args:
         video: the file.
-        frames: of :class:`ScoredVideo`, a row per frame.
+        frames: a row per frame with ``score``, ``seconds`` and perhaps ``category``, as :class:`ScoredVideo` has them.
 
     Yields:
         uint8 (height, width, 3), RGB, sides even, width at least 320; one frame held at a time.
@@ -216,8 +232,8 @@ def _extract(video: Path, folder: Path, recipe: FeatureSettings, device: str, pr
     return report.store
 
 
-def _as_dataset(name: str, info: VideoInfo, store: FeatureStore, categories: tuple[str, ...], fps: float) -> Dataset:
-    """A data set of this video alone. Its category is not known and not looked at."""
+def _dataset_of_one_video(name: str, info: VideoInfo, store: FeatureStore, categories: tuple[str, ...], fps: float) -> Dataset:
+    """A data set of this video alone; its category is not known and not looked at."""
     record = VideoRecord(name, "test", (categories[0],), info.num_frames)
     about = DatasetInfo(
         name="own-video", title=name, categories=categories, headline_metric="auc", source="one video", synthetic=False, fps=fps
@@ -236,11 +252,11 @@ def _frame_table(arrays: dict[str, np.ndarray], num_frames: int, fps: float, cat
 
 def _draw_curve(path: Path, video: Path, info: VideoInfo, arrays: dict[str, np.ndarray], fps: float, method: str) -> None:
     positions = np.unique(np.linspace(0, info.num_frames - 1, STRIP_FRAMES).astype(int))
-    strip = strips.Strip(positions, frame_strip(video, positions.tolist(), STRIP_HEIGHT))
+    strip = Strip(positions, frame_strip(video, positions.tolist(), STRIP_HEIGHT))
     curves = {name: arrays[name] for name in style.CURVES if name in arrays}
     unknown = np.zeros(info.num_frames, dtype=np.uint8)
-    scored = run_scores.VideoScores(video.stem, (), unknown, curves, arrays.get("alignment"))
-    fig, _ = score_curves.score_curve(scored, strip, fps, f"{video.name}: {method}")
+    scores = VideoScores(video.stem, (), unknown, curves, arrays.get("alignment"))
+    fig, _ = score_curve(scores, strip, fps, f"{video.name}: {method}")
     with atomic_path(path) as temporary:
         fig.savefig(temporary, dpi=style.DPI)
     plt.close(fig)

@@ -33,6 +33,10 @@ def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
 
     No method here is trained to be calibrated, and AUC and AP do not see it: they know only the order of scores.
 
+    Args:
+        scored: scores of a run.
+        num_bins: bins of equal width in [0, 1].
+
     Raises:
         ConfigError: no bin.
     """
@@ -134,7 +138,14 @@ def false_alarms_per_hour(scored: ScoredVideos, threshold: float, fps: float) ->
     An alarm is a maximal run of frames at or above the threshold within a video; it is false if none of them is abnormal.
     One that begins too early or ends too late is none, though its normal frames count in a false alarm *rate*.
 
-    Args and errors as in :func:`detection_delays`; also a DataError without normal frames.
+    Args:
+        scored: scores of a run.
+        threshold: a frame is called abnormal if its score is at least this.
+        fps: frames per second of the videos.
+
+    Raises:
+        ConfigError: fps not above 0.
+        DataError: no normal frame.
     """
     if not fps > 0:
         raise ConfigError(f"false alarms: expected frames per second above 0, got {fps}.")
@@ -177,3 +188,22 @@ def operating_points(scored: ScoredVideos, fps: float, rates: Sequence[float] = 
             }
         )
     return pd.DataFrame(rows)
+
+
+def operating_points_of_runs(runs: Sequence[ScoredVideos], fps: float, rates: Sequence[float] = (0.01, 0.001)) -> pd.DataFrame:
+    """What each run does at a false alarm rate that one could live with, and how well it is calibrated.
+
+    Args:
+        runs: the seeds of one row, one or more.
+        fps: frames per second of the videos.
+        rates: wanted parts of the normal frames that are called abnormal.
+
+    Returns:
+        one row per seed and rate: the columns of :func:`operating_points`, ``seed``, and ``calibration_error``, the mean of
+        |mean score - abnormal share| over frames.
+    """
+    found = []
+    for run in runs:
+        points = operating_points(run, fps, rates)
+        found.append(points.assign(seed=run.seed, calibration_error=calibration(run).expected_error))
+    return pd.concat(found, ignore_index=True)

@@ -1,33 +1,29 @@
 """Paired comparisons of two rows, on the same seeds and test videos."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from vad_lib.config import RULES
 from vad_lib.errors import DataError
 from vad_lib.evaluation import scoring
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, Draws, all_draws
 from vad_lib.evaluation.intervals import (
-    DEFAULT,
     Interval,
-    Resampling,
-    VideoChoices,
     check_row,
-    check_same_test,
-    interval_fields,
-    measured_on,
-    plan_choices,
+    check_same_videos,
+    draws_and_values,
+    interval_of_values,
+    mean_sd_half_width,
     seeds_of,
     values_on,
-    variance_parts,
+    variances_over_draws,
 )
-from vad_lib.evaluation.scored_videos import HasFolder, Metric, ScoredVideos, load_all
+from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
 
-Word = Literal["better", "worse", "cannot tell"]
+Verdict = Literal["better", "worse", "cannot tell"]
 
 SLIDING_WINDOWS, BLOCK_WINDOWS = (3, 7, 15), (4, 8, 16)  # snippets; 7 and 8 are PEL4VAD's, see scoring.smoothed
 
@@ -72,119 +68,164 @@ class Comparison(Interval):
     components: Components | None = None
 
     @property
-    def word(self) -> Word:
+    def verdict(self) -> Verdict:
         """What may be said of the second row against the first: the interval excludes 0, or one cannot tell."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "cannot tell"
 
 
-def _components(values: np.ndarray, plan: VideoChoices) -> Components | None:
-    if len(values) == 1:
-        return None
-    seeds, videos = len(values), plan.counts.shape[1]
-    of_mean, together = variance_parts(values, plan)
-    return Components(
-        max(float(values[:, 0].var(ddof=1)) - together, 0.0),
-        videos * max(of_mean - together / seeds, 0.0),
-        videos * together,
-        seeds,
-        videos,
-    )
+def compare(
+    first: Sequence[ScoredVideos], second: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> Comparison:
+    """Paired comparison of two rows: the second minus the first, seed by seed, on the same draws of the same videos.
 
-
-def compare(first: Sequence[ScoredVideos], second: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> Comparison:
-    """Paired comparison of two rows: the second minus the first, seed by seed, on the same resamples of the same videos.
-
-    What both rows share (a hard video, the split and the batches of a seed) drops out of the difference. The interval is
-    that of :func:`interval`, of the differences: with one common seed it speaks of these two models only, not of their methods.
-    It is for one comparison; of twenty between equal rows one will seem to differ. For m of them take the level 1 - 0.05 / m.
+    What both rows share (a hard video, the split and the batches of a seed) drops out of the difference. The interval adds
+    both sources of chance, as :func:`vad_lib.evaluation.intervals.interval` does, for the differences; with one common seed it
+    speaks of these two models only, not of their methods. It is for one comparison; of twenty between equal rows one will seem
+    to differ. For m of them take the level 1 - 0.05 / m.
 
     Args:
         first: runs of a row; seeds that the other row lacks are left out.
-        second: runs of another row, or of the same under another selection rule.
-        metric: ``auc`` or ``ap``.
-        how: level, number and seed of the resamples.
+        second: runs of another row, or of the same under another selection.
+        metric: ``auc``, ``ap`` or a fine-grained one.
+        bootstrap: level of the interval, number and seed of the draws.
 
     Raises:
         DataError: no run, a seed twice, no common seed, or runs on different test videos.
     """
     check_row(first)
     check_row(second)
-    check_same_test(first[0], second[0])
+    check_same_videos(first[0], second[0])
     common = sorted({*seeds_of(first)} & {*seeds_of(second)})
     if not common:
         raise DataError(
             f"{first[0].title} has seeds {', '.join(map(str, seeds_of(first)))} and {second[0].title} "
             f"{', '.join(map(str, seeds_of(second)))}: a paired comparison needs common ones; train both with the same seeds."
         )
-    chosen = [[{run.seed: run for run in row}[seed] for seed in common] for row in (first, second)]
-    plan = plan_choices(first[0], how)
-    return _compared(
-        *(values_on(row, plan, metric) for row in chosen), plan, metric, tuple(common), first[0].title, second[0].title
-    )
+    one, other = ([{run.seed: run for run in row}[seed] for seed in common] for row in (first, second))
+    draws = all_draws(first[0], bootstrap)
+    values = values_on(draws, one, metric), values_on(draws, other, metric)
+    return _compared(*values, draws, metric, tuple(common), (first[0].title, second[0].title))
 
 
 def _compared(
-    first: np.ndarray, second: np.ndarray, plan: VideoChoices, metric: str, seeds: tuple[int, ...], title: str, other: str
+    first: np.ndarray, second: np.ndarray, draws: Draws, metric: str, seeds: tuple[int, ...], titles: tuple[str, str]
 ) -> Comparison:
-    values = second - first
-    return Comparison(
-        **interval_fields(values, plan, metric, seeds), first=title, second=other, components=_components(values, plan)
+    """The comparison of two rows whose values (S, 1 + J + B) were measured on the same draws."""
+    found = interval_of_values(second - first, draws, metric, seeds)
+    return Comparison(**vars(found), first=titles[0], second=titles[1], components=_components(second - first, draws))
+
+
+def _components(values: np.ndarray, draws: Draws) -> Components | None:
+    """Parts of the variance of the seeds' differences, (S, 1 + J + B); None for one seed."""
+    if len(values) == 1:
+        return None
+    seeds, videos = len(values), draws.counts.shape[1]
+    of_mean, together = variances_over_draws(values, draws)
+    return Components(
+        between_seeds=max(float(values[:, 0].var(ddof=1)) - together, 0.0),
+        between_videos=videos * max(of_mean - together / seeds, 0.0),
+        together=videos * together,
+        num_seeds=seeds,
+        num_videos=videos,
     )
 
 
-def selection_gain(runs: Sequence[HasFolder | Path], metric: Metric, how: Resampling = DEFAULT) -> dict[str, Comparison]:
-    """What choosing the step on the test set is worth: ``best_on_test`` minus each honest rule, paired.
+def compare_over_seeds(
+    first: Mapping[int, float], second: Mapping[int, float], metric: str, titles: tuple[str, str] = ("", "")
+) -> Comparison:
+    """A difference of two numbers per seed, the second minus the first, paired; the test videos are taken as they are.
+
+    For what :func:`compare` does not measure, such as recall at a threshold. The 95 % interval is that of Student's t; with
+    one common seed it is unbounded.
+
+    Args:
+        first: seed -> number of a row.
+        second: seed -> number of another row.
+        metric: name of the number.
+        titles: of the rows.
+
+    Raises:
+        DataError: no common seed.
+    """
+    seeds = tuple(sorted({*first} & {*second}))
+    if not seeds:
+        raise DataError(f"{metric}: a paired difference needs common seeds, got none; train both rows with the same seeds.")
+    values = np.array([second[seed] - first[seed] for seed in seeds])
+    mean, sd, half = mean_sd_half_width(values, 0.95)
+    ends = (mean - half, mean + half, 0.95)
+    kind = "seeds, test videos fixed (Student's t)"
+    return Comparison(metric, mean, sd, *ends, kind, seeds, tuple(values), 0, first=titles[0], second=titles[1])
+
+
+def selection_gain(
+    rows: Mapping[str, Sequence[ScoredVideos]], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> dict[str, Comparison]:
+    """What choosing the step on the test set is worth: ``best_on_test`` minus each honest selection, paired.
 
     The step stays the one that the full test set chose. Its gain is therefore what a reported number owes to the choice, and
     cannot be expected on new videos, whatever the interval says.
 
     Args:
-        runs: finished runs of one row (or their folders), every seed.
+        rows: the seeds of one row under each selection, as :func:`vad_lib.runs.scored_runs.scored_by_selection` gives them.
         metric: ``auc`` or ``ap``; the choice was made by the data set's headline metric.
-        how: level, number and seed of the resamples.
+        bootstrap: level of the interval, number and seed of the draws.
 
     Returns:
-        ``best_on_validation`` and ``last`` -> gain over that rule.
+        ``best_on_validation`` and ``last`` -> gain over that selection.
+
+    Raises:
+        DataError: no run, a seed twice, or runs on different test videos.
     """
-    by_rule = {rule: load_all(runs, rule) for rule in RULES}
-    chosen = by_rule["best_on_test"]
-    plan, best = measured_on(chosen, metric, how)
+    chosen = rows["best_on_test"]
+    draws, best = draws_and_values(chosen, metric, bootstrap)
     return {
-        rule: _compared(values_on(by_rule[rule], plan, metric), best, plan, metric, seeds_of(chosen), rule, "best_on_test")
-        for rule in ("best_on_validation", "last")
+        honest: _compared(values_on(draws, rows[honest], metric), best, draws, metric, seeds_of(chosen), (honest, "best_on_test"))
+        for honest in ("best_on_validation", "last")
     }
 
 
-def postprocessing(runs: ScoredVideos | Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> pd.DataFrame:
+class _Postprocessing(NamedTuple):
+    setting: str
+    kind: str
+    window: int
+    change: Callable[[ScoredVideos], ScoredVideos]
+
+
+def _postprocessings() -> Iterator[_Postprocessing]:
+    def smoothing(kind: scoring.Smoothing, window: int) -> Callable[[ScoredVideos], ScoredVideos]:
+        return lambda run: run.with_scores(lambda scores: scoring.smoothed(scores, kind, window))
+
+    for window in SLIDING_WINDOWS:
+        yield _Postprocessing(f"sliding mean of {window} snippets", "sliding", window, smoothing("sliding", window))
+    for window in BLOCK_WINDOWS:
+        yield _Postprocessing(f"block means of {window} snippets", "blocks", window, smoothing("blocks", window))
+    yield _Postprocessing("linear between snippets", "interpolated", 1, interpolated)
+
+
+def postprocessing(
+    runs: ScoredVideos | Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> pd.DataFrame:
     """The metric after smoothing the scores in time, against the scores as they are, paired.
 
     Args:
         runs: one run, or the seeds of one row.
         metric: ``auc`` or ``ap``.
-        how: level, number and seed of the resamples.
+        bootstrap: level of the intervals, shared among the settings; number and seed of the draws.
 
     Returns:
-        one row per setting: ``setting``, ``rule`` (``none``, ``sliding``, ``blocks``, ``interpolated``), ``window`` in
-        snippets, ``value`` (mean over seeds), ``change`` against the first row with the interval ``low`` to ``high`` (as in
-        :func:`compare`, the level shared among the settings), and ``word``.
+        one row per setting: ``setting``, ``kind`` (``none``, ``sliding``, ``blocks``, ``interpolated``), ``window`` in
+        snippets, ``value`` (mean over seeds), ``change`` against the first row, its interval ``low`` to ``high``, and
+        ``verdict``: better, worse, or cannot tell.
     """
     runs = [runs] if isinstance(runs, ScoredVideos) else runs
-    settings: list[tuple[str, str, int, Callable[[ScoredVideos], ScoredVideos]]] = [("as scored", "none", 1, lambda run: run)]
-    for rule, windows, text in (("sliding", SLIDING_WINDOWS, "sliding mean"), ("blocks", BLOCK_WINDOWS, "block means")):
-        for window in windows:
-
-            def smooth(run: ScoredVideos, rule: str = rule, window: int = window) -> ScoredVideos:
-                return run.with_scores(lambda scores: scoring.smoothed(scores, rule, window))
-
-            settings.append((f"{text} of {window} snippets", rule, window, smooth))
-    settings.append(("linear between snippets", "interpolated", 1, interpolated))
-    plan, plain = measured_on(runs, metric, how.shared(len(settings) - 1))
+    settings = (_Postprocessing("as scored", "none", 1, lambda run: run), *_postprocessings())
+    draws, plain = draws_and_values(runs, metric, bootstrap.shared(len(settings) - 1))
     rows = []
-    for setting, rule, window, change in settings:
-        values = plain if rule == "none" else values_on([change(run) for run in runs], plan, metric)
-        found = _compared(plain, values, plan, metric, seeds_of(runs), "as scored", setting)
-        rows.append((setting, rule, window, float(values[:, 0].mean()), found.mean, found.low, found.high, found.word))
-    return pd.DataFrame(rows, columns=["setting", "rule", "window", "value", "change", "low", "high", "word"])
+    for setting, kind, window, change in settings:
+        values = plain if kind == "none" else values_on(draws, [change(run) for run in runs], metric)
+        found = _compared(plain, values, draws, metric, seeds_of(runs), ("as scored", setting))
+        rows.append((setting, kind, window, float(values[:, 0].mean()), found.mean, found.low, found.high, found.verdict))
+    return pd.DataFrame(rows, columns=["setting", "kind", "window", "value", "change", "low", "high", "verdict"])
 
 
 def interpolated(scored: ScoredVideos) -> ScoredVideos:
@@ -203,17 +244,17 @@ def interpolated(scored: ScoredVideos) -> ScoredVideos:
     return replace(scored, video=video, score=np.concatenate(scores), **frames_alone)
 
 
-def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling = DEFAULT) -> dict[str, Comparison]:
+def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Comparison]:
     """What the mean over more crops is worth in testing, against the first crop alone (the centre), paired.
 
     Args:
         runs: the seeds of one row, with scores of single crops.
         metric: ``auc`` or ``ap``.
-        how: level, number and seed of the resamples.
+        bootstrap: level of the intervals, shared among the answers; number and seed of the draws.
 
     Returns:
-        ``5 crops`` (centre and corners) and ``10 crops`` (their mirror images too), or what there is -> comparison; the level
-        is shared among them.
+        ``5 crops`` (centre and corners) and ``10 crops`` (their mirror images too), or what there is ->
+        comparison.
 
     Raises:
         DataError: no scores of single crops, or not of as many in every run.
@@ -226,7 +267,7 @@ def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, how: Resampling
             "features."
         )
     counts = sorted({count for count in (*scoring.FEWER_CROPS, *numbers) if 1 < count <= numbers[0]})
-    shared = how.shared(len(counts))
+    shared = bootstrap.shared(len(counts))
     return {f"{count} crops": compare(first, [run.first_crops(count) for run in runs], metric, shared) for count in counts}
 
 
@@ -237,4 +278,4 @@ def comparison_text(found: Comparison) -> str:
         >>> comparison_text(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
         '+0.53 [-0.61, +1.72] cannot tell'
     """
-    return f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}] {found.word}"
+    return f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}] {found.verdict}"

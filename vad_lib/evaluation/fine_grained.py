@@ -54,18 +54,16 @@ def fine_grained(
     for record in records:
         _check_cosines(record, np.asarray(alignment[record.name]), categories)
     best = {record.name: top_categories(alignment[record.name], categories) for record in records}
-    abnormal = [record for record in records if categories[0] not in record.categories]
+    abnormal, matched = [record for record in records if categories[0] not in record.categories], None
+    if all(record.events() for record in abnormal):
+        matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
     return {
         "temperature": float(temperature),
         "normal_ground_truth": normal_ground_truth,
         "category_accuracy": float(np.mean([best[r.name][0] in r.categories for r in records])),
         "category_accuracy_abnormal_videos": float(np.mean([best[r.name][1] in r.categories for r in abnormal])),
         "num_events": {c: sum(event[0] == c for r in abnormal for event in r.events()) for c in categories[1:]},
-        "detection": _detection(
-            _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail), categories
-        )
-        if all(record.events() for record in abnormal)
-        else None,
+        "detection": _detection(matched, categories) if matched else None,
     }
 
 

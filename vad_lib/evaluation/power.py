@@ -3,6 +3,7 @@
 All values are fractions. Legend: S seeds, V test videos.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -47,10 +48,20 @@ def half_width(components: Components, seeds: int, videos: int, level: float = 0
 
 
 def detectable(components: Components, seeds: int, videos: int, *, level: float = 0.95, power: float = 0.8) -> float:
-    """The true difference that :func:`vad_lib.evaluation.comparisons.compare` calls better or worse with probability ``power``; a fraction.
+    """The true difference that a paired comparison calls better or worse with probability ``power``; a fraction.
 
     The half-width of the interval plus what chance takes away in the other cases, ``power``'s normal quantile of the
-    standard error. Args and errors as in :func:`half_width`.
+    standard error.
+
+    Args:
+        components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
+        seeds: S, at least 2.
+        videos: V, at least 1.
+        level: of the interval.
+        power: chance of seeing the difference, in (0, 1).
+
+    Raises:
+        ConfigError: fewer than two seeds, or no video.
 
     Example: 1.96 and 0.84 standard errors.
         >>> round(detectable(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)
@@ -69,7 +80,8 @@ def seeds_needed(
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
         step: fraction, such as 0.0011 for 0.11 points.
         videos: V; None for as many as were measured.
-        level, power: as in :func:`detectable`.
+        level: of the interval.
+        power: chance of seeing the step, in (0, 1).
 
     Returns:
         at least 2; None if no number suffices, because the test videos alone hide the step, or more than a million.
@@ -81,22 +93,26 @@ def seeds_needed(
 def videos_needed(
     components: Components, step: float, seeds: int | None = None, *, level: float = 0.95, power: float = 0.8
 ) -> int | None:
-    """The fewest test videos, of the same kind, that suffice; as :func:`seeds_needed` with the other number given."""
+    """The fewest test videos, of the same kind, with which a true difference of ``step`` is seen with probability ``power``.
+
+    Args:
+        components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
+        step: fraction, such as 0.0011 for 0.11 points.
+        seeds: S; None for as many as were measured.
+        level: of the interval.
+        power: chance of seeing the step, in (0, 1).
+
+    Returns:
+        at least 1; None if no number suffices, because the seeds alone hide the step, or more than a million.
+    """
     seeds = seeds or components.num_seeds
     return _fewest(lambda videos: detectable(components, seeds, videos, level=level, power=power) <= step, 1)
 
 
 def _fewest(suffices: Callable[[int], bool], least: int, most: int = 1_000_000) -> int | None:
-    """The smallest number that suffices, by halving; more never suffice less."""
-    if suffices(least):
-        return least
-    if not suffices(most):
-        return None
-    low, high = least, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle) else (middle, high)
-    return high
+    """The smallest number that suffices, None if not even ``most`` does; more never suffice less."""
+    found = bisect_left(range(least, most + 1), True, key=suffices) + least
+    return found if found <= most else None
 
 
 def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vad_lib.config import FRAMES_PER_SNIPPET, RULES
+from vad_lib.config import FRAMES_PER_SNIPPET, SELECTIONS
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation import event_matching, scoring
 from vad_lib.evaluation.scored_videos import FineGrained, ScoredVideos
@@ -29,8 +29,8 @@ def scored_videos_of(
         ConfigError: unknown selection.
         DataError: an array is missing, or scores and frames do not fit each other.
     """
-    if selection not in (None, *RULES):
-        raise ConfigError(f"selection: expected {', '.join(RULES)}, got {selection!r}.")
+    if selection not in (None, *SELECTIONS):
+        raise ConfigError(f"selection: expected {', '.join(SELECTIONS)}, got {selection!r}.")
     key = f"score_{selection}" if selection else "score"
     needed = ("videos", "categories", "video_categories", "num_snippets", "num_frames", "labels", key)
     if missing := [each for each in needed if each not in arrays]:

@@ -18,6 +18,7 @@ from vad_lib.errors import ConfigError, DataError
 from vad_lib.methods.base import Method
 
 Tail = Literal["exact", "extend"]
+Smoothing = Literal["sliding", "blocks"]
 FEWER_CROPS = (1, 5)  # that ten crops are compared with: the centre, and the corners too; see vad_lib.data.snippets.CROP_NAMES
 
 
@@ -95,7 +96,17 @@ def frame_scores(
 
 
 def snippet_frames(num_snippets: int, num_frames: int, frames_per_snippet: int, name: str, tail: Tail) -> np.ndarray:
-    """How many frames each of a video's scores stands for, int64 (T,), sums to F; args and errors as above.
+    """How many frames each of a video's scores stands for, int64 (T,); they sum to F.
+
+    Args:
+        num_snippets: T, scores of the video.
+        num_frames: F, frames of the video.
+        frames_per_snippet: frames that one score stands for.
+        name: of the video, for the message.
+        tail: ``extend`` lets the features end up to one snippet early; the last score then holds to the end.
+
+    Raises:
+        DataError: T is not ceil(F / frames_per_snippet).
 
     Example:
         >>> snippet_frames(2, 20, 16, "", "exact").tolist(), snippet_frames(1, 20, 16, "", "extend").tolist()
@@ -135,12 +146,12 @@ def interpolated(snippet_scores: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.interp(np.arange(ends[-1]), ends - (np.asarray(frames) + 1) / 2, snippet_scores)
 
 
-def smoothed(snippet_scores: np.ndarray, rule: Literal["sliding", "blocks"], window: int) -> np.ndarray:
+def smoothed(snippet_scores: np.ndarray, kind: Smoothing, window: int) -> np.ndarray:
     """Smooth a video's scores in time as PEL4VAD's test script does; zeros follow the video's end.
 
     Args:
         snippet_scores: float (T,).
-        rule: ``sliding`` takes the mean of a snippet and the ``window - 1`` after it (7 on UCF-Crime); ``blocks`` gives
+        kind: ``sliding`` takes the mean of a snippet and the ``window - 1`` after it (7 on UCF-Crime); ``blocks`` gives
             every block of ``window`` snippets its mean (8 on XD-Violence).
         window: snippets, at least 1.
 
@@ -148,16 +159,16 @@ def smoothed(snippet_scores: np.ndarray, rule: Literal["sliding", "blocks"], win
         float64 (T,). Scores near the end shrink, as in the public code.
 
     Raises:
-        ConfigError: unknown rule, or no window.
+        ConfigError: unknown kind, or no window.
 
     Example: each score and the next one.
         >>> smoothed(np.array([0.2, 0.4, 0.8]), "sliding", 2).round(2).tolist()
         [0.3, 0.6, 0.4]
     """
-    if rule not in ("sliding", "blocks") or window < 1:
-        raise ConfigError(f"smoothing: expected sliding or blocks and a window of 1 snippet or more, got {rule!r} and {window}.")
+    if kind not in ("sliding", "blocks") or window < 1:
+        raise ConfigError(f"smoothing: expected sliding or blocks and a window of 1 snippet or more, got {kind!r} and {window}.")
     length = len(snippet_scores)
-    if rule == "sliding":
+    if kind == "sliding":
         padded = np.pad(np.asarray(snippet_scores, dtype=np.float64), (0, window - 1))
         return np.lib.stride_tricks.sliding_window_view(padded, window).mean(axis=1)
     padded = np.pad(np.asarray(snippet_scores, dtype=np.float64), (0, -length % window))

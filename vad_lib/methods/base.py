@@ -227,13 +227,19 @@ class Learner(ABC):
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take weights that :meth:`weights` gave."""
 
+    def parts(self) -> dict[str, Any]:
+        """What the next step depends on beside the weights, by name: optimisers and whatever else has a ``state_dict``."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, in dictionaries and lists of tensors, numbers and strings; for checkpoints."""
-        return {"weights": self.weights()}
+        return {"weights": self.weights(), "parts": {name: part.state_dict() for name, part in self.parts().items()}}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state` gave."""
         self.load_weights(state["weights"])
+        for name, part in self.parts().items():
+            part.load_state_dict(state["parts"][name])
 
     @property
     @abstractmethod
@@ -249,7 +255,7 @@ class Learner(ABC):
         """Learnable scalars worth a curve; logged at every evaluation."""
         return {}
 
-    def evaluated(self, validation: Mapping[str, float]) -> None:
+    def evaluated(self, validation: Mapping[str, float]) -> None:  # noqa: B027  (few learners need to know)
         """Hear of an evaluation: video-level ``auc`` and ``bce`` (nats) on the held-out training videos."""
 
 

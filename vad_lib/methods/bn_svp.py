@@ -84,7 +84,7 @@ class BNSVPOutput(NamedTuple):
 
 
 class GraphLayers(nn.Module):
-    """Two graph layers side by side, one along similar features and one along time: (S, T, D) -> (S, T, G).
+    """Two graph layers side by side, one along similar features and one along time; their outputs are added.
 
     Args:
         feature_dim: D.
@@ -110,15 +110,16 @@ class GraphLayers(nn.Module):
         changes no difference and keeps the three terms small.
         """
         scaled = (features - features.mean(dim=1, keepdim=True)) / self.length_scales()
-        products = (scaled @ scaled.transpose(1, 2)).float()
+        products = (scaled @ scaled.mT).float()  # (S, T, T)
         squares = products.diagonal(dim1=1, dim2=2)  # from the same products: a segment's distance to itself is 0
         distances = squares[:, :, None] + squares[:, None] - 2 * products
         return torch.exp(distances.clamp(min=0) / -2)
 
     def forward(self, features: Tensor) -> Tensor:
-        along_feature, along_time = self.maps(features).chunk(2, dim=-1)
+        """(S, T, D) -> (S, T, G)."""
+        along_feature, along_time = self.maps(features).chunk(2, dim=-1)  # each (S, T, G)
         step = torch.arange(features.shape[1], device=features.device, dtype=torch.float32)
-        near = torch.exp(-(step[:, None] - step).abs())
+        near = torch.exp(-(step[:, None] - step).abs())  # (T, T)
         return propagate(self.similarity(features), along_feature) + propagate(near, along_time)
 
 
@@ -129,11 +130,14 @@ def propagate(similarity: Tensor, values: Tensor) -> Tensor:
         similarity: A, float32 (S, T, T) or (T, T), symmetric.
         values: float32 (S, T, G).
 
+    Returns:
+        float32 (S, T, G).
+
     Example: two segments that are alike are averaged, each counting itself once more.
         >>> propagate(torch.ones(2, 2), torch.tensor([[[0.0], [3.0]]])).flatten().round(decimals=4)
         tensor([1., 2.])
     """
-    root = (similarity.sum(dim=-1, keepdim=True) + 1).rsqrt()
+    root = (similarity.sum(dim=-1, keepdim=True) + 1).rsqrt()  # (S, T, 1) or (T, 1)
     weighted = root * values
     return root * (similarity @ weighted + weighted)
 
@@ -159,7 +163,7 @@ class BNSVP(Method):
         return self.settings.feature_dim
 
     def encode(self, features: Tensor) -> BNSVPOutput:
-        hidden, _ = self.recurrent(self.dropout(self.graph(features).relu()))
+        hidden, _ = self.recurrent(self.dropout(self.graph(features).relu()))  # (S, T, H)
         states = self.norm(hidden)
         return BNSVPOutput(self.head(states).squeeze(-1), states)
 
@@ -190,7 +194,7 @@ class BNSVP(Method):
 
         Args:
             states: float32 (b, T, H).
-            mask: bool (b, T).
+            mask: bool (b, T), real segments first.
 
         Returns:
             int64 (b, T), from 0 on.
@@ -209,7 +213,7 @@ class BNSVP(Method):
         return {"score": output.logits.sigmoid().mean(dim=1)}
 
     def monitored(self) -> dict[str, float]:
-        """Mean length-scale over its start value."""
+        """Mean length-scale, as a multiple of its start value."""
         return {"length_scale": (self.graph.length_scales().mean() / self.graph.start).item()}
 
 

@@ -142,7 +142,12 @@ class CausalAlignment(RunningMean):
     """Equations 2 and 3 where every segment has a context C_v of its own, the mean of F_c so far."""
 
     def forward(
-        self, projected: Tensor, context_features: Tensor, learned: Tensor, delta_of: Callable[[Tensor], Tensor], scale: Tensor | float
+        self,
+        projected: Tensor,
+        context_features: Tensor,
+        learned: Tensor,
+        delta_of: Callable[[Tensor], Tensor],
+        scale: Tensor | float,
     ) -> Tensor:
         """The alignment map.
 

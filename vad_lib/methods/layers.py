@@ -294,16 +294,3 @@ class DualMemory(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """(S, T, W / 4) -> (S, T)."""
         return self.head_out(hidden.relu()).squeeze(-1)
-
-
-# In transition: names that files of other methods still import, until they use torch's own.
-Dropout = nn.Dropout
-SegmentLinear = nn.Linear
-SegmentConv = nn.Conv1d
-
-
-def segment_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.linear(x, weight, bias)
-
-
-from vad_lib.methods.temporal_network import MultiScaleTemporalNetwork, SegmentNorm, xavier_start  # noqa: E402, F401

@@ -57,16 +57,16 @@ class LogisticRegressionLearner(Learner):
         snippets, targets = training_snippets(self.dataset, self.fit, self.settings.max_snippets, self.seed)
         scaler, classifier = steps = StandardScaler(), LogisticRegression(max_iter=1000)
         make_pipeline(*steps).fit(snippets, targets)
-        fitted = {"mean": scaler.mean_, "scale": scaler.scale_, "weight": classifier.coef_[0], "bias": classifier.intercept_}
-        self._weights = {name: torch.from_numpy(np.array(value)) for name, value in fitted.items()}
+        fitted = {"mean": scaler.mean_, "scale": scaler.scale_, "weight": classifier.coef_, "bias": classifier.intercept_}
+        self._weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in fitted.items()}
         return {"loss": float(log_loss(targets, probabilities(self._weights, snippets)))}
 
     def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
-        crops = slice(None) if crop is None else slice(crop, crop + 1)
+        crops = slice(0, self.num_crops) if crop is None else slice(crop, crop + 1)
         scores = {}
         for record in records:
             of_crops = probabilities(self._weights, _rows(self.dataset, record, crops))  # (N T,)
-            mean = of_crops.reshape(-1, self.dataset.store.num_snippets(record.name)).mean(axis=0)  # (T,)
+            mean = of_crops.reshape(crops.stop - crops.start, -1).mean(axis=0)  # (T,)
             scores[record.name] = {"score": mean.astype(np.float32)}
         return scores
 
@@ -117,14 +117,11 @@ def probabilities(weights: Mapping[str, Tensor], snippets: np.ndarray) -> np.nda
     """Probability that snippets are abnormal: float32 (n, D) -> float32 (n,), in [0, 1].
 
     Args:
-        weights: ``mean`` and ``scale`` (D,) of the standardisation, ``weight`` (D,), ``bias`` (1,).
+        weights: ``mean`` and ``scale`` (D,) of the standardisation, ``weight`` (1, D), ``bias`` (1,).
         snippets: features as stored.
     """
     mean, scale, weight, bias = (weights[name].numpy() for name in ("mean", "scale", "weight", "bias"))
-    standardised = snippets.copy()
-    standardised -= mean  # in place, as scikit-learn has it: sums in float64, kept in float32
-    standardised /= scale
-    return expit(standardised @ weight + bias)
+    return expit((snippets - mean) / scale @ weight.T + bias)[:, 0]
 
 
 def _rows(dataset: Dataset, record: VideoRecord, crops: slice = slice(None)) -> np.ndarray:

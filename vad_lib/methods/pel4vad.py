@@ -40,9 +40,9 @@ from torch import Tensor, nn
 from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.data.batches import Batch
-from vad_lib.errors import DataError
 from vad_lib.losses import LossTerm
-from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.base import MethodSpec, check_categories, check_text_features
+from vad_lib.methods.masked import MaskedMethod
 from vad_lib.methods.pel4vad_layers import ContextAttention
 
 # constants of the official code
@@ -103,7 +103,7 @@ class PEL4VADOutput(NamedTuple):
     context: Tensor
 
 
-class PEL4VAD(Method):
+class PEL4VAD(MaskedMethod):
     """PEL4VAD; the score needs no text, so the text features matter in training only.
 
     Args:
@@ -116,11 +116,7 @@ class PEL4VAD(Method):
 
     def __init__(self, settings: PEL4VADSettings, text: Tensor) -> None:
         super().__init__()
-        if text.dim() != 2 or len(text) < 2 or not bool(text.isfinite().all()):
-            raise DataError(
-                f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
-                f"{tuple(text.shape)}; make them with prompts.text_features."
-            )
+        check_text_features(text)
         self.settings = settings
         self.register_buffer("text", text.clone().float())
         self.attention = ContextAttention(
@@ -144,11 +140,17 @@ class PEL4VAD(Method):
     def feature_dim(self) -> int:
         return self.settings.feature_dim
 
-    def encode(self, features: Tensor) -> PEL4VADOutput:
-        return self.score(self.norm(features + self.attention(features)))
+    def encode_real(self, features: Tensor, real: Tensor) -> PEL4VADOutput:
+        """Encode sequences of which the first segments are real; only attention mixes segments both ways and needs the mask.
 
-    def score(self, encoded: Tensor) -> PEL4VADOutput:
-        """Two layers and the head: (S, T, D) -> logits (S, T) and context features (S, T, D_t)."""
+        Args:
+            features: float32 (S, T, D).
+            real: bool (S, T), True where a segment is real; those come first.
+
+        Returns:
+            the output; what stands at padding has no meaning.
+        """
+        encoded = self.norm(features + self.attention(features, real))  # (S, T, D)
         context = self.dropout(F.gelu(self.to_context(encoded)))  # (S, T, D_t)
         hidden = self.dropout(F.gelu(self.to_hidden(context)))  # (S, T, hidden)
         return PEL4VADOutput(self.look_back(hidden), context)
@@ -164,11 +166,7 @@ class PEL4VAD(Method):
         Raises:
             DataError: the batch has another number of categories than the text features.
         """
-        if batch.category_targets.shape[1] != len(self.text):
-            raise DataError(
-                f"category_targets: this model has text features of {len(self.text)} categories, the batch has "
-                f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
-            )
+        check_categories(batch, self.text)
         crops = output.logits.shape[1]
         logits, labels = output.logits.flatten(0, 1), batch.video_labels.repeat_interleave(crops)
         mask = batch.mask.repeat_interleave(crops, 0)

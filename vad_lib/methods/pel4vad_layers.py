@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMALLEST_ROOT = 1e-12  # smallest value under a square root, own
+UNSEEN = -1e9  # similarity to a segment that gets no weight; finite, for a window may be padding alone
 
 
 class ContextAttention(nn.Module):
@@ -37,11 +38,20 @@ class ContextAttention(nn.Module):
         for part in (*self.project.weight.chunk(3), self.merge.weight):
             nn.init.xavier_uniform_(part)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, T, D) -> (S, T, D), without the residual."""
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Attend to real segments.
+
+        Args:
+            x: float32 (S, T, D).
+            real: bool (S, T), True where a segment is real.
+
+        Returns:
+            float32 (S, T, D), without the residual.
+        """
         query, key, value = self.project(x).chunk(3, dim=-1)  # each (S, T, d)
         similarity = query @ key.mT / math.sqrt(self.width) + self.prior(x.shape[1])  # (S, T, T)
-        attended = self.weights(similarity) @ value  # (S, T, d)
+        similarity = similarity.masked_fill(~real[:, None], UNSEEN)
+        attended = self.weights(similarity) @ value * real[:, :, None]  # (S, T, d)
         return self.merge(root_over_time(attended) if self.normalise else attended)
 
     def prior(self, length: int) -> Tensor:

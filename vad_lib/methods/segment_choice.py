@@ -1,5 +1,8 @@
 """Which segments stand for an abnormal video, given their scores and scenes (for BN-SVP, Sapkota and Yu, CVPR 2022).
 
+Two choices: the best segment of each scene, as in BN-SVP's code, or the greedy choice of their paper, which maximises a
+submodular function.
+
 Shapes: b videos, T segments, H width of the features that scenes are found in, K most segments chosen of one video.
 """
 
@@ -11,12 +14,12 @@ from torch import Tensor
 
 
 def bag_scores(scores: Tensor, scenes: Tensor, mask: Tensor, share: float, similarity: Tensor | None = None) -> Tensor:
-    """S_v: mean score of a varied subset of each video's better segments.
+    """S_v, the score of an abnormal video: the mean over a varied subset of its better segments (BN-SVP).
 
     Args:
         scores: float32 (b, T), at least 0; gradients pass through those that are chosen.
-        scenes: int64 (b, T), from 0 on.
-        mask: bool (b, T).
+        scenes: int64 (b, T), which scene a segment is in, from 0 on.
+        mask: bool (b, T), True where a segment is real; at least one in a row.
         share: segments below this quantile of the video's own scores are no candidates, in [0, 1].
         similarity: float32 (b, T, T) in [0, 1] for the greedy choice; None for the best candidate of each scene.
 
@@ -32,12 +35,12 @@ def bag_scores(scores: Tensor, scenes: Tensor, mask: Tensor, share: float, simil
     threshold = values.masked_fill(~mask, math.nan).nanquantile(share, dim=1, keepdim=True)
     candidates = (values >= threshold) & mask
     member = F.one_hot(scenes).bool() & candidates[:, :, None]  # (b, T, scenes)
-    found = member.any(dim=1)
+    found = member.any(dim=1)  # (b, scenes), whether a scene has a candidate
     if similarity is None:
         chosen = values[:, :, None].masked_fill(~member, -1.0).argmax(dim=1)  # (b, scenes)
     else:
         budget = found.sum(dim=1)
-        chosen = facility_location(similarity * values[:, None], candidates, budget)
+        chosen = facility_location(similarity * values[:, None], candidates, budget)  # (b, K)
         found = torch.arange(chosen.shape[1], device=budget.device) < budget[:, None]
     return (scores.gather(1, chosen) * found).sum(dim=1) / found.sum(dim=1)
 
@@ -49,11 +52,16 @@ def graded_similarity(states: Tensor, scenes: Tensor, across: float) -> Tensor:
 
     Args:
         states: float32 (b, T, H), of about unit variance.
-        scenes: int64 (b, T).
-        across: factor for segments of different scenes; 0 makes scenes blocks.
+        scenes: int64 (b, T), which scene a segment is in.
+        across: factor for segments of different scenes, in [0, 1]; with 0 these have nothing in common.
 
     Returns:
         float32 (b, T, T) in [0, 1].
+
+    Example: equal features in two scenes keep half of their likeness.
+        >>> graded_similarity(torch.zeros(1, 2, 3), torch.tensor([[0, 1]]), across=0.5)
+        tensor([[[1.0000, 0.5000],
+                 [0.5000, 1.0000]]])
     """
     alike = torch.exp(torch.cdist(states, states).square() / (-2 * states.shape[-1]))
     return alike.where(scenes[:, :, None] == scenes[:, None], across * alike)
@@ -86,7 +94,7 @@ def facility_location(worth: Tensor, candidates: Tensor, budget: Tensor) -> Tens
     served = worth.new_zeros(worth.shape[:2])
     chosen = []
     for _ in range(int(budget.max())):
-        gain = (worth - served[:, :, None]).clamp(min=0).sum(dim=1)
+        gain = (worth - served[:, :, None]).clamp(min=0).sum(dim=1)  # (b, T)
         best = gain.masked_fill(~open_to_choice, -1.0).argmax(dim=1, keepdim=True)
         served = torch.maximum(served, worth.gather(2, best[:, None].expand(-1, worth.shape[1], -1)).squeeze(2))
         open_to_choice.scatter_(1, best, False)

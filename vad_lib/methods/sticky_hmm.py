@@ -63,7 +63,7 @@ def sticky_hdp_hmm(features: np.ndarray, mask: np.ndarray, prior: ScenePrior, sw
     Args:
         features: (V, T, d), finite.
         mask: bool (V, T), real segments first; what stands behind them changes nothing.
-        prior: of states, transitions and emissions.
+        prior: what is assumed of states, transitions and emissions.
         sweeps: at least 1.
         rng: source of all chance.
 
@@ -84,6 +84,15 @@ def first_path(z: np.ndarray, mask: np.ndarray, prior: ScenePrior, rng: np.rando
 
     Each segment goes to the nearest of L far-apart segments; then states are joined, the best pair first, as long as that
     makes the features more likely. The chain alone joins parts of a scene slowly: it moves one boundary at a time.
+
+    Args:
+        z: float64 (V, T, d).
+        mask: bool (V, T), True where a segment is real.
+        prior: what is assumed of states and emissions.
+        rng: source of all chance.
+
+    Returns:
+        int64 (V, T) in 0..L-1; padding is 0.
     """
     points, states = z[mask], prior.states
     seed = np.random.RandomState(rng.integers(2**32))  # scikit-learn takes the older kind of generator
@@ -127,7 +136,7 @@ def gibbs(z: np.ndarray, mask: np.ndarray, path: np.ndarray, prior: ScenePrior, 
         z: float64 (V, T, d); d may be 0, and the chain then draws from the prior.
         mask: bool (V, T), real segments first.
         path: int64 (V, T), where the chain starts.
-        prior: see :class:`ScenePrior`.
+        prior: what is assumed of states, transitions and emissions.
         rng: source of all chance.
     """
     shares = np.full(prior.states, 1 / prior.states)
@@ -145,6 +154,13 @@ def draw_transitions(
 
     The restaurants of Fox et al.: each row of pi seats its transitions at tables, a table serves one state, and
     beta counts tables. Tables of a self-transition that kappa ordered, and not beta, are not counted.
+
+    Args:
+        path: int64 (V, T) in 0..L-1.
+        mask: bool (V, T), real segments first.
+        shares: (L,), the last beta.
+        prior: what is assumed of transitions.
+        rng: source of all chance.
 
     Returns:
         shares (L,), start (L,), transition (L, L).
@@ -180,8 +196,10 @@ def draw_emissions(z: np.ndarray, path: np.ndarray, prior: ScenePrior, rng: np.r
     """mu and sigma^2 given the path, from their conjugate posteriors; states without a segment draw from the prior.
 
     Args:
-        z: (n, d), real segments only.
-        path: (n,).
+        z: float64 (n, d), real segments only.
+        path: int64 (n,) in 0..L-1.
+        prior: what is assumed of emissions.
+        rng: source of all chance.
 
     Returns:
         means (L, d), variances (L, d).

@@ -11,6 +11,8 @@ M             best                 (R,), largest score of a video
 lambda_1      smoothness           weight, 8e-5
 lambda_2      sparsity             weight, 8e-5
 
+The ranking and M stand in :mod:`vad_lib.methods.mil_losses`.
+
 S sequences (videos x crops), R rows of a batch (each crop a row), T segments, D feature width, W hidden width.
 
 How it differs from the others: nothing in the network looks at time, so a segment's score does not depend on its
@@ -117,10 +119,10 @@ class SultaniMIL(Method):
     def encode(self, features: Tensor) -> SultaniMILOutput:
         if self.settings.normalise_features:
             features = F.normalize(features, dim=-1)
-        return SultaniMILOutput(self.score(features).squeeze(-1))
+        return SultaniMILOutput(self.perceptron(features).squeeze(-1))
 
-    def score(self, features: Tensor) -> Tensor:
-        """The perceptron: (S, T, D) -> (S, T, 1), unbounded."""
+    def perceptron(self, features: Tensor) -> Tensor:
+        """Logits of segments: (S, T, D) -> (S, T, 1)."""
         return self.network(features)
 
     def loss(self, output: SultaniMILOutput, batch: Batch) -> dict[str, LossTerm]:
@@ -134,7 +136,7 @@ class SultaniMIL(Method):
         settings, crops = self.settings, output.logits.shape[1]
         mask = batch.mask.repeat_interleave(crops, 0)
         normal, abnormal = paired_rows(batch.video_labels.repeat_interleave(crops))
-        scores = self.score_dropout(output.logits.flatten(0, 1).sigmoid())
+        scores = self.score_dropout(output.logits.flatten(0, 1).sigmoid())  # (R, T)
         best = best_scores(scores, mask)
         of_abnormal, real = scores[abnormal], mask[abnormal]
         pairs = len(abnormal) if settings.pairing == "index" else 1

@@ -156,7 +156,8 @@ class URDMU(Method):
 
     def loss(self, output: DualMemoryOutput, batch: Batch) -> dict[str, LossTerm]:
         view = self.training_view(output, batch)
-        terms = {"main": LossTerm(losses.main_loss(view.logits.sigmoid(), view.labels, view.mask, self.settings.topk_divisor))}
+        video_scores = losses.topk_mean(view.logits.sigmoid(), view.mask, self.settings.topk_divisor)
+        terms = {"main": LossTerm(losses.main_loss(video_scores, view.labels))}
         if self.settings.losses == "full":
             terms |= self.memory_terms(output, view)
         return terms

@@ -45,10 +45,11 @@ from vad_lib import losses
 from vad_lib.config import Settings
 from vad_lib.data.batches import Batch
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError
 from vad_lib.losses import LossTerm
-from vad_lib.methods.base import Method, MethodSpec
+from vad_lib.methods.base import MethodSpec, check_categories, check_text_features
 from vad_lib.methods.learned_prompts import LearnedPrompts, load_learned_prompts
+from vad_lib.methods.masked import MaskedMethod
 from vad_lib.methods.vadclip_layers import (
     FeedForward,
     GraphLayer,
@@ -113,7 +114,7 @@ class VadCLIPOutput(NamedTuple):
     WITHOUT_TIME = ("text",)
 
 
-class VadCLIP(Method):
+class VadCLIP(MaskedMethod):
     """VadCLIP.
 
     With ``prompts="tokens"`` CLIP's text encoder is loaded when it is first needed, and neither trained nor saved. What it
@@ -134,11 +135,7 @@ class VadCLIP(Method):
         self, settings: VadCLIPSettings, text: Tensor, categories: Sequence[str] = (), weights: Path | None = None
     ) -> None:
         super().__init__()
-        if text.dim() != 2 or len(text) < 2 or not bool(text.isfinite().all()):
-            raise DataError(
-                f"text features: expected finite numbers of shape (categories, width) with two categories or more, got shape "
-                f"{tuple(text.shape)}; make them with prompts.text_features."
-            )
+        check_text_features(text)
         self.settings, self.categories, self.weights = settings, tuple(categories), weights
         width, half = settings.width, settings.width // 2
         self.register_buffer("text", text.clone().float())
@@ -230,30 +227,15 @@ class VadCLIP(Method):
         finally:
             self._text = None
 
-    def encode(self, features: Tensor) -> VadCLIPOutput:
-        return self.encode_real(features, torch.ones(features.shape[:2], dtype=torch.bool, device=features.device))
-
-    def encode_uneven(self, features: Tensor, mask: Tensor) -> VadCLIPOutput:
-        """Encode videos of different lengths, all at once: chunks are filled up with zeros anyway.
-
-        Args:
-            features: float32 (B, N, T, D).
-            mask: bool (B, T), real segments first, at least one in every video.
-
-        Returns:
-            the output, its tensors shaped (B, N, ...); logits and cosines of padding are 0.
-        """
-        videos, crops = features.shape[:2]
-        output = self.encode_real(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
-        logits, alignment, text = self._unfold(output, videos, crops)
-        return VadCLIPOutput(logits * mask[:, None], alignment * mask[:, None, :, None], text)
-
     def encode_real(self, features: Tensor, real: Tensor) -> VadCLIPOutput:
-        """Encode sequences of which the first segments are real; what is returned for the others has no meaning.
+        """Encode sequences of which the first segments are real; chunks are filled up with zeros anyway.
 
         Args:
             features: float32 (S, T, D).
-            real: bool (S, T).
+            real: bool (S, T), True where a segment is real; those come first.
+
+        Returns:
+            the output; what stands at padding has no meaning.
         """
         sequences, length = real.shape
         text = self.category_text() if self._text is None else self._text  # (C, W)
@@ -310,21 +292,18 @@ class VadCLIP(Method):
         Raises:
             DataError: the batch has another number of categories than the text features.
         """
-        if batch.category_targets.shape[1] != len(self.text):
-            raise DataError(
-                f"category_targets: this model has text features of {len(self.text)} categories, the batch has "
-                f"{batch.category_targets.shape[1]}; build it with the text features of this data set."
-            )
+        check_categories(batch, self.text)
         divisor, crops = self.settings.topk_divisor, output.logits.shape[1]
         labels, mask = batch.video_labels.repeat_interleave(crops), batch.mask.repeat_interleave(crops, 0)
         targets = batch.category_targets.repeat_interleave(crops, 0)
-        videos, categories = targets.shape
+        video_scores = losses.topk_mean(output.logits.flatten(0, 1).sigmoid(), mask, divisor)  # (R,)
         # each category has k segments of its own
-        by_category = output.alignment.flatten(0, 1).mT.reshape(videos * categories, -1)
-        best = losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)
+        rows, categories = targets.shape
+        by_category = output.alignment.flatten(0, 1).mT.reshape(rows * categories, -1)  # (R C, T)
+        category_scores = losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(rows, categories)
         terms = {
-            "main": LossTerm(losses.main_loss(output.logits.flatten(0, 1).sigmoid(), labels, mask, divisor)),
-            "align": LossTerm(losses.classification_loss(best, targets, self.settings.temperature)),
+            "main": LossTerm(losses.main_loss(video_scores, labels)),
+            "align": LossTerm(losses.classification_loss(category_scores, targets, self.settings.temperature)),
         }
         if self.settings.contrast_weight > 0:
             terms["contrast"] = LossTerm(contrast_loss(output.text[0, 0]), self.settings.contrast_weight)

@@ -1,7 +1,6 @@
-"""What :mod:`vad_lib.open_questions.grid` found -> figures: a panel per question, category confusion, unseen categories, controls.
+"""Figures of the open questions: a panel per question, confusion of categories, unseen categories, controls.
 
-As in :mod:`vad_lib.report.figures.score_curves`, every function returns a matplotlib figure and the plotted points. Points hold fractions, axes
-show percent.
+Every function returns a matplotlib figure and the plotted points. Points hold fractions, axes show percent.
 """
 
 from collections.abc import Mapping
@@ -10,14 +9,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.open_questions.questions import BASE, QUESTIONS
-from vad_lib.report.figures.intervals import GREY, WORD_COLOURS, forest
-from vad_lib.report.figures.style import BLUE, ORANGE, style
+from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot
+from vad_lib.report.figures.style import BLUE, GREY, ORANGE, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
 _SEED = {"ms": 4.5, "alpha": 0.5, "mew": 0}
@@ -25,22 +25,23 @@ _SEED = {"ms": 4.5, "alpha": 0.5, "mew": 0}
 
 def question_panels(
     results: pd.DataFrame,
-    settled: Mapping[str, Mapping[str, Comparison]],
+    compared: Mapping[str, Mapping[str, Comparison]],
     title: str,
-    rule: str = "best_on_validation",
+    selection: str = "best_on_validation",
     columns: int = 3,
 ) -> tuple[Figure, pd.DataFrame]:
     """A panel per question: a dot per seed, a ring at the mean, the base as the first row and as a line.
 
     Args:
-        results: of :func:`vad_lib.open_questions.answers.grid_results`, of one data set; questions with the base alone are left out.
-        settled: question -> what :func:`vad_lib.open_questions.answers.settle` found; its words give the colours.
+        results: of :func:`vad_lib.open_questions.answers.grid_results`, of one data set; questions with the base alone are
+            left out.
+        compared: question -> what :func:`vad_lib.open_questions.answers.compare_answers` found; its verdicts give the colours.
         title: of the figure; names the data.
-        rule: selection rule whose values are shown.
+        selection: whose values are shown.
         columns: panels side by side.
 
     Returns:
-        the figure, and one row per dot: ``question``, ``answer``, ``seed``, ``value``, ``word``.
+        the figure, and one row per dot: ``question``, ``answer``, ``seed``, ``value``, ``verdict``.
 
     Raises:
         DataError: no answer beside the base.
@@ -49,51 +50,63 @@ def question_panels(
     # panels of equal height side by side
     questions = sorted((name for name in QUESTIONS if tried.get(name, 0) > 1), key=lambda name: -tried[name])
     if not questions:
-        raise DataError("grid: expected answers beside the base, got none; train the grid first (make beyond).")
-    metric, points = results["metric"].iloc[0], []
-    columns = min(columns, len(questions))
-    bands = [questions[start : start + columns] for start in range(0, len(questions), columns)]
-    heights = [max(tried[name] for name in band) for band in bands]
+        raise DataError("grid: expected answers beside the base, got none; train the grid first (make questions).")
+    points, columns = [], min(columns, len(questions))
     with style():
-        fig, grid = plt.subplots(
-            len(bands),
-            columns,
-            figsize=(max(4.6 * columns + 0.6, 8), 0.9 + sum(0.85 + 0.3 * height for height in heights)),
-            height_ratios=[1.6 + height for height in heights],
-            sharex=True,
-            squeeze=False,
-        )
+        fig, grid = _panels([tried[name] for name in questions], columns)
         fig.suptitle(title, fontsize=12)
-        for axes in grid.flat[len(questions) :]:
-            axes.set_visible(False)
         for axes, name in zip(grid.flat, questions):
-            chosen = results[results["question"] == name]
-            answers = list(dict.fromkeys(chosen["answer"]))
-            axes.axvline(100 * chosen.loc[chosen["answer"] == BASE, rule].mean(), color=BLUE, lw=1, ls=":")
-            for place, answer in enumerate(answers):
-                found = settled.get(name, {}).get(answer)
-                word = "" if found is None else found.word
-                colour = BLUE if answer == BASE else WORD_COLOURS.get(word, GREY)
-                values = chosen[chosen["answer"] == answer].set_index("seed")[rule]
-                axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
-                axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
-                points += [(name, answer, seed, value, word) for seed, value in values.items()]
-            axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=8.5)
-            axes.set_ylim(len(answers) - 0.4, -0.6)
-            axes.grid(axis="y", visible=False)
-            axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=9, loc="left")
+            values = results[results["question"] == name].rename(columns={selection: "value"})
+            points += _draw_question(axes, name, values, compared.get(name, {}))
         for place in range(columns):
             last = [axes for axes in grid[:, place] if axes.get_visible()][-1]
-            last.set_xlabel(f"{METRIC_TITLES[metric]} %")
+            last.set_xlabel(f"{METRIC_TITLES[results['metric'].iloc[0]]} %")
             last.tick_params(labelbottom=True)
-        legend = grid.flat[0]
-        legend.plot([], [], "o", color=BLUE, **_SEED, label=f"{BASE}, one seed")
-        legend.plot([], [], "o", mfc="none", mec=BLUE, mew=1.8, ms=9, label="mean of the seeds")
-        for word, colour in WORD_COLOURS.items():
-            if any(point[4] == word for point in points):
-                legend.plot([], [], "o", color=colour, **_SEED, label=word)
-        fig.legend(loc="outside lower center", ncols=5, fontsize=9)
-    return fig, pd.DataFrame(points, columns=["question", "answer", "seed", "value", "word"])
+        _draw_legend(fig, grid.flat[0], {point[4] for point in points})
+    return fig, pd.DataFrame(points, columns=["question", "answer", "seed", "value", "verdict"])
+
+
+def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
+    """Panels for as many rows each, the unused ones hidden."""
+    heights = [max(rows[start : start + columns]) for start in range(0, len(rows), columns)]
+    fig, grid = plt.subplots(
+        len(heights),
+        columns,
+        figsize=(max(4.6 * columns + 0.6, 8), 0.9 + sum(0.85 + 0.3 * height for height in heights)),
+        height_ratios=[1.6 + height for height in heights],
+        sharex=True,
+        squeeze=False,
+    )
+    for axes in grid.flat[len(rows) :]:
+        axes.set_visible(False)
+    return fig, grid
+
+
+def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mapping[str, Comparison]) -> list[tuple]:
+    """One panel; its points."""
+    points, answers = [], list(dict.fromkeys(results["answer"]))
+    axes.axvline(100 * results.loc[results["answer"] == BASE, "value"].mean(), color=BLUE, lw=1, ls=":")
+    for place, answer in enumerate(answers):
+        verdict = compared[answer].verdict if answer in compared else ""
+        colour = BLUE if answer == BASE else WORD_COLOURS.get(verdict, GREY)
+        values = results[results["answer"] == answer].set_index("seed")["value"]
+        axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
+        axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
+        points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
+    axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=8.5)
+    axes.set_ylim(len(answers) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=9, loc="left")
+    return points
+
+
+def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
+    axes.plot([], [], "o", color=BLUE, **_SEED, label=f"{BASE}, one seed")
+    axes.plot([], [], "o", mfc="none", mec=BLUE, mew=1.8, ms=9, label="mean of the seeds")
+    for verdict, colour in WORD_COLOURS.items():
+        if verdict in verdicts:
+            axes.plot([], [], "o", color=colour, **_SEED, label=verdict)
+    fig.legend(loc="outside lower center", ncols=5, fontsize=9)
 
 
 def _wrapped(text: str, width: int = 46) -> str:
@@ -134,7 +147,7 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
     """AUC on a category's videos and the normal ones, with its training videos and without.
 
     Args:
-        found: of :func:`vad_lib.open_questions.categories.zero_shot`.
+        found: of :func:`vad_lib.open_questions.categories.zero_shot_results`.
         title: of the figure; names the data.
 
     Returns:
@@ -159,16 +172,16 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
 
 
 def beside_chance(found: Mapping[str, Interval], title: str) -> tuple[Figure, pd.DataFrame]:
-    """Intervals of an AUC beside chance, the axis cut to what an AUC can be; see :func:`vad_lib.report.figures.intervals.forest`.
+    """Intervals of an AUC beside chance, a row each, the axis cut to what an AUC can be.
 
     Args:
-        found: name of each row -> its AUC, such as those of :func:`vad_lib.open_questions.label_leaks.controls`.
+        found: name of each row -> its AUC, such as those of :func:`vad_lib.open_questions.label_leaks.label_leak_intervals`.
         title: of the figure; names the data.
 
     Returns:
-        the figure, and the rows of the forest.
+        the figure, and the rows of the plot.
     """
-    fig, points = forest(found, title)
+    fig, points = forest_plot(found, title)
     axes = fig.axes[0]
     low, high = axes.get_xlim()
     axes.axvline(50, color="black", lw=0.9, ls=":")

@@ -1,11 +1,7 @@
-"""What the paper leaves open, tried: one question, a handful of answers to it, the same data and seeds for all.
+"""The grid of runs behind the open questions: one thing of the proposed model changed, the same data and seeds for all.
 
-A question changes one thing of the proposed model and keeps the rest. Its runs are ordinary run folders under
-``results/PROFILE/beyond``, and the answer *as everywhere else* is the table row itself; the grid trains those that are
-missing, several at a time, one thread each, and can be stopped and started again. What was found is said in the words of
-:mod:`vad_lib.evaluation.intervals`: better, worse, or cannot tell.
-
-Legend: S seeds, V test videos, T snippets, C categories, D feature width.
+Runs of an answer are ordinary run folders below ``results/PROFILE/questions``; the answer *as everywhere else* is the table
+row itself. The grid trains those that are missing, several at a time, one thread each, and can be stopped and started again.
 """
 
 import os
@@ -24,8 +20,8 @@ from vad_lib.data import prepare
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.extraction import extract_dataset
 from vad_lib.errors import VadError
-from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_text, answers_to, changed_dataset
-from vad_lib.runs import experiments, record, trainer
+from vad_lib.open_questions.questions import QUESTIONS, answer_place, answer_text, answers_to, changed_dataset
+from vad_lib.runs import experiments, record, run_folder, trainer
 from vad_lib.storage.paths import Layout
 
 
@@ -48,15 +44,7 @@ class Task(NamedTuple):
         """Its run folder; a row of a table has its usual one."""
         if not self.question:
             return layout.run(self.dataset, self.answer, self.seed)
-        return answer_folder(layout, self.dataset, self.question, self.answer) / f"seed{self.seed}"
-
-
-def answer_folder(layout: Layout, dataset: str, question: str, answer: str) -> Path:
-    """Run folders of an answer, one per seed."""
-    if answer == BASE:
-        return layout.run(dataset, "proposed", 0).parent
-    name = "".join(c if c.isalnum() or c in ".-=" else "_" for c in answer)
-    return layout.results / "beyond" / dataset / question / name
+        return layout.results.joinpath(*answer_place(self.dataset, self.question, self.answer)) / f"seed{self.seed}"
 
 
 def tasks(datasets: Sequence[Dataset], questions: Sequence[str], seeds: Sequence[int], rows: Sequence[str] = ()) -> list[Task]:
@@ -106,7 +94,7 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
         spec = registry.METHODS.get(settings.method)
         text = prepare.dataset_text(profile, dataset) if spec and spec.needs_text else None
         with _torch_threads(usual_threads):
-            if record.is_complete(folder, record.run_key(settings, dataset, text)):
+            if run_folder.is_complete(folder, record.run_key(settings, dataset, text)):
                 return False
         with _torch_threads(1):
             return trainer.train_run(settings, dataset, text, folder, progress=False)

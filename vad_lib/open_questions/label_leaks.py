@@ -1,26 +1,70 @@
 """Controls: what can be scored without what a method claims to use."""
 
+import numpy as np
+
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation import intervals, scored_videos
-from vad_lib.evaluation.intervals import Interval, Resampling
-from vad_lib.open_questions.answers import run_folders
-from vad_lib.open_questions.grid import answer_folder
+from vad_lib.data.label_leaks import guesses
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
+from vad_lib.evaluation.intervals import Interval, interval
+from vad_lib.open_questions.questions import answer_place
+from vad_lib.runs.finished_runs import find_runs
+from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
 CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only")
 
 
-def controls(layout: Layout, dataset: Dataset, how: Resampling = intervals.DEFAULT) -> dict[str, Interval]:
-    """AUC of what must find nothing, and of what sees next to nothing; those of :data:`CONTROLS` that are there.
+def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
+    """How well the labels of the test videos can be guessed without watching them.
 
-    The last two rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them).
+    Args:
+        dataset: any; features are not needed. Without a ``videos/`` folder only the lengths are there to guess from.
+        seed: of the bootstrap.
+
+    Returns:
+        for ``first_frame`` and ``file_size``, or for ``length`` without videos: ``NAME_auc``, video-level ROC-AUC in
+        [0, 1], and ``NAME_low``, ``NAME_high``, its 95 % bootstrap interval over the test videos of each class.
+
+    Raises:
+        MissingFileError: a listed video has no file.
+        DataError: a split holds one class only, or a video's first frame cannot be decoded.
+    """
+    labels = np.array([dataset.videos.is_abnormal(record) for record in dataset.videos.split("test")], dtype=bool)
+    found = {}
+    for name, scores in guesses(dataset).items():
+        numbers = _video_auc(scores[labels], scores[~labels], Bootstrap(seed=seed))
+        found |= {f"{name}_{part}": number for part, number in zip(("auc", "low", "high"), numbers)}
+    return found
+
+
+def _video_auc(abnormal: np.ndarray, normal: np.ndarray, bootstrap: Bootstrap) -> tuple[float, float, float]:
+    """AUC of the scores of abnormal and normal videos, and the ends of its 95 % interval (percentiles)."""
+    # AUC is the share of (abnormal, normal) pairs in the right order, ties count half
+    pairs = (abnormal[:, None] > normal) + 0.5 * (abnormal[:, None] == normal)
+    drawn = values_on_draws(lambda rows, columns: pairs[np.ix_(rows, columns)].mean(), pairs.shape, bootstrap)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(pairs.mean()), float(low), float(high)
+
+
+def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Interval]:
+    """AUC of what must find nothing, and of what sees next to nothing.
+
+    The last two controls rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them).
+
+    Args:
+        layout: one's own results, or the reference.
+        dataset: its features are not needed.
+        bootstrap: level of the intervals, number and seed of the draws.
+
+    Returns:
+        those of :data:`CONTROLS` that are there -> interval.
     """
     found = {}
-    permuted = layout.run(dataset.name, "proposed-permuted", 0).parent
-    for name, place in zip(CONTROLS, (permuted, answer_folder(layout, dataset.name, "features", "noise"))):
-        if folders := run_folders(place):
-            found[name] = intervals.interval(scored_videos.load_all(folders), "auc", how)
+    places = (("runs", dataset.name, "proposed-permuted"), answer_place(dataset.name, "features", "noise"))
+    for name, place in zip(CONTROLS, places):
+        if runs := find_runs(layout, *place):
+            found[name] = interval(scored_rows(runs), "auc", bootstrap)
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))

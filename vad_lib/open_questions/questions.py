@@ -17,8 +17,6 @@ from vad_lib.storage.hashing import content_hash
 
 BASE = "as everywhere else"  # the answer that is the proposed model with its defaults, in every question
 
-MAY_DIFFER = ("seed", "device", "checkpoint_every")  # training settings that may differ between runs that are compared
-
 
 class Answer(NamedTuple):
     """One way to settle a question.
@@ -127,6 +125,18 @@ def _can_be_cropped(dataset: Dataset, answer: Answer) -> bool:
     if not dataset.synthetic and not (dataset.folder / "videos").is_dir():
         return False
     return dataset.store is None or dataset.store.num_crops < answer.crops
+
+
+def answer_place(dataset: str, question: str, answer: str) -> tuple[str, ...]:
+    """Where runs of an answer lie below a results folder, for :func:`vad_lib.runs.finished_runs.find_runs`.
+
+    Example: the base is the table row itself.
+        >>> answer_place("synth-crime", "gate", "fixed at 0.5"), answer_place("synth-crime", "gate", BASE)
+        (('questions', 'synth-crime', 'gate', 'fixed_at_0.5'), ('runs', 'synth-crime', 'proposed'))
+    """
+    if answer == BASE:
+        return "runs", dataset, "proposed"
+    return "questions", dataset, question, "".join(c if c.isalnum() or c in ".-=" else "_" for c in answer)
 
 
 def chosen_questions(names: Sequence[str]) -> tuple[str, ...]:

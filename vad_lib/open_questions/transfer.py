@@ -10,24 +10,26 @@ from torch import nn
 
 from vad_lib.config import Profile
 from vad_lib.data import prepare
-from vad_lib.data.dataset import load_dataset
+from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import DataError, VadError
-from vad_lib.evaluation import scored_videos, scoring
+from vad_lib.evaluation import scoring
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.model import Proposed
 from vad_lib.runs import trained_model
+from vad_lib.runs.finished_runs import find_runs
+from vad_lib.runs.measure import test_metrics
+from vad_lib.runs.run_folder import RunInFolder, write_run
+from vad_lib.runs.scored_runs import scored_rows, scored_videos
 from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.paths import Layout
-from vad_lib.storage.reading import read_json
-from vad_lib.storage.writing import write_arrays, write_json
 
 TRANSFERRED = ("msf-dmu", "proposed")  # without words, and with them
 
 
-def transfer_folder(layout: Layout, source: str, target: str, variant: str, seed: int) -> Path:
-    """Scores of a run of one data set on the test videos of another."""
-    return layout.results / "beyond" / "transfer" / f"{source}-to-{target}" / variant / f"seed{seed}"
+def transfer_place(source: str, target: str, variant: str) -> tuple[str, ...]:
+    """Where scores on one data set of models trained on another lie below a results folder."""
+    return "transfer", target, source, variant
 
 
 def transfer(
@@ -49,7 +51,7 @@ def transfer(
     Raises:
         VadError: no such run, no weights, or features of another width.
     """
-    made, place = layout.run(source, variant, seed), transfer_folder(layout, source, target, variant, seed)
+    made, folder = layout.run(source, variant, seed), _folder(layout, source, target, variant, seed)
     model, config = trained_model.load_model(made)
     dataset = load_dataset(layout.dataset(target), backbone=profile.features.backbone)
     if dataset.store.dimension != config["features"]["dimension"]:
@@ -59,28 +61,43 @@ def transfer(
         )
     text = prepare.dataset_text(profile, dataset) if isinstance(model, Proposed) else None
     parts = [config["key"], dataset.store.content_hash, file_sha256(dataset.folder / "videos.csv"), text and text.content_hash]
-    if (place / "config.json").is_file() and read_json(place / "config.json")["key"] == content_hash(parts):
-        return scored_videos.load_scored(place)
+    key = content_hash(parts)
+    for run in find_runs(layout, *transfer_place(source, target, variant)):
+        if run.seed == seed and run.config["key"] == key:
+            return scored_videos(run)
     if text:
         model = _with_categories(model, tuple(config["categories"]), text)
+    found = scoring.snippet_scores(model.to(device), dataset, dataset.videos.split("test"), device)
+    scores = {video: arrays["score"] for video, arrays in found.items()}
+    selection, kept = RunInFolder(made).selection, ("method", "variant", "seed")
+    config = {name: config[name] for name in kept} | {
+        "title": f"{config['title']}, trained on {source}",
+        "key": key,
+        "dataset": target,
+        "dataset_info": {"tail": dataset.info.tail},
+    }
+    measured = {selection: {"metrics": test_metrics(dataset, scores)}}
+    metrics = {"key": key, "selection": selection, "headline_metric": dataset.headline_metric, "rules": measured}
+    write_run(folder, config=config, metrics=metrics, scores=_score_arrays(dataset, scores))
+    return scored_videos(RunInFolder(folder))
+
+
+def _folder(layout: Layout, source: str, target: str, variant: str, seed: int) -> Path:
+    return layout.results.joinpath(*transfer_place(source, target, variant)) / f"seed{seed}"
+
+
+def _score_arrays(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is kept of the scores, (T,) of each test video; in the order of the list."""
     records = dataset.videos.split("test")
-    scores = scoring.snippet_scores(model.to(device), dataset, records, device)
-    write_arrays(
-        place / "scores.npz",
-        {
-            "videos": np.array([record.name for record in records]),
-            "categories": np.array(dataset.categories),
-            "video_categories": np.array([";".join(record.categories) for record in records]),
-            "num_snippets": np.array([len(scores[record.name]["score"]) for record in records], dtype=np.int64),
-            "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
-            "labels": np.concatenate([record.frame_labels() for record in records]),
-            "score": np.concatenate([scores[record.name]["score"] for record in records]).astype(np.float32),
-        },
-    )
-    kept = {name: config[name] for name in ("method", "variant", "seed")}
-    about = {"title": f"{config['title']}, trained on {source}", "key": content_hash(parts), "dataset": target}
-    write_json(place / "config.json", kept | about | {"dataset_info": {"tail": dataset.info.tail}})
-    return scored_videos.load_scored(place)
+    return {
+        "videos": np.array([record.name for record in records]),
+        "categories": np.array(dataset.categories),
+        "video_categories": np.array([";".join(record.categories) for record in records]),
+        "num_snippets": np.array([len(scores[record.name]) for record in records], dtype=np.int64),
+        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
+        "labels": np.concatenate([record.frame_labels() for record in records]),
+        "score": np.concatenate([scores[record.name] for record in records]).astype(np.float32),
+    }
 
 
 def transfer_all(layout: Layout, profile: Profile, datasets: Sequence[str], seeds: Sequence[int], device: str = "cpu") -> list[str]:
@@ -100,13 +117,11 @@ def _with_categories(model: Proposed, categories: tuple[str, ...], text: TextFea
     for row, category in enumerate(text.categories):
         if category in categories:
             offset[row] = model.prompt_offset.detach()[categories.index(category)]
-    model.text = torch.from_numpy(text.values.copy())
+    model.text_features = torch.from_numpy(text.values.copy())
     model.prompt_offset = nn.Parameter(offset)
     return model
 
 
 def transferred(layout: Layout, source: str, target: str, variant: str) -> tuple[ScoredVideos, ...]:
-    """All seeds of :func:`transfer` that are there."""
-    place = transfer_folder(layout, source, target, variant, 0).parent
-    folders = [f for f in place.glob("seed*") if (f / "config.json").is_file() and (f / "scores.npz").is_file()]
-    return scored_videos.load_all(sorted(folders, key=lambda folder: int(folder.name[4:])))
+    """Test scores of all seeds of :func:`transfer` that are there, one's own or the reference's."""
+    return scored_rows(find_runs(layout, *transfer_place(source, target, variant)))

@@ -1,33 +1,124 @@
-"""The generated parts of the README."""
+"""The generated parts of the README, and the page that has all tables and findings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
-from vad_lib.report.tables.ablation import table4, table5
-from vad_lib.report.tables.cells import INTERVAL_COLUMN
-from vad_lib.report.tables.paper import SECOND_METRICS, table2, table3
-from vad_lib.report.tables.table import RULE_TITLES, markdown_grid
+from vad_lib.report.tables.methods import short_methods_frame
+from vad_lib.report.tables.table import markdown_grid
 from vad_lib.storage.paths import Layout
+from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import write_text
 
+NOTEBOOK_06 = "executed/06_beyond_the_paper.ipynb"
+ANSWERS = "tables/beyond.csv"
 
-def results_table_markdown(layout: Layout) -> str:
-    """The short results for the README: methods on both sets, then the ablations; FAR and the like stay in the files."""
-    parts = []
-    for table in (table2(layout), table3(layout)):
-        left_out = ("FAR", "seeds", "parameters", *(title for _, title in SECOND_METRICS.values()))
-        columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
-        parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
-    for table in (table4(layout), table5(layout)):
-        left_out = (RULE_TITLES["last"], RULE_TITLES["best_on_test"], "seeds", INTERVAL_COLUMN)
-        columns = [column for column in table.frame.columns if not any(word in column for word in left_out)]
-        # the paired difference says what the bare change says, and how sure it is
-        columns = [column for column in columns if not (column.startswith("here") and column.endswith(": change"))]
-        parts += [f"**{table.title}**", markdown_grid(table.frame[columns], table.in_paper)]
-    parts.append(table.made_with)
+# Beginnings of the questions of notebook 06 whose answers are findings.
+_FINDINGS = (
+    "Does Proposed beat + PCL + DBAGF",
+    "How many seeds would show",
+    "What does choosing the step on the test set give away",
+    "What is the mean over crops worth in testing",
+    "Are abnormal videos called by their name",
+    "Does the language matter at all",
+    "Is a category found that is described in words only",
+)
+
+
+def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> str:
+    """The short table of the README: the methods by the headline metric of each data set.
+
+    Args:
+        layout: where runs are read from.
+        datasets: loaded, or names of their folders; a column each.
+
+    Returns:
+        Markdown: the grid, and a sentence on what its cells are.
+
+    Raises:
+        DataError: runs that do not belong into one table.
+    """
+    grid = markdown_grid(short_methods_frame(layout, datasets))
+    return (
+        f"{grid}\n\nMean over seeds, ± standard deviation, and 95 % interval over seeds and test videos; the step was chosen on "
+        "validation videos. Rendered videos stand in for the public ones: compare rows with each other, not with the paper.\n"
+    )
+
+
+def findings_markdown(layout: Layout) -> str:
+    """What notebook 06 found, a line per answer, with links that hold from the results folder.
+
+    Args:
+        layout: whose ``beyond.csv`` is read; the text says so if there is none.
+    """
+    path = layout.tables / "beyond.csv"
+    if not path.is_file():
+        return "*not run*: `make reproduce` makes `beyond.csv`, `make questions` with all its runs.\n"
+    answers = pd.read_csv(path, keep_default_na=False)
+    lines = [
+        f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([cell {row.cell}]({NOTEBOOK_06}))."
+        for beginning in _FINDINGS
+        for row in answers[answers["question"].str.startswith(beginning)].itertuples()
+    ]
+    about = f"Computed answers of [notebook 06]({NOTEBOOK_06}), with their intervals; all of them are in [`beyond.csv`]({ANSWERS})."
+    return f"{about}\n\n" + "\n".join(lines) + "\n"
+
+
+def results_page_markdown(layout: Layout) -> str:
+    """All findings and all written tables as one page, with links that hold from the results folder.
+
+    Args:
+        layout: whose tables are read, as :func:`vad_lib.report.tables.all_tables.write_all_tables` wrote them.
+
+    Raises:
+        MissingFileError: no table was written yet.
+    """
+    tables = sorted(layout.tables.glob("*.md"), key=_place)
+    if not tables:
+        raise MissingFileError(f"{layout.tables}: expected tables, found none; make them first with `make reproduce`.")
+    parts = [
+        "# Results\n\nGenerated; all numbers come from the runs beside this page.",
+        f"## What we found\n\n{findings_markdown(layout).strip()}",
+        "## Tables",
+    ]
+    parts += [f"{read_text(path).strip()}\n\nAs numbers: [`{path.stem}.csv`](tables/{path.stem}.csv)" for path in tables]
     return "\n\n".join(parts) + "\n"
+
+
+def _place(table: Path) -> tuple[int, str]:
+    """The paper's tables and table 6 first, then what the protocol is worth, other methods, and costs."""
+    beginnings = ("table", "protocol", "methods", "cost")
+    return next((i for i, beginning in enumerate(beginnings) if table.name.startswith(beginning)), len(beginnings)), table.name
+
+
+def write_results_page(layout: Layout) -> Path:
+    """Write the page of all findings and tables as ``README.md`` into the results folder of a layout.
+
+    Returns:
+        its path.
+
+    Raises:
+        MissingFileError: no table was written yet.
+        OutputError: the folder cannot be written.
+    """
+    return write_text(layout.results / "README.md", results_page_markdown(layout))
+
+
+def update_readme(path: Path, layout: Layout) -> Path:
+    """Write the short table between the markers ``results`` of the README.
+
+    Args:
+        path: of the README.
+        layout: where runs are read from.
+
+    Raises:
+        MissingFileError: there is no such page.
+        DataError: the page lacks the markers, or runs do not belong into one table.
+    """
+    return update_section(path, "results", results_table_markdown(layout))
 
 
 def update_section(path: Path, section: str, markdown: str) -> Path:
@@ -45,38 +136,3 @@ def update_section(path: Path, section: str, markdown: str) -> Path:
         raise DataError(f"{path}: expected {begin} once and then {end} once; add the two lines where the generated part belongs.")
     head, rest = text.split(begin)
     return write_text(path, f"{head}{begin}\n{markdown.strip()}\n{end}{rest.split(end)[1]}")
-
-
-# Beginnings of the questions of notebook 06 whose answers the README tells, with the sections that answer them.
-_FINDINGS = (
-    "Does Proposed beat + PCL + DBAGF",
-    "How many seeds would show",
-    "What does choosing the step on the test set give away",
-    "What is the mean over crops worth in testing",
-    "Are abnormal videos called by their name",
-    "Does the language matter at all",
-    "Is a category found that is described in words only",
-)
-
-
-def findings_markdown(layout: Layout) -> str:
-    """What notebook 06 found, a line per answer, read from ``beyond.csv``; says so if that has not been made."""
-    path = layout.tables / "beyond.csv"
-    if not path.is_file():
-        return "*not run*: `make reproduce` makes `beyond.csv`, `make beyond` with all its runs.\n"
-    notebook = "results/quick/executed/06_beyond_the_paper.ipynb"
-    lines = [
-        f"Computed answers of [notebook 06]({notebook}), with their intervals; all of them are in [`beyond.csv`]("
-        "results/quick/tables/beyond.csv)."
-    ]
-    said = pd.read_csv(path, keep_default_na=False)
-    for start in _FINDINGS:
-        for row in said[said["question"].str.startswith(start)].itertuples():
-            lines.append(f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([cell {row.cell}]({notebook})).")
-    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n"
-
-
-def update_readme(path: Path, layout: Layout) -> Path:
-    """Write the short results and the findings between the markers ``results`` and ``findings`` of the README."""
-    update_section(path, "findings", findings_markdown(layout))
-    return update_section(path, "results", results_table_markdown(layout))

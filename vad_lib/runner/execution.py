@@ -114,6 +114,10 @@ def execute(layout: Layout, execution: Execution) -> Path:
             f"{source.name}, cell {error.cell_index} ({first!r}) failed: {error.ename}: {error.evalue}\n"
             f"The notebook as far as it came: {partial}"
         ) from error
+    except KeyboardInterrupt:
+        # the cell that was running ends in an error that nobody waits for, and asyncio would print its traceback
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise
     except DeadKernelError as error:
         raise NotebookError(f"{source.name}: the kernel died ({error}); too little memory? Partial copy: {partial}") from error
     notebook = nbformat.read(partial, as_version=4)

@@ -15,8 +15,8 @@ from vad_lib.errors import ConfigError
 from vad_lib.storage.hashing import content_hash
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# The list of all methods names each of them; a run uses one, which its caller gives as a root.
-NOT_FOLLOWED = frozenset({"vad_lib.registry.METHODS"})
+# These lists name parts of all methods; a run uses those of one, which its caller gives as roots.
+NOT_FOLLOWED = frozenset({"vad_lib.registry.METHODS", "vad_lib.methods.fast_cpu.FAST"})
 
 
 class _Module(NamedTuple):
@@ -55,13 +55,26 @@ def meanings(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
         dotted = f"{module}.{name}"
         if dotted in found or dotted in NOT_FOLLOWED:
             continue
-        parsed = _parsed(module, package)
-        statements = parsed.loose if name == "<loose>" else parsed.definitions[name]
-        found[dotted] = "\n".join(_meaning(statement) for statement in statements)
-        waiting += [use for statement in statements for use in _uses(statement, module, parsed, package)]
-        if parsed.loose:
-            waiting.append((module, "<loose>"))
+        found[dotted], uses = _definition(module, name, package)
+        waiting += uses
     return found
+
+
+@cache
+def _definition(module: str, name: str, package: Path) -> tuple[str, list[tuple[str, str]]]:
+    """Meaning of a definition, and the definitions of the package that it names."""
+    parsed = _parsed(module, package)
+    statements = parsed.loose if name == "<loose>" else parsed.definitions[name]
+    uses = {use for statement in statements for use in _uses(statement, module, parsed, package)}
+    if parsed.loose:
+        uses.add((module, "<loose>"))
+    return "\n".join(_meaning(statement) for statement in statements), sorted(uses)
+
+
+def forget() -> None:
+    """Read all files again at the next key; for whoever edits them while the process runs."""
+    _definition.cache_clear()
+    _parsed.cache_clear()
 
 
 def file_meaning(source: str) -> str:

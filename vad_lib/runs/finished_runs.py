@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pandas as pd
+
 from vad_lib.errors import DataError
 from vad_lib.runs.packed_runs import PackedRun, packed
 from vad_lib.runs.run_folder import Run, RunInFolder, in_order, run_folders
@@ -117,3 +119,21 @@ def _check_same(first: Run, second: Run, name: str, expected: Any, got: Any) -> 
         f"runs {first.name} and {second.name} belong to one table but differ in {name}: {expected!r} and {got!r}. "
         "Delete the older run folder and run the table again."
     )
+
+
+def summary(layout: Layout, dataset: str, variants: Iterable[str]) -> pd.DataFrame:
+    """All finished runs of some table rows, one row per run.
+
+    Returns:
+        columns ``variant``, ``seed``, the headline metric in percent under each selection (``auc % last``, ...), and
+        ``train seconds``.
+    """
+    found = [run for variant in dict.fromkeys(variants) for run in find_runs(layout, "runs", dataset, variant)]
+    return pd.DataFrame([{"variant": run.config["variant"], "seed": run.seed, **summary_of(run)} for run in found])
+
+
+def summary_of(run: Run) -> dict[str, float]:
+    """Headline metric of a run in percent under each selection, and its seconds of training."""
+    headline = run.config["headline_metric"]
+    percent = {f"{headline} % {name.replace('_', ' ')}": 100 * run.value(headline, name) for name in run.measured["rules"]}
+    return percent | {"train seconds": run.timing().get("train_seconds", float("nan"))}

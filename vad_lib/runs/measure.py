@@ -11,20 +11,15 @@ from vad_lib import metrics
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation import fine_grained, frame_level, scoring
-
-
-def video_score(snippet_scores: np.ndarray) -> float:
-    """Mean of the k = T // 16 + 1 largest snippet scores (equation 8) of one video, shape (T,)."""
-    k = len(snippet_scores) // 16 + 1
-    return float(np.sort(snippet_scores)[-k:].mean())
+from vad_lib.model import video_score
 
 
 def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records: tuple[VideoRecord, ...]) -> dict[str, float]:
     """Video-level AUC and cross-entropy (nats) on weakly labelled videos: all that training may see."""
     labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=np.uint8)
-    values = np.array([video_score(scores[record.name]) for record in records])
+    values = np.array([video_score(torch.from_numpy(scores[record.name])[None]).item() for record in records])  # Eq. 8
     bce = binary_cross_entropy(torch.from_numpy(values), torch.from_numpy(labels.astype(float)))
-    return {"auc": metrics.frame_roc_auc(labels, values), "bce": float(bce)}
+    return {"auc": float(metrics.frame_roc_auc(labels, values)), "bce": float(bce)}
 
 
 def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:

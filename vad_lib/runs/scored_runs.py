@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vad_lib.config import RULES
+from vad_lib.config import SELECTIONS
 from vad_lib.evaluation.score_arrays import scored_videos_of
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.runs.run_folder import Run
@@ -31,4 +31,4 @@ def scored_rows(runs: Iterable[Run], selection: str | None = None) -> tuple[Scor
 def scored_by_selection(runs: Iterable[Run]) -> dict[str, tuple[ScoredVideos, ...]]:
     """Test scores of several runs under each selection: ``last``, ``best_on_validation`` and ``best_on_test``."""
     runs = tuple(runs)
-    return {selection: scored_rows(runs, selection) for selection in RULES}
+    return {selection: scored_rows(runs, selection) for selection in SELECTIONS}

@@ -1,73 +1,110 @@
-"""The trained method of a finished run."""
+"""The trained method of a finished run, to score with it again."""
 
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from vad_lib import registry
+from vad_lib.config import RunSettings, TrainSettings
+from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError
-from vad_lib.methods.base import Method
-from vad_lib.runs.baselines import BASELINES
-from vad_lib.storage.reading import read_json
+from vad_lib.errors import ConfigError, DataError, VadError
+from vad_lib.methods.base import Learner, Method
+from vad_lib.methods.fast_cpu import use_fast_forms
+from vad_lib.runs.learner import learner_maker
+from vad_lib.runs.run_folder import Run, RunInFolder
 
 
-def load_model(folder: Path | str) -> tuple[Method, dict[str, Any]]:
+def load_model(folder: Path | str, *, fast_cpu: bool = True) -> tuple[Method, dict[str, Any]]:
     """The trained method of a finished run folder, on the CPU and in evaluation mode.
 
     Nothing else is needed: the text features of the proposed model stand among its weights.
 
     Args:
-        folder: written by :func:`train_run`.
+        folder: of a finished run, written by :func:`vad_lib.runs.trainer.train_run`.
+        fast_cpu: swap modules for fast forms of the same weights (:mod:`vad_lib.methods.fast_cpu`); switch it off before a
+            model is exported or goes to a GPU.
 
     Returns:
         the method, and the content of ``config.json``: its ``features`` are the contract of the features that the
         method takes, its ``categories`` the columns of an alignment map.
 
     Raises:
-        MissingFileError: there is no run folder, or one of its files is missing.
+        MissingFileError: there is no finished run in the folder, or its weights are missing.
         DataError: a file is damaged, or settings and weights do not belong to each other.
-        ConfigError: the run's row is no method on bags (:data:`BASELINES`).
+        ConfigError: the run's method takes no bags of features; see :data:`vad_lib.registry.ON_BAGS`.
     """
-    folder = Path(folder)
-    for name in ("config.json", "weights.safetensors"):
-        if not (folder / name).is_file():
-            raise MissingFileError(
-                f"{folder}: expected the folder of a finished run, but {name} is missing; run folders lie under "
-                "results/PROFILE/runs/DATASET/VARIANT/seedN and are complete once training has ended."
-            )
-    config = read_json(folder / "config.json")
+    run = RunInFolder(folder)
     try:
-        name, categories = config["method"], tuple(config["categories"])
-        if name in BASELINES:
-            raise ConfigError(f"{folder}: {name} is no method on bags of features; give a run of {', '.join(registry.METHODS)}.")
-        weights = load_file(folder / "weights.safetensors")
-        text = None
-        if registry.METHODS[name].needs_text:
-            about = config["text"]
-            if len(weights["text"]) != len(categories):
-                raise DataError(
-                    f"{folder}: {len(categories)} categories in config.json, text features of {len(weights['text'])} among the "
-                    "weights; train it again with this version of the library."
-                )
-            text = TextFeatures(categories, weights["text"].numpy(), about["source"], about["note"], ())
+        name, categories = run.config["method"], tuple(run.config["categories"])
+        if not registry.method_spec(name).on_bags:
+            raise ConfigError(
+                f"{folder}: {name} is no method on bags of features; give a run of one of {', '.join(registry.ON_BAGS)}."
+            )
+        weights = run.weights()
         model = registry.build_method(
             name,
-            feature_dim=config["features"]["dimension"],
+            feature_dim=run.config["features"]["dimension"],
             categories=categories,
-            text=text,
-            width=config["width"],
-            options=config["options"],
+            text=_text(run, weights) if registry.METHODS[name].needs_text else None,
+            width=run.config["width"],
+            options=run.config["options"],
         )
         model.load_state_dict(weights)
     except VadError:
         raise
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise _not_of_one_run(folder, error) from error
+    return (use_fast_forms(model) if fast_cpu else model).eval(), run.config
+
+
+def load_learner(folder: Path | str, dataset: Dataset) -> Learner:
+    """The trained learner of a finished run of any method, to score videos of a data set with it.
+
+    Args:
+        folder: of a finished run, written by :func:`vad_lib.runs.trainer.train_run`.
+        dataset: whose videos it shall score; with features, or videos where the method takes pixels.
+
+    Returns:
+        the learner with the run's weights; :meth:`~vad_lib.methods.base.Learner.snippet_scores` scores with it.
+
+    Raises:
+        MissingFileError: there is no finished run in the folder, or its weights are missing.
+        DataError: a file is damaged, or settings and weights do not belong to each other.
+    """
+    run = RunInFolder(folder)
+    try:
+        weights, settings = run.weights(), run_settings_of(run)
+        text = _text(run, weights) if registry.method_spec(settings.method).needs_text else None
+        learner = learner_maker(settings, text)(settings, dataset, ())
+        learner.load_weights(weights)
+    except VadError:
+        raise
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise _not_of_one_run(folder, error) from error
+    return learner
+
+
+def run_settings_of(run: Run) -> RunSettings:
+    """The settings that a finished run was trained with."""
+    named = {name: run.config[name] for name in ("variant", "method", "title", "options", "width", "profile", "declared")}
+    return RunSettings(**named, train=TrainSettings(**run.config["train"]))
+
+
+def _text(run: Run, weights: dict[str, Any]) -> TextFeatures:
+    """Text features as the method was given them: they stand among its weights."""
+    about, categories = run.config["text"], tuple(run.config["categories"])
+    values = next(weights[name] for name in ("text_features", "text") if name in weights)
+    if len(values) != len(categories):
         raise DataError(
-            f"{folder}: expected settings and weights of one run, but the method cannot be built of them ({reason}); "
-            "train it again with this version of the library."
-        ) from error
-    return model.eval(), config
+            f"{run.name}: {len(categories)} categories in config.json, text features of {len(values)} among the weights; train "
+            "it again with this version of the library."
+        )
+    return TextFeatures(categories, values.numpy(), about["source"], about["note"], ())
+
+
+def _not_of_one_run(folder: Path | str, error: Exception) -> DataError:
+    reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+    return DataError(
+        f"{folder}: expected settings and weights of one run, but the method cannot be built of them ({reason}); "
+        "train it again with this version of the library."
+    )

@@ -1,16 +1,13 @@
 """One loop for all methods: one variant, one seed -> one run folder.
 
-A run folder holds everything that tables and figures need (``config.json``, ``metrics.json``, ``log.csv``,
-``scores.npz``), the weights, and what made them (``provenance.json``, ``timing.json``). It is built beside its
-place and moved there when complete, so what was there before stays whole until then. A run whose key is already
-there is not repeated.
+A run folder is built beside its place and moved there when complete, so what was there before stays whole until
+then; see :mod:`vad_lib.runs.run_folder` for what lies in it. A run whose key is already there is not repeated.
 
-Three selection rules come out of the one run: the last step; the evaluation that was best on the weakly
+Three selections of a step come out of the one run: the last step; the evaluation that was best on the weakly
 labelled validation videos; and the one that was best on the test set, which is how most public codes of this
 field choose and is therefore reported, never used.
 """
 
-import json
 import math
 import signal
 import threading
@@ -18,33 +15,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from vad_lib import registry
-from vad_lib.config import RULES, RunSettings
-from vad_lib.data.annotations import VideoRecord
-from vad_lib.data.batches import BalancedBatches, Batch
+from vad_lib.config import SELECTIONS, RunSettings
 from vad_lib.data.dataset import Dataset, permute_labels, validation_split
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import ConfigError, TrainingError
+from vad_lib.errors import TrainingError
 from vad_lib.evaluation import scoring
-from vad_lib.losses import total_loss
 from vad_lib.methods.base import Method
-from vad_lib.runs.baselines import BASELINES
+from vad_lib.runs.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from vad_lib.runs.learner import LearnerMaker, learner_maker
 from vad_lib.runs.measure import fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
-from vad_lib.runs.record import is_complete, run_key, run_record
-from vad_lib.runs.run_folder import write_run
+from vad_lib.runs.record import Outcome, Scores, run_key, run_record
+from vad_lib.runs.run_folder import is_complete, write_run
 from vad_lib.storage.locks import remove_free_lock, sole_writer
 from vad_lib.storage.provenance import seed_everything
-from vad_lib.storage.writing import atomic_path, clear_folder, partial_folder, remove_replaced, replace_folder
-
-_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}
+from vad_lib.storage.writing import clear_folder, partial_folder, remove_replaced, replace_folder
 
 
 def train_run(
@@ -70,7 +61,7 @@ def train_run(
         folder: the run folder.
         progress: show a progress bar on a terminal.
         force: train even if the run is there.
-        build: makes the method to train; its weights must fit the one that ``settings`` name.
+        build: makes the method to train, if it is one on bags; its weights must fit the one that ``settings`` name.
         origin: what decides the numbers beside the settings if ``build`` is given; kept in ``config.json``.
 
     Returns:
@@ -81,8 +72,7 @@ def train_run(
         ConfigError: unknown method or option; text features missing.
         BusyError: another process trains this very run.
     """
-    if settings.method not in (*registry.METHODS, *BASELINES):
-        raise ConfigError(f"unknown method {settings.method!r}; known: {', '.join((*registry.METHODS, *BASELINES))}.")
+    make = learner_maker(settings, text, build)
     key = run_key(settings, dataset, text, origin)
     lock = folder.with_name(f".{folder.name}.lock")
     if not force and is_complete(folder, key):
@@ -94,184 +84,150 @@ def train_run(
         if not force and is_complete(folder, key):  # by the process that this one waited for
             return False
         if force or not is_complete(partial, key):  # complete if a run was killed on its last steps
-            clear_folder(partial, keep="checkpoint.safetensors")
-            if settings.method in BASELINES:
-                outcome = BASELINES[settings.method].fit(settings, dataset, progress)
-            else:
-                outcome = Trainer(settings, dataset, text, partial, key, build).run(progress)
+            clear_folder(partial, keep=CHECKPOINT)
+            outcome = Trainer(settings, dataset, make, partial, key).run(progress)
             write_run(partial, **run_record(settings, dataset, text, key, outcome, origin))
-        (partial / "checkpoint.safetensors").unlink(missing_ok=True)
+        (partial / CHECKPOINT).unlink(missing_ok=True)
         replace_folder(partial, folder)
     return True
 
 
 class Trainer:
-    """State of one run; everything that a checkpoint has to hold is an attribute here."""
+    """The loop over the steps of one run.
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        dataset: Dataset,
-        text: TextFeatures | None,
-        folder: Path,
-        key: str,
-        build: Callable[..., Method] = registry.build_method,
-    ) -> None:
-        train = settings.train
-        dataset = permute_labels(dataset, train.seed) if train.permute_labels else dataset
-        self.settings, self.train, self.dataset, self.folder, self.key = settings, train, dataset, folder, key
-        seed_everything(train.seed)
-        self.device = torch.device(train.device)
-        self.model: Method = build(
-            settings.method,
-            feature_dim=dataset.store.dimension,
-            categories=dataset.categories,
-            text=text,
-            width=settings.width,
-            options=settings.options,
-        ).to(self.device)
-        if train.compile:
-            _check_compiler(self.device)
-            self.model.encode = torch.compile(self.model.encode)
-        fit, self.validation = validation_split(dataset, train.validation_fraction, train.seed)
-        self.batches = BalancedBatches(
-            dataset,
-            fit,
-            train.num_segments,
-            train.batch_size,
-            train.seed,
-            train.device,
-            segmenting=train.segmenting,
-            crops=train.crops,
-        )
-        self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
-        )
+    Args:
+        settings: of the run.
+        dataset: with features.
+        make: how its learner is made; see :func:`vad_lib.runs.learner.learner_maker`.
+        folder: for checkpoints.
+        key: of the run; a checkpoint with another key is not used.
+
+    Attributes:
+        learner: what learns.
+        validation: training videos held out from it.
+        step: steps done.
+        rows: of the log.
+        best: selection -> ``step``, ``value``, ``measured`` and ``weights`` of the best evaluation so far.
+        scored: step -> scores of the test videos, for steps that a selection still holds.
+    """
+
+    def __init__(self, settings: RunSettings, dataset: Dataset, make: LearnerMaker, folder: Path, key: str) -> None:
+        self.settings, self.train, self.folder, self.key = settings, settings.train, folder, key
+        self.device = torch.device(self.train.device)
+        self.dataset = permute_labels(dataset, self.train.seed) if self.train.permute_labels else dataset
+        fit, self.validation = validation_split(self.dataset, self.train.validation_fraction, self.train.seed)
+        seed_everything(self.train.seed)
+        self.learner = make(settings, self.dataset, fit)
         self.step = 0
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, dict[str, Any]] = {}  # rule -> {"step", "value", "measured", "state"}
-        self.scored: dict[int, dict[str, dict[str, np.ndarray]]] = {}  # step -> scores of the test videos, of steps still in use
+        self.best: dict[str, dict[str, Any]] = {}
+        self.scored: dict[int, Scores] = {}
         self.seconds, self.test_seconds = 0.0, float("nan")
 
-    def run(self, progress: bool) -> dict[str, Any]:
+    def run(self, progress: bool = False) -> Outcome:
+        """Go on from the checkpoint, if there is one, to the last step.
+
+        Raises:
+            TrainingError: a value of the log became NaN or infinite.
+            KeyboardInterrupt: Ctrl-C; a checkpoint was written first.
+        """
         self._resume()
-        bar = tqdm(
-            total=self.train.steps, initial=self.step, desc=self.settings.variant, disable=None if progress else True, leave=False
-        )
+        learner, last = self.learner, self.learner.num_steps
+        learner.progress = progress
+        bar = tqdm(total=last, initial=self.step, desc=self.settings.variant, disable=None if progress else True, leave=False)
         with bar, _deferred_interrupt() as interrupted:
             started, before = time.perf_counter(), self.seconds
-            while self.step < self.train.steps:
-                row = self.train_step(self.batches.batch(self.step))
+            while self.step < last:
+                row = learner.step(self.step)
                 self.step += 1
-                if self.step % self.train.eval_every == 0 or self.step == self.train.steps:
+                check_finite(self.settings.variant, self.step, row, learner.videos)
+                if self.step % learner.eval_every == 0 or self.step == last:
                     row |= self._evaluate()
                 self.rows.append({"step": self.step, **row})
                 self.seconds = before + time.perf_counter() - started
                 bar.update()
-                if interrupted() or (self.step % self.train.checkpoint_every == 0 and self.step < self.train.steps):
-                    self._save_checkpoint()
+                if interrupted() or (self.step % self.train.checkpoint_every == 0 and self.step < last):
+                    self._save()
                 if interrupted():
                     raise KeyboardInterrupt(
                         f"{self.settings.variant}: stopped after step {self.step}; the next run goes on from there"
                     )
         return self._outcome()
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        """Forward, loss, backward, update; returns a row of the log."""
-        self.model.train()
-        if self.train.schedule != "plateau":
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.train.lr * planned_share(self.train.schedule, self.step / self.train.steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
-            output = self.model(batch.features, batch.mask)
-        # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
-        terms = self.model.loss(_in_float32(output), batch)
-        loss = total_loss(terms)
-        row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
-        for name, term in terms.items():
-            row[f"loss/{name}"] = term.value.item()
-            row[f"weight/{name}"] = term.weight.item() if isinstance(term.weight, torch.Tensor) else term.weight
-            if not np.isfinite(row[f"loss/{name}"]) or not np.isfinite(row[f"weight/{name}"]):
-                raise TrainingError(
-                    f"{self.settings.variant}, step {self.step + 1}: loss term {name} is {row[f'loss/{name}']} (weight "
-                    f"{row[f'weight/{name}']}), expected a finite number. Videos of the batch: {', '.join(batch.videos)}. "
-                    "Check their features, or lower the learning rate."
-                )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        return row
-
-    def _snippet_scores(self, records: tuple[VideoRecord, ...], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
-        # test videos have hundreds of lengths, and each would be compiled for itself
-        with torch.compiler.set_stance("force_eager"):
-            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device, crop=crop)
-
     def _evaluate(self) -> dict[str, float]:
-        """Score validation and test videos; keep the weights if a rule calls this step its best so far."""
-        held_out = {name: value["score"] for name, value in self._snippet_scores(self.validation).items()}
+        """Score validation and test videos; keep the weights if a selection calls this step its best so far."""
+        held_out = {name: value["score"] for name, value in self.learner.snippet_scores(self.validation).items()}
         validation = validation_metrics(self.dataset, held_out, self.validation)
         scored = self._test_scores()
         headline = self.dataset.headline_metric
-        test = test_metrics(self.dataset, {name: value["score"] for name, value in scored.items()})[headline]
-        if self.train.schedule == "plateau":
-            self.scheduler.step(validation["auc"])
+        test = float(test_metrics(self.dataset, {name: value["score"] for name, value in scored.items()})[headline])
+        self.learner.evaluated(validation)
         # Few validation videos give few distinct AUCs: the smaller cross-entropy breaks ties.
         self._keep("best_on_validation", (validation["auc"], -validation["bce"]), validation)
         self._keep("best_on_test", (test,), {headline: test})
         in_use = {self.step, *(best["step"] for best in self.best.values())}
         self.scored = {step: scores for step, scores in (self.scored | {self.step: scored}).items() if step in in_use}
         row = {"validation/auc": validation["auc"], "validation/bce": validation["bce"], f"test/{headline}": test}
-        return row | {f"monitor/{name}": value for name, value in self.model.monitored().items()}
+        return row | {f"monitor/{name}": value for name, value in self.learner.monitored().items()}
 
-    def _keep(self, rule: str, value: tuple[float, ...], measured: dict[str, float]) -> None:
-        if rule not in self.best or value > tuple(self.best[rule]["value"]):
-            state = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-            self.best[rule] = {"step": self.step, "value": value, "measured": measured, "state": state}
+    def _keep(self, selection: str, value: tuple[float, ...], measured: dict[str, float]) -> None:
+        if selection not in self.best or value > self.best[selection]["value"]:
+            self.best[selection] = {"step": self.step, "value": value, "measured": measured, "weights": self._weights()}
 
-    def _outcome(self) -> dict[str, Any]:
-        last = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        states = {"last": {"step": self.step, "state": last}} | self.best
-        outcome: dict[str, Any] = {"log": self.rows, "rules": {}, "scores": {}, "seconds": self.seconds}
-        for rule in RULES:
-            step = states[rule]["step"]
-            self.model.load_state_dict(states[rule]["state"])
-            twin = next((other for other in outcome["rules"] if outcome["rules"][other]["step"] == step), None)
-            if twin:  # two rules chose the same weights
-                outcome["scores"][rule], outcome["rules"][rule] = outcome["scores"][twin], outcome["rules"][twin]
-            else:
-                # a run that was resumed may lack the scores of a step before the checkpoint
-                scores = outcome["scores"][rule] = self.scored[step] if step in self.scored else self._test_scores()
-                measured = test_metrics(self.dataset, {name: value["score"] for name, value in scores.items()})
-                outcome["rules"][rule] = {"step": step, "metrics": measured}
-                maps = {name: value["alignment"] for name, value in scores.items() if "alignment" in value}
-                if maps:
-                    fine = fine_grained_metrics(self.dataset, maps, self.model.temperature.item())
-                    outcome["rules"][rule]["fine_grained"] = fine
-            if rule == self.train.selection:
-                outcome["crop_scores"] = self._crop_scores()
-                outcome["protocol"] = self._protocol(outcome["scores"][rule], outcome["crop_scores"])
-        outcome["validation"] = self.best["best_on_validation"]["measured"]
-        outcome["weights"] = states[self.train.selection]["state"]
-        outcome["parameters"] = sum(parameter.numel() for parameter in self.model.parameters())
-        outcome["test_seconds"] = self.test_seconds
-        return outcome
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.learner.weights().items()}
 
-    def _test_scores(self) -> dict[str, dict[str, np.ndarray]]:
+    def _outcome(self) -> Outcome:
+        chosen = {"last": {"step": self.step, "weights": self._weights()}} | self.best
+        selections: dict[str, dict[str, Any]] = {}
+        scores: dict[str, Scores] = {}
+        for selection in SELECTIONS:
+            step = chosen[selection]["step"]
+            twin = next((other for other in selections if selections[other]["step"] == step), None)
+            if twin:
+                scores[selection], selections[selection] = scores[twin], selections[twin]
+                continue
+            self.learner.load_weights(chosen[selection]["weights"])
+            # a run that was resumed may lack the scores of a step before the checkpoint
+            scores[selection] = self.scored[step] if step in self.scored else self._test_scores()
+            selections[selection] = {"step": step, **self._measured(scores[selection])}
+        selected = self.train.selection
+        self.learner.load_weights(chosen[selected]["weights"])
+        crop_scores = self._crop_scores()
+        return Outcome(
+            log=self.rows,
+            selections=selections,
+            scores=scores,
+            crop_scores=crop_scores,
+            protocol=self._protocol(scores[selected], crop_scores),
+            validation=self.best["best_on_validation"]["measured"],
+            weights=chosen[selected]["weights"],
+            parameters=self.learner.parameter_count,
+            seconds=self.seconds,
+            test_seconds=self.test_seconds,
+        )
+
+    def _measured(self, scores: Scores) -> dict[str, Any]:
+        found: dict[str, Any] = {"metrics": test_metrics(self.dataset, {name: value["score"] for name, value in scores.items()})}
+        maps = {name: value["alignment"] for name, value in scores.items() if "alignment" in value}
+        if maps:
+            found["fine_grained"] = fine_grained_metrics(self.dataset, maps, self.learner.temperature)
+        return found
+
+    def _test_scores(self) -> Scores:
         started = time.perf_counter()
-        scores = self._snippet_scores(self.dataset.videos.split("test"))
+        scores = self.learner.snippet_scores(self.dataset.videos.split("test"))
         self.test_seconds = time.perf_counter() - started
         return scores
 
     def _crop_scores(self) -> dict[str, np.ndarray]:
         """Scores of each crop by itself for every test video, float32 (N, T); nothing where there is one crop only."""
-        records, crops = self.dataset.videos.split("test"), self.dataset.store.num_crops
-        alone = [self._snippet_scores(records, crop=crop) for crop in range(crops if crops > 1 else 0)]
+        records, crops = self.dataset.videos.split("test"), self.learner.num_crops
+        alone = [self.learner.snippet_scores(records, crop=crop) for crop in range(crops if crops > 1 else 0)]
         return {record.name: np.stack([scores[record.name]["score"] for scores in alone]) for record in records if alone}
 
-    def _protocol(self, scores: dict[str, dict[str, np.ndarray]], crop_scores: dict[str, np.ndarray]) -> dict[str, Any]:
-        """What choices of the protocol are worth for the selected weights: fewer crops, and rules for frame masks."""
+    def _protocol(self, scores: Scores, crop_scores: dict[str, np.ndarray]) -> dict[str, Any]:
+        """What choices of the protocol are worth for the selected weights: fewer crops, and mask rules."""
         crops = self.dataset.store.contract.crops if crop_scores else ()
 
         def measured(chosen: slice) -> dict[str, float]:
@@ -284,98 +240,40 @@ class Trainer:
             "mask_rules": mask_rule_metrics(self.dataset, {name: value["score"] for name, value in scores.items()}),
         }
 
-    # --- checkpoints ------------------------------------------------------------------------------------
-
-    def _save_checkpoint(self) -> None:
-        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for rule, best in self.best.items():
-            tensors |= {f"{rule}/{name}": tensor for name, tensor in best["state"].items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items() if tensor is not None}
-        tensors["random/cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random/device"] = torch.cuda.get_rng_state(self.device)
-        header = {
-            "key": self.key,
+    def _save(self) -> None:
+        content = {
             "step": self.step,
             "rows": self.rows,
             "seconds": self.seconds,
-            "scheduler": self.scheduler.state_dict(),
-            "lr": [group["lr"] for group in self.optimiser.param_groups],
-            "best": {rule: {k: v for k, v in best.items() if k != "state"} for rule, best in self.best.items()},
+            "best": self.best,
+            "learner": self.learner.state(),
         }
-        # Cloned: safetensors refuses tensors that share memory.
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        with atomic_path(self.folder / "checkpoint.safetensors") as temporary:
-            save_file(tensors, temporary, metadata={"run": json.dumps(header)})
+        save_checkpoint(self.folder, self.key, self.device, content)
 
     def _resume(self) -> None:
-        """Go on from the checkpoint if it belongs to this very run; otherwise start at step 0."""
-        path = self.folder / "checkpoint.safetensors"
-        if not path.is_file():
-            return
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("run", "{}"))
-        except (SafetensorError, json.JSONDecodeError):
-            return  # atomic writing makes this impossible for our own files; a damaged one is simply not used
-        if header.get("key") != self.key:
-            return
-        tensors = load_file(path)
-
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")}
-
-        self.model.load_state_dict(part("model"))
-        optimiser = self.optimiser.state_dict()
-        for name, tensor in part("optimiser").items():
-            index, _, field = name.partition("/")
-            optimiser["state"].setdefault(int(index), {})[field] = tensor
-        for group, lr in zip(optimiser["param_groups"], header["lr"]):
-            group["lr"] = lr
-        self.optimiser.load_state_dict(optimiser)
-        self.scheduler.load_state_dict(header["scheduler"])
-        self.best = {rule: {**best, "state": part(rule)} for rule, best in header["best"].items()}
-        self.step, self.rows, self.seconds = header["step"], header["rows"], header["seconds"]
-        torch.set_rng_state(tensors["random/cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random/device"], self.device)
+        if found := load_checkpoint(self.folder, self.key, self.device):
+            self.step, self.rows, self.seconds, self.best = (found[name] for name in ("step", "rows", "seconds", "best"))
+            self.learner.load_state(found["learner"])
 
 
-def planned_share(schedule: str, progress: float) -> float:
-    """Share of the first learning rate at a point of training, for the schedules that depend on nothing else.
+def check_finite(variant: str, step: int, row: Mapping[str, float], videos: tuple[str, ...]) -> None:
+    """Stop a training that has broken down.
 
     Args:
-        schedule: ``constant``, ``cosine`` or ``milestones``, see :class:`~vad_lib.config.TrainSettings`.
-        progress: steps done / all steps, in [0, 1).
+        variant: name of the row.
+        step: steps done.
+        row: of the log; a term of the loss is named before their sum.
+        videos: that the step saw.
 
-    Example: half way down the cosine, and past the first milestone.
-        >>> round(planned_share("cosine", 0.5), 3), round(planned_share("milestones", 0.5), 3)
-        (0.5, 0.1)
+    Raises:
+        TrainingError: a value is NaN or infinite.
     """
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
-    if schedule == "milestones":
-        return 0.1 ** sum(progress >= milestone for milestone in (0.4, 0.8))
-    return 1.0
-
-
-def _check_compiler(device: torch.device) -> None:
-    """Compile a small function; a failure becomes a ConfigError."""
-    try:
-        torch.compile(torch.sin)(torch.zeros(8, device=device))
-    except RuntimeError as error:
-        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
-        raise ConfigError(
-            f"compile: expected a compiler that torch.compile can use on {device.type}, found none ({reason}). Install one "
-            "(a C++ compiler with Python's headers; on a GPU triton too), or set compile to False."
-        ) from error
-
-
-def _in_float32(output: NamedTuple) -> NamedTuple:
-    return type(output)(
-        *(field.float() if isinstance(field, torch.Tensor) and field.is_floating_point() else field for field in output)
-    )
+    broken = sorted((name for name, value in row.items() if not math.isfinite(value)), key=lambda name: "/" not in name)
+    if broken:
+        raise TrainingError(
+            f"{variant}, step {step}: {broken[0]} is {row[broken[0]]}, expected a finite number. Videos of the batch: "
+            f"{', '.join(sorted(set(videos)))}. Check their features, or lower the learning rate."
+        )
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""Readers that refuse damaged and hostile files with a sentence: text, JSON, YAML, CSV, arrays."""
+"""Readers of text, JSON, YAML, CSV and arrays that answer damaged and hostile files with a sentence.
+
+What is read may be damaged, or made to do harm. Readers refuse what is no plain file, larger than it can
+sensibly be, or claims to be larger than it is, before memory is taken for it; nothing is ever unpickled.
+"""
 
 import csv
 import io
@@ -127,7 +131,16 @@ def parse_yaml(text: str) -> Any:
 
 
 def read_yaml(path: Path | str, what: str = "a YAML file") -> Any:
-    """Read a YAML file; errors as :func:`read_json`."""
+    """Read a YAML file of plain values.
+
+    Args:
+        path: the file.
+        what: is expected, for messages.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is not YAML, names a key twice, or nests deeper than anything written here.
+    """
     text = read_text(path, what, "Correct it.")
     try:
         return parse_yaml(text)
@@ -210,7 +223,12 @@ def read_array(path: Path | str, *, mmap: bool = False) -> np.ndarray:
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """Read all arrays of an ``.npz`` file; never unpickles. Errors as in :func:`read_array`."""
+    """Read all arrays of an ``.npz`` file; never unpickles, and takes no memory for more than the file holds.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is truncated, no ``.npz`` file, unpacks to more than 1 GiB, or holds pickled objects.
+    """
     path = Path(path)
     try:
         _plain_size(path)

@@ -161,7 +161,7 @@ def write_array(target: Path | str, array: np.ndarray) -> Path:
 
 
 def write_arrays(target: Path | str, arrays: dict[str, np.ndarray]) -> Path:
-    """Write named arrays as a compressed ``.npz`` atomically; names must be free of ``/``-problems of zip."""
+    """Write named arrays as a compressed ``.npz`` atomically, without pickling. Names become names of files in the archive."""
     with atomic_path(target) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **arrays)
     return Path(target)

@@ -132,7 +132,7 @@ def test_another_number_of_classes(state, tmp_path):
 
 
 def test_missing_weights_name_the_fix_and_are_never_random(cache):
-    with pytest.raises(MissingFileError, match=r"python -m vad_lib\.i3d --fetch"):
+    with pytest.raises(MissingFileError, match=r"python -m vad_lib\.data\.backbones\.i3d_weights --fetch"):
         backbones_i3d_weights.load_i3d()
     with pytest.raises(MissingFileError, match=r"nowhere\.pt: no such I3D checkpoint"):
         backbones_i3d_weights.load_i3d("nowhere.pt")

@@ -242,7 +242,7 @@ def test_a_length_that_does_not_fit_is_told_with_both_numbers(tmp_path, length, 
     folder = small_ucf(tmp_path / "ucf-crime", snippets={"Abuse028_x264": length})
     found = check_source(folder, partial(frames=frames_csv(tmp_path)), progress=False)
     (problem,) = found.problems
-    fact = f"video Abuse028_x264: 100 frames hold 7 snippets of 16 under rule B, its features have {length}; likely "
+    fact = f"video Abuse028_x264: 100 frames hold 7 snippets of 16 under mask rule B, its features have {length}; likely "
     assert problem.startswith(fact) and cause in problem
 
 

@@ -13,7 +13,8 @@ from vad_lib.data.annotations import read_video_csv
 from vad_lib.data.synthetic import DATASETS, jobs, render, render_dataset
 from vad_lib.data.synthetic import camera as synthetic_camera
 from vad_lib.data.synthetic import plan as synthetic_plan
-from vad_lib.data.synthetic.people import POSES, Look, Person
+from vad_lib.data.synthetic.people import Look, Person
+from vad_lib.data.synthetic.poses import POSES
 from vad_lib.data.synthetic.scenes import LIGHTS
 from vad_lib.data.synthetic.world import View
 from vad_lib.errors import ConfigError, OutputError

@@ -37,9 +37,8 @@ def library_layout(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         moved[f"pyramid_norm.{ours}"] = torch.cat([tensors[f"pyramid.{i}.{kind}"] for i in range(len(DILATIONS))])
         moved[f"non_local.norm.{ours}"] = tensors[f"merge.{kind}"]
         moved[f"fuse_norm.{ours}"] = tensors[f"fuse.{kind}"]
-        moved[f"non_local.project.{ours}"] = torch.cat([tensors[f"{name}.{ours}"] for name in ("query", "key", "value")]).squeeze(
-            -1
-        )
+        projections = [tensors[f"{name}.{ours}"] for name in ("query", "key", "value")]
+        moved[f"non_local.project.{ours}"] = torch.cat(projections).squeeze(-1)
     return moved | {"non_local.merge.weight": tensors["merge.weight"][:, :, 0], "non_local.merge.bias": tensors["merge.bias"]}
 
 

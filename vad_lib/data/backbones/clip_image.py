@@ -83,8 +83,8 @@ def load_clip_image(name: str, frames: Literal["middle", "mean"] = "middle", wei
         name: ``clip-vit-b-16`` or ``clip-vit-b-32``.
         frames: what of a snippet it looks at.
         weights: ``openai``, the real ones, from the model hub's cache or the hub; ``random``, seeded, said so in
-            ``weights_note``; or the path of a checkpoint as :func:`vad_lib.data.backbones.clip_weights.read_tower` takes them. Its sizes are
-            read from its tensors; the activation is OpenAI's QuickGELU.
+            ``weights_note``; or the path of a checkpoint (``.safetensors``, a state dict of ``torch.save``, or one of
+            OpenAI's archives). Its sizes are read from its tensors; the activation is OpenAI's QuickGELU.
 
     Raises:
         MissingFileError: the weights are not there; the message says how to get them.

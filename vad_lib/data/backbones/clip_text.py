@@ -1,11 +1,9 @@
-"""CLIP's text tower, frozen, and learned prompts that go through it."""
+"""CLIP's text tower, frozen: features of texts, and of token embeddings that a method learns."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor
 
 from vad_lib.data.backbones.clip_weights import read_tower
@@ -33,7 +31,9 @@ class FrozenTextTower:
     """
 
     def __init__(self, weights: Path) -> None:
-        # open_clip takes seconds to import, and no other source of features needs it
+        # open_clip takes seconds to import, and no other source of text features needs it
+        from open_clip.tokenizer import SimpleTokenizer
+        from open_clip.transformer import QuickGELU, TextTransformer
 
         check_weights_file(weights)
         # the tower may be needed in the middle of a run: its start values must not move that run's random numbers, and
@@ -95,5 +95,6 @@ class FrozenTextTower:
 
 
 def check_weights_file(weights: Path) -> None:
+    """Raise a :class:`MissingFileError` if there is no such checkpoint."""
     if not weights.is_file():
         raise MissingFileError(f"{weights}: expected a CLIP checkpoint, found no such file. Check the path given as weights.")

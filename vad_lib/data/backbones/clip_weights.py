@@ -1,7 +1,7 @@
 """OpenAI's published CLIP weights: where they are found, and how a checkpoint's towers are read without running its code.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021; the weights are OpenAI's
-(MIT). The text tower is used by ``prompts.py``, the image tower by ``clip_image.py``.
+(MIT). ``clip_text.py`` uses the text tower, ``clip_image.py`` the image tower.
 """
 
 import warnings

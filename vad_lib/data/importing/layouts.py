@@ -1,6 +1,6 @@
-"""Feature files as people have them: where they lie, which layout they have, and whether their crops can be right.
+"""Feature files as people have them: where they lie, and which layout they have.
 
-The layouts are those of :mod:`vad_lib.data.importing`. T snippets, N crops, D features.
+Shapes: T snippets, N crops, D features.
 """
 
 import dataclasses
@@ -27,7 +27,15 @@ MOST_CROPS = 100  # the usual features have 10
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """One feature file or video."""
+    """One feature file or video.
+
+    Attributes:
+        path: where it lies.
+        key: what its video is known by in all releases, such as ``Abuse028``.
+        stem: name without folder and ending.
+        crop: number of the crop, of files that hold one crop each.
+        shape: of the array; empty as long as it was not looked at.
+    """
 
     path: Path
     key: str
@@ -40,7 +48,8 @@ def files_below(folder: Path, suffixes: Sequence[str], skip: Iterable[Path] = ()
     """Files with one of the endings, at any depth, in the order of their paths.
 
     Raises:
-        DataError: a folder or such a file is a link that leads out of the folder; see :func:`vad_lib.storage.safe_names.inside`.
+        DataError: a folder or such a file is a link that leads out of the folder, and the environment variable
+            ``VAD_FOLLOW_LINKS`` does not allow it.
     """
     skip = {path.resolve() for path in skip}
     found = []
@@ -79,6 +88,7 @@ def walk(folder: Path, depth: int, skip: Iterable[Path] = (), *, strict: bool = 
 
 
 def with_shape(file: FeatureFile) -> FeatureFile:
+    """The file with the shape of its array filled in; a DataError if it holds no float numbers."""
     array = read_array(file.path, mmap=True)
     if array.dtype.kind != "f":
         raise DataError(f"{file.path}: expected features as float numbers, got {array.dtype}; is it a feature file?")
@@ -158,5 +168,6 @@ def read_crops(paths: Sequence[Path], layout: FeatureLayout) -> list[np.ndarray]
 
 
 def sizes_text(values: Iterable[int]) -> str:
+    """The smallest four numbers, for a message."""
     ordered = sorted(values)
     return ", ".join(f"{value:,}" for value in ordered[:4]) + (", ..." if len(ordered) > 4 else "")

@@ -1,4 +1,4 @@
-"""Feature lengths against frame counts: which mask rule fits, and what is wrong where none does."""
+"""Numbers of snippets against numbers of frames: which mask rule fits, and what is likely wrong where none does."""
 
 import dataclasses
 from pathlib import Path
@@ -18,7 +18,18 @@ from vad_lib.storage.reading import read_csv
 def known_frame_counts(
     settings: ImportSettings, known: PublicSet | None, videos: VideoList, raw: list[FeatureFile], *, asked: bool
 ) -> tuple[dict[str, int], list[str]]:
-    """Raw frames by key as far as they are known, and where the headers of the videos say otherwise."""
+    """Frames of the videos, by key, as far as they are known.
+
+    Args:
+        settings: may name a CSV with the frame counts.
+        known: the public set, if it is one.
+        videos: with the ``num_frames`` of a person's own list.
+        raw: video files of the folder.
+        asked: False to leave the headers of the videos alone; reading them takes time.
+
+    Returns:
+        the counts, and a warning if headers of videos say otherwise.
+    """
     headers = {file.key: header_frames(file.path) for file in raw} if asked else {}
     listed = {} if known else {video_key(record.name): record.num_frames for record in videos.records}
     counted = _read_frame_counts(Path(settings.frames)) if settings.frames else listed
@@ -48,6 +59,7 @@ def _read_frame_counts(path: Path) -> dict[str, int]:
 def mask_rule_for(
     settings: ImportSettings, known: PublicSet | None, layout: FeatureLayout | None, content: dict[str, Any]
 ) -> MaskRule:
+    """The mask rule that is stated, by the command or in ``dataset.json``, or that usually goes with the layout of a public set."""
     if settings.rule or not known:
         return settings.rule or content.get("mask_rule", "frames")
     usual = LAYOUT_MASK_RULES[layout] if layout else "frames"
@@ -62,10 +74,22 @@ def fit_lengths(
     known: PublicSet | None,
     align: str,
 ) -> tuple[VideoList, dict[str, int], list[str]]:
-    """Videos with their frames, lengths that differ from the files' own, and what does not fit."""
+    """Compare the snippets of every video with its frames, and give it the frames that its mask has.
+
+    Args:
+        videos: to complete.
+        lengths: T by name, as in the files.
+        counted: frames of the video files by key, as far as they are known.
+        rule: the mask rule.
+        known: the public set, if it is one.
+        align: what to do about lengths that do not fit: ``none``, ``cut``, ``pad`` or ``both``.
+
+    Returns:
+        videos with ``num_frames`` and ``mask_rule``; T by name of those that are cut or padded; a sentence per problem.
+    """
     fitted: dict[str, int] = {}
     problems: list[str] = []
-    resampled = len(lengths) > 3 and len(set(lengths.values())) == 1
+    same_length = len(lengths) > 3 and len(set(lengths.values())) == 1
     done = []
     if align != "none" and not counted:
         problems.append(f"--align {align} needs the frames of the videos; give them with --frames.")
@@ -78,18 +102,20 @@ def fit_lengths(
                 fitted[record.name] = length = wanted
             elif wanted != length:
                 problems.append(
-                    f"video {record.name}: {frames:,} frames hold {wanted:,} snippets of {FRAMES_PER_SNIPPET} under rule {rule}, "
-                    f"its features have {length:,}; likely {_cause(length, wanted, resampled)}. Use features and "
+                    f"video {record.name}: {frames:,} frames hold {wanted:,} snippets of {FRAMES_PER_SNIPPET} under mask rule "
+                    f"{rule}, its features have {length:,}; likely {_cause(length, wanted, same_length)}. Use features and "
                     "lists of one release, or --align."
                 )
         elif rule == "frames" and record.split == "test":
-            problems.append(f"video {record.name}: rule frames needs its raw frames; give a CSV with video,n_frames by --frames.")
+            problems.append(
+                f"video {record.name}: mask rule frames needs its raw frames; give a CSV with video,n_frames by --frames."
+            )
         end = max((end for _, end in record.intervals), default=0)
         # the public features lose at most one snippet, and annotations pass the end by a few frames at most
         if known and frames is None and end > (length + 1) * FRAMES_PER_SNIPPET:
             problems.append(
                 f"video {record.name}: an annotated interval ends at frame {end:,}, its features have {length:,} snippets, "
-                f"{length * FRAMES_PER_SNIPPET:,} frames; likely {_cause(length, end // FRAMES_PER_SNIPPET, resampled)}."
+                f"{length * FRAMES_PER_SNIPPET:,} frames; likely {_cause(length, end // FRAMES_PER_SNIPPET, same_length)}."
             )
         raw = rule == "frames" and frames is not None
         done.append(dataclasses.replace(record, num_frames=frames if raw else FRAMES_PER_SNIPPET * length, mask_rule=rule))
@@ -109,10 +135,10 @@ def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: PublicSet
     return max(expected - slack, 1), max(expected + slack, 1)
 
 
-def _cause(found: int, expected: int, resampled: bool) -> str:
+def _cause(found: int, expected: int, same_length: bool) -> str:
     ratio = found / max(expected, 1)
-    if resampled:
-        return f"resampled or padded to {found} segments, where snippets are needed"
+    if same_length:
+        return f"stretched or padded to {found} segments, where snippets are needed"
     for stride in (1, 2, 4, 8, 10, 12, 24, 32, 64):
         if abs(found - expected) > 2 and abs(ratio * stride / FRAMES_PER_SNIPPET - 1) < 0.05:
             return f"another stride, one snippet per {stride} frames"
@@ -129,14 +155,14 @@ def wrong_totals(known: PublicSet, videos: VideoList, rule: MaskRule, lengths: d
     fits = [other for other, (frames, _) in known.totals.items() if other != "frames" and frames == found[0]]
     tested = [lengths[record.name] for record in videos.split("test") if record.name in lengths]
     likely = (
-        f"they are features of rule {fits[0]}: use --rule {fits[0]}"
+        f"they are features of mask rule {fits[0]}: use --rule {fits[0]}"
         if fits
         else f"likely {_cause(sum(tested), expected[0] // FRAMES_PER_SNIPPET, len(set(tested)) == 1)}; to see which videos differ, "
         "give their raw frames with --frames"
     )
     return [
-        f"{found[0]:,} test frames, {found[1]:,} abnormal, where rule {rule} of the public ground truth has {expected[0]:,} and "
-        f"{expected[1]:,}; {likely}."
+        f"{found[0]:,} test frames, {found[1]:,} abnormal, where mask rule {rule} of the public ground truth has "
+        f"{expected[0]:,} and {expected[1]:,}; {likely}."
     ]
 
 

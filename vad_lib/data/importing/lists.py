@@ -55,7 +55,9 @@ def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile]) -> F
     lacking = [name for name in known.lists if name not in paths]
     if lacking:
         others = [
-            other for other in PUBLIC_SETS.values() if other is not known and len(list_files(source, other.lists)) == len(other.lists)
+            other
+            for other in PUBLIC_SETS.values()
+            if other is not known and len(list_files(source, other.lists)) == len(other.lists)
         ]
         hint = (
             f" These are the lists of {others[0].title}: use --dataset {others[0].name}."

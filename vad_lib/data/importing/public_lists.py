@@ -151,8 +151,8 @@ def read_xd_violence(binary: Path | str, multiclass: Path | str, names: dict[Spl
     both = sorted(splits["train"].keys() & splits["test"].keys())
     if both:
         raise DataError(
-            f"XD-Violence: videos that are listed for training and for testing: {first_few(both)}; test videos belong in the list or folder of "
-            "test videos only."
+            f"XD-Violence: videos that are listed for training and for testing: {first_few(both)}; test videos belong in the list "
+            "or folder of test videos only."
         )
     tested = []
     for key, name in splits["test"].items():
@@ -210,7 +210,8 @@ def _no_overlap(train: Path | str, train_keys: Iterable[str], test: Path | str, 
     both = sorted(set(train_keys) & set(test_keys))
     if both:
         raise DataError(
-            f"{test}: videos that {train} lists too: {first_few(both)}; a video is for training or for testing. Use the released files."
+            f"{test}: videos that {train} lists too: {first_few(both)}; a video is for training or for testing. "
+            "Use the released files."
         )
 
 
@@ -218,7 +219,8 @@ def _same_videos(first: Path | str, first_keys: Iterable[str], second: Path | st
     differing = sorted(set(first_keys) ^ set(second_keys))
     if differing:
         raise DataError(
-            f"{second}: expected the videos of {first}, but these are in one only: {first_few(differing)}; use files of one release."
+            f"{second}: expected the videos of {first}, but these are in one only: {first_few(differing)}; "
+            "use files of one release."
         )
 
 

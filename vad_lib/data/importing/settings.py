@@ -1,4 +1,4 @@
-"""What a person may say about a folder to import, and what was found in it."""
+"""What a person may say about a folder to import."""
 
 from typing import Literal
 
@@ -10,8 +10,12 @@ from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.importing.layouts import FeatureLayout
 from vad_lib.data.video import VIDEO_SUFFIXES
 
-# Rule that belongs to the public features of a layout; RTFM's followers use the features of rule A on XD-Violence.
+# The mask rule that belongs to the public features of a layout. On XD-Violence RTFM's followers use features of mask rule A.
 LAYOUT_MASK_RULES: dict[FeatureLayout, MaskRule] = {"crop-files": "A", "t-n-d": "B", "n-t-d": "B", "single": "C"}
+
+READ_ENDINGS = (".npy", ".txt", ".list", *VIDEO_SUFFIXES)  # of the files that an import may read
+
+SPLIT_NAMES: dict[Split, str] = {"test": "test", "train": "training"}
 
 
 class ImportSettings(Settings):
@@ -33,8 +37,3 @@ class ImportSettings(Settings):
     metric: Literal["auc", "ap"] | None = Field(None, description="headline metric, own sets only; auc")
     fps: float | None = Field(None, gt=0, description="frames per second, own sets only; 30")
     categories: tuple[str, ...] = Field((), description="the normal one first, own sets only; from videos.csv")
-
-
-READ_ENDINGS = (".npy", ".txt", ".list", *VIDEO_SUFFIXES)
-
-SPLIT_NAMES: dict[Split, str] = {"test": "test", "train": "training"}

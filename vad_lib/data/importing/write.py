@@ -1,4 +1,4 @@
-"""Found lists and features to a data set of this library, written atomically."""
+"""From a person's folder to a data set of this library: ``dataset.json``, ``videos.csv`` and ``store/``."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,8 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
         what was done; nothing, if neither the source nor the settings have changed since the last time.
 
     Raises:
-        MissingFileError, DataError: as :func:`check_source`, and for every problem found; what ``out`` held stays as it was.
+        MissingFileError: no folder, lists, features or videos.
+        DataError: the folder has a problem; ``python -m vad_lib.data.importing check`` lists all. ``out`` stays as it was.
         OutputError: ``out`` cannot be written or the disk is full.
         BusyError: another process imports into ``out``.
     """
@@ -110,7 +111,13 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
         progress: True for a bar on a terminal, and a summary.
 
     Returns:
-        True if the features are ready, False if they are to be extracted from videos. Errors as :func:`import_dataset`.
+        True if the features are ready, False if they are to be extracted from videos.
+
+    Raises:
+        MissingFileError: no folder, lists, features or videos.
+        DataError: the folder has a problem; ``python -m vad_lib.data.importing check`` lists all.
+        OutputError: the folder cannot be written or the disk is full.
+        BusyError: another process imports into the folder.
     """
     folder = Path(folder)
     record = read_import_record(folder)
@@ -148,9 +155,7 @@ def _contract(found: Findings) -> FeatureContract:
     )
 
 
-def _checked(
-    items: Iterable[tuple[str, list[np.ndarray]]], crops: CropComparison
-) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _checked(items: Iterable[tuple[str, list[np.ndarray]]], crops: CropComparison) -> Iterator[tuple[str, list[np.ndarray]]]:
     """The features as they are; a DataError at the first video that has the same crop twice."""
     for video, features in items:
         if problem := crops.look(video, features):

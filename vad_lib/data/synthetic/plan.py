@@ -9,9 +9,9 @@ import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET, SyntheticSettings
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.data.synthetic import acts
 from vad_lib.data.synthetic.scenes import LIGHTS
 from vad_lib.data.synthetic.sets import DATASETS, ROADS
+from vad_lib.data.synthetic.stage import Stage
 from vad_lib.data.synthetic.things import Car
 from vad_lib.data.synthetic.world import Actor, View
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -106,13 +106,11 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         if quiet and i not in labels:
             continue
         z = float(rng.uniform(0.62, 0.92) if shot.scene == "street" else rng.uniform(0.3, 0.85))
-        stage = acts.Stage(
-            rng, shot.actors, t0, t1, float(rng.uniform(-0.9, 0.9)), z, view.reach(), shot.light in ("dusk", "night")
-        )
+        stage = Stage(rng, shot.actors, t0, t1, float(rng.uniform(-0.9, 0.9)), z, view.reach(), shot.light in ("dusk", "night"))
         spec.stories[category].act(stage, job.abnormal and i in labels)
     busy = rng.uniform(0, 0.4)  # passers-by a second: some places are quiet
     for shot in shots:
-        stage = acts.Stage(rng, shot.actors, 0, 0, 0, 0, view.reach(), shot.light in ("dusk", "night"))
+        stage = Stage(rng, shot.actors, 0, 0, 0, 0, view.reach(), shot.light in ("dusk", "night"))
         for at in rng.uniform(shot.start - 1, shot.end + 1, rng.poisson(busy * (shot.end - shot.start))):
             stage.passer(float(at))
         if shot.scene in ROADS:

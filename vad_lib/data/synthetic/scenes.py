@@ -15,6 +15,7 @@ def _texture(rng: np.random.Generator, height: int, width: int, colour: Colour, 
 
 
 def grey(rng: np.random.Generator, low: float, high: float) -> Colour:
+    """A grey between two levels, slightly tinted."""
     level = rng.uniform(low, high)
     return tuple((level + rng.uniform(-14, 14, 3)).tolist())
 
@@ -27,15 +28,18 @@ class Backdrop:
         self.view = View(np.zeros((height, width, 3), np.uint8))
 
     def band(self, top: float, bottom: float, colour: Colour, coarse: float = 8, fine: float = 3, fade: float = 0.0) -> None:
+        """A horizontal band of ground, wall or sky."""
         y0, y1 = round(top * self.h), round(bottom * self.h)
         area = _texture(self.rng, y1 - y0, self.w, colour, coarse, fine)
         area *= np.linspace(1 - fade, 1 + fade, y1 - y0, dtype=np.float32)[:, None, None]
         self.view.image[y0:y1] = np.clip(area, 0, 255)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+        """A rectangle."""
         self.view.polygon([(x * self.w, y * self.h) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], colour)
 
     def line(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, thick: float = 0.006) -> None:
+        """A straight line."""
         self.view.lines([[(x0 * self.w, y0 * self.h), (x1 * self.w, y1 * self.h)]], colour, thick * self.h)
 
     def facade(self, top: float, bottom: float) -> None:

@@ -30,6 +30,7 @@ class SetSpec:
 
     @property
     def categories(self) -> tuple[str, ...]:
+        """The normal one first."""
         return ("Normal", *self.stories)
 
 

@@ -29,6 +29,7 @@ class View:
         return self.height / 144 * (27 + 20 * z)
 
     def point(self, x: float, z: float, h: float = 0.0) -> tuple[float, float]:
+        """Pixels (from the left, from the top) of a point of the world."""
         scale = self.scale(z)
         return self.width / 2 + x * scale, self.height * (0.47 + 0.49 * z) - h * scale
 
@@ -37,14 +38,17 @@ class View:
         return self.width / 2 / self.scale(0) + 0.6
 
     def lines(self, paths: Iterable[Iterable[tuple[float, float]]], colour: Colour, thickness: float) -> None:
+        """Lines through points in pixels."""
         fixed = [np.array([[round(x * 16), round(y * 16)] for x, y in path], np.int32) for path in paths]
         cv2.polylines(self.image, fixed, False, colour, max(1, round(thickness)), cv2.LINE_AA, SHIFT)
 
     def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
+        """A filled polygon with corners in pixels."""
         fixed = np.array([[round(x * 16), round(y * 16)] for x, y in points], np.int32)
         cv2.fillPoly(self.image, [fixed], colour, cv2.LINE_AA, SHIFT)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        """A filled circle, in pixels."""
         cv2.circle(self.image, (round(x * 16), round(y * 16)), max(8, round(radius * 16)), colour, -1, cv2.LINE_AA, SHIFT)
 
     def soft(self, x: float, y: float, rx: float, ry: float, colour: Colour, opacity: float, add: bool = False) -> None:
@@ -74,12 +78,15 @@ class Actor(Protocol):
     def depth(self, t: float) -> float | None:
         """Depth at a time, or None while it is not in the scene."""
 
-    def draw(self, view: View, t: float) -> None: ...
+    def draw(self, view: View, t: float) -> None:
+        """Draw what is solid."""
 
-    def shine(self, view: View, t: float) -> None: ...
+    def shine(self, view: View, t: float) -> None:
+        """Draw the light that it gives."""
 
 
 def wave(t: float, hz: float, phase: float = 0.0) -> float:
+    """A sine, -1..1; ``phase`` in periods."""
     return math.sin(TAU * (hz * t + phase))
 
 

@@ -16,7 +16,17 @@ Each submodule has a table ``FORMS`` of plain classes and their fast ones; here 
 
 from torch import nn
 
-from vad_lib.methods.fast_cpu import attention, convolution, dual_memory, linear, mgfn, pel4vad, sultani_mil, temporal_network, vadclip
+from vad_lib.methods.fast_cpu import (
+    attention,
+    convolution,
+    dual_memory,
+    linear,
+    mgfn,
+    pel4vad,
+    sultani_mil,
+    temporal_network,
+    vadclip,
+)
 
 _MODULES = (attention, convolution, dual_memory, linear, mgfn, pel4vad, sultani_mil, temporal_network, vadclip)
 FAST: dict[type, type] = {plain: fast for module in _MODULES for plain, fast in module.FORMS.items()}

@@ -10,25 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vad_lib.methods.fast_cpu.linear import segment_linear
-from vad_lib.methods.pel4vad import PEL4VAD, PEL4VADOutput
-from vad_lib.methods.pel4vad_layers import ContextAttention, root_over_time
-
-UNSEEN = -1e9  # similarity to a segment that gets no weight
+from vad_lib.methods.pel4vad import PEL4VAD
+from vad_lib.methods.pel4vad_layers import UNSEEN, ContextAttention, root_over_time
 
 
 class FastContextAttention(ContextAttention):
-    """``ContextAttention`` that computes the window's softmax over its few columns, and may be told what is padding."""
+    """``ContextAttention`` that adds the prior within the product and computes the window's softmax over its few columns."""
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        """(S, T, D) -> (S, T, D); segments that are not real (bool (S, T), real ones first) are left out."""
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """(S, T, D), bool (S, T) -> (S, T, D)."""
         query, key, value = self.project(x).chunk(3, dim=-1)  # each (S, T, d)
         scale = 1 / math.sqrt(self.width)
         similarity = torch.baddbmm(self.prior(x.shape[1]), query, key.mT, alpha=scale)  # (S, T, T)
-        if real is not None:
-            similarity = similarity.masked_fill(~real[:, None], UNSEEN)
-        attended = self.weights(similarity) @ value  # (S, T, d)
-        if real is not None:
-            attended = attended * real[:, :, None]
+        similarity = similarity.masked_fill(~real[:, None], UNSEEN)
+        attended = self.weights(similarity) @ value * real[:, :, None]  # (S, T, d)
         return self.merge(root_over_time(attended) if self.normalise else attended)
 
     def weights(self, similarity: Tensor) -> Tensor:
@@ -44,14 +39,7 @@ class FastContextAttention(ContextAttention):
 
 
 class FastPEL4VAD(PEL4VAD):
-    """``PEL4VAD`` that encodes videos of different lengths at once, and whose head is one product and a sum of diagonals."""
-
-    def encode_uneven(self, features: Tensor, mask: Tensor) -> PEL4VADOutput:
-        """All videos at once, padding masked: cheaper than many small groups, as only attention mixes segments both ways."""
-        videos, crops = features.shape[:2]
-        features, real = features.flatten(0, 1), mask.repeat_interleave(crops, 0)
-        logits, context = self._unfold(self.score(self.norm(features + self.attention(features, real))), videos, crops)
-        return PEL4VADOutput(logits * mask[:, None], context * mask[:, None, :, None])
+    """``PEL4VAD`` whose head is one product and a sum of diagonals."""
 
     def look_back(self, hidden: Tensor) -> Tensor:
         """(S, T, hidden) -> (S, T)."""

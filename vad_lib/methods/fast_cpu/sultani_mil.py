@@ -9,7 +9,7 @@ from vad_lib.methods.sultani_mil import SultaniMIL
 class FastSultaniMIL(SultaniMIL):
     """``SultaniMIL`` whose second layer stays a matrix product, which is faster than a convolution for its 32 outputs."""
 
-    def score(self, features: Tensor) -> Tensor:
+    def perceptron(self, features: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, 1)."""
         x, second = features, self.linear_layers()[1]
         for layer in self.network:

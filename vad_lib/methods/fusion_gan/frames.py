@@ -65,8 +65,9 @@ def training_frames(
     capacity = 2**20 * settings.memory_mb // (settings.channels * settings.side**2)
     windows = np.maximum(lengths - window + 1, 0)
     too_short = DataError(
-        f"data set {dataset.name}: FusionNet+LSTM+GAN needs normal training videos of at least {(window - 1) * settings.frame_stride + 1} "
-        f"frames, got none among {len(records)}; add some, or lower context or frame_stride."
+        f"data set {dataset.name}: FusionNet+LSTM+GAN needs normal training videos of at least "
+        f"{(window - 1) * settings.frame_stride + 1} frames, got none among {len(records)}; add some, or lower context or "
+        "frame_stride."
     )
     if windows.sum() == 0:
         raise too_short
@@ -109,8 +110,8 @@ def video_folder(dataset: Dataset) -> Path:
     folder = dataset.folder / "videos"
     if not folder.is_dir():
         raise DataError(
-            f"data set {dataset.name}: FusionNet+LSTM+GAN predicts the pixels of videos, but there is no folder {folder}; this row needs the "
-            "videos themselves, features are not enough. Put them there or leave the row out."
+            f"data set {dataset.name}: FusionNet+LSTM+GAN predicts the pixels of videos, but there is no folder {folder}; this row "
+            "needs the videos themselves, features are not enough. Put them there or leave the row out."
         )
     return folder
 

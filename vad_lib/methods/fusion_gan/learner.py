@@ -67,9 +67,7 @@ class FusionGANLearner(Learner):
         self.num_steps = self.eval_every = settings.steps
         self.generator, self.discriminator = Generator(settings).to(self.device), Discriminator(settings).to(self.device)
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=settings.lr, fused=True)
-        self.discriminator_optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), lr=settings.discriminator_lr, fused=True
-        )
+        self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=settings.discriminator_lr, fused=True)
 
     @cached_property
     def frames(self) -> TrainingFrames:
@@ -126,16 +124,8 @@ class FusionGANLearner(Learner):
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         self.generator.load_state_dict(weights)
 
-    def state(self) -> dict[str, Any]:
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Any]:
         return {
-            "generator": self.generator,
             "discriminator": self.discriminator,
             "optimiser": self.optimiser,
             "discriminator_optimiser": self.discriminator_optimiser,

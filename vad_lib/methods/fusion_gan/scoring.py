@@ -127,7 +127,7 @@ def spread(scores: np.ndarray, num_frames: int, *, first: int, frame_stride: int
         scores: (n,), of every ``frame_stride``-th frame.
         num_frames: frames of the video.
         first: place of the first score among every ``frame_stride``-th frame.
-        frame_stride: see above.
+        frame_stride: every so many frames one has a score.
 
     Returns:
         float64 (num_frames,).

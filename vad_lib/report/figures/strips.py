@@ -16,6 +16,22 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import damaged_as_data_error, read_arrays
 from vad_lib.storage.writing import write_arrays
 
+FIGURE3_CATEGORIES = ("Arson", "Shoplifting", "Stealing", "Vandalism")
+FIGURE4_CATEGORIES = ("Fighting", "Explosion", "CarAccident", "Riot")  # not named in the paper
+PAPER_FIGURE_CATEGORIES = {"UCF-Crime": ("fig3", FIGURE3_CATEGORIES), "XD-Violence": ("fig4", FIGURE4_CATEGORIES)}
+
+
+class Strip(NamedTuple):
+    """Frames of a video to show beneath its scores.
+
+    Attributes:
+        frame_indices: int64 (n,), increasing.
+        images: uint8 (n, height, width, 3), RGB.
+    """
+
+    frame_indices: np.ndarray
+    images: np.ndarray
+
 
 def frame_strip(path: Path | str, frame_indices: Sequence[int], height: int) -> np.ndarray:
     """Some frames of a video, for the strip beneath a score curve.
@@ -29,7 +45,8 @@ def frame_strip(path: Path | str, frame_indices: Sequence[int], height: int) -> 
         uint8 (len(frame_indices), height, width, 3), RGB, in the order asked for.
 
     Raises:
-        DataError: an index outside the video; others as :func:`read_frames`.
+        MissingFileError: no such video.
+        DataError: an index outside the video, or a video that cannot be decoded.
     """
     wanted, found, count = set(frame_indices), {}, 0
     # Seeking lands on neighbours of the frame in many containers, so the video is read from its start.
@@ -40,15 +57,8 @@ def frame_strip(path: Path | str, frame_indices: Sequence[int], height: int) -> 
         if len(found) == len(wanted):
             break
     if missing := sorted(wanted - set(found)):
-        raise DataError(f"{path}: has frames 0 to {count - 1}, asked for {', '.join(map(str, missing))}.")
+        raise DataError(f"{path}: has frames 0 to {count - 1}, asked for {', '.join(map(str, missing))}; choose frames within.")
     return np.stack([found[index] for index in frame_indices])
-
-
-FIGURE3_CATEGORIES = ("Arson", "Shoplifting", "Stealing", "Vandalism")
-
-FIGURE4_CATEGORIES = ("Fighting", "Explosion", "CarAccident", "Riot")  # not named in the paper
-
-PAPER_FIGURE_CATEGORIES = {"UCF-Crime": ("fig3", FIGURE3_CATEGORIES), "XD-Violence": ("fig4", FIGURE4_CATEGORIES)}
 
 
 def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Sequence[str]) -> dict[str, str]:
@@ -58,7 +68,10 @@ def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Seq
 
     Args:
         videos: (name, categories) of the test videos, in list order.
-        categories: wanted categories.
+        categories: to find a video for, in this order.
+
+    Returns:
+        category -> name of a video, each video once.
 
     Raises:
         DataError: no test video has the category, or all that have it stand for others already.
@@ -73,15 +86,8 @@ def figure_videos(videos: Sequence[tuple[str, tuple[str, ...]]], categories: Seq
     return chosen
 
 
-class Strip(NamedTuple):
-    """Frames of a video: their positions (n,), and the images uint8 (n, h, w, 3), RGB."""
-
-    frame_indices: np.ndarray
-    images: np.ndarray
-
-
 def strip_frames(record: VideoRecord, count: int) -> np.ndarray:
-    """Positions of the frames to show: one before and one after the abnormal frames, the others spread within.
+    """Positions of the frames to show: one before the abnormal frames, one after them, the others spread within.
 
     Args:
         record: an abnormal test video.
@@ -100,11 +106,17 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, 
     """Store frames of the figure's videos, so that a figure can be redrawn without the videos.
 
     Args:
-        layout: where to write, :meth:`vad_lib.storage.paths.Layout.strips`.
+        layout: where the strips are kept.
         dataset: without a folder of videos, an empty file is written and the figure has no strips.
         categories: of the panels.
         count: frames per video.
         height: pixels.
+
+    Returns:
+        path of the file, for :func:`load_strips`.
+
+    Raises:
+        DataError: a category without a test video, or a video that cannot be decoded.
     """
     records = {record.name: record for record in dataset.videos.split("test")}
     chosen = figure_videos([(name, record.categories) for name, record in records.items()], categories)
@@ -122,10 +134,18 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, 
 
 
 def load_strips(layout: Layout, dataset: str) -> dict[str, Strip]:
-    """Read what :func:`save_strips` wrote, video name -> strip.
+    """Read what :func:`save_strips` wrote.
+
+    Args:
+        layout: where the strips are kept.
+        dataset: name of its folder.
+
+    Returns:
+        name of a video -> strip; empty for a data set without videos.
 
     Raises:
-        MissingFileError: there is none; notebook 01 makes it.
+        MissingFileError: there are none; notebook 01 makes them.
+        DataError: the file is damaged.
     """
     path = layout.strips(dataset)
     arrays, strips = read_arrays(path), {}

@@ -110,7 +110,7 @@ def _measured_columns(data: DatasetRuns, row: _Row) -> dict[str, str]:
     for selection, title in SELECTION_TITLES.items():
         cells[f"{head}: {title}"] = mean_metric_cell(runs, metric, selection)
         if selection == data.selection:
-            one, other = (np.mean([run.value(metric, selection) for run in each] or [np.nan]) for each in (before, runs))
+            one, other = (np.mean([run.value(metric, selection) for run in each] or np.nan) for each in (before, runs))
             cells[f"{head}: change"] = f"{100 * (other - one):+.2f}" if before and runs else ""
     return cells | {
         f"{head}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
@@ -128,5 +128,6 @@ def _places(data: Sequence[DatasetRuns]) -> str:
 
 def _blocks(frame: pd.DataFrame, parts: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The paper's columns, then ours: together they are too wide for a page."""
-    paper, here = (tuple(column for column in frame if column.startswith(starts)) for starts in ("paper", ("here", "seeds", "status")))
+    paper = [column for column in frame.columns if column.startswith("paper")]
+    here = [column for column in frame.columns if column.startswith(("here", "seeds", "status"))]
     return ("The paper's numbers:", ("row", *parts, *paper)), ("Here:", ("row", *here))

@@ -53,7 +53,13 @@ def table1(layout: Layout, datasets: Sequence[Dataset]) -> Table:
 def _reported_row(name: str, reported: pd.DataFrame) -> dict[str, str]:
     values = {row.metric: f"{row.value:.0f}" for row in reported.itertuples()}
     counts = {column: values[metric] for metric, column in _COUNTED.items()}
-    return {"data set": f"{name} (paper)", **counts, "frames": "", "hours": f"about {values['hours']}", "abnormal test frames %": ""}
+    return {
+        "data set": f"{name} (paper)",
+        **counts,
+        "frames": "",
+        "hours": f"about {values['hours']}",
+        "abnormal test frames %": "",
+    }
 
 
 def _counted_row(dataset: Dataset) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation import detection
+from vad_lib.evaluation.event_matching import IOUS
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report.tables.captions import caption_text
 from vad_lib.report.tables.cells import (
@@ -32,7 +32,7 @@ NOT_ANNOTATED = "no events annotated"
 
 _LADDER = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed")  # Tables 4 and 5 in one
 _KINDS = {"vadclip_code": "VadCLIP's code", "abnormal_only": "abnormal only"}
-_THRESHOLDS = {**{f"{iou:.1f}": f"mAP@{iou:.1f}" for iou in detection.IOUS}, "average": "mAP AVG"}
+_THRESHOLDS = {**{f"{iou:.1f}": f"mAP@{iou:.1f}" for iou in IOUS}, "average": "mAP AVG"}
 _ACCURACIES: dict[Metric, str] = {"category_accuracy": "all videos", "category_accuracy_abnormal_videos": "abnormal videos"}
 _MEANING = (
     "mAP@IoU is the mean over categories of the average precision of predicted segments. *VadCLIP's code*: segments of all "

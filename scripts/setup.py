@@ -1,4 +1,4 @@
-"""Make the environment without ``make``: ``python3.11 scripts/bootstrap.py``, on Windows ``py -3.11 scripts/bootstrap.py``.
+"""Make the environment without ``make``: ``python3.11 scripts/setup.py``, on Windows ``py -3.11 scripts/setup.py``.
 
 Creates ``.venv`` with the pinned packages and the project, and fetches the I3D weights. Needs nothing but Python itself.
 A complete environment is kept; one whose making was stopped is made again. Then, with ``.venv/bin/python`` or, on Windows,
@@ -57,7 +57,7 @@ def install(folder: Path, run=subprocess.check_call, project: Path = ROOT) -> No
     if complete and stamp.read_text() == wanted:
         print(f"{folder} is complete")
     else:
-        stamp.unlink() if complete else None  # what is stopped half-way from here on is made from nothing
+        stamp.unlink(missing_ok=True)  # what is stopped half-way from here on is made from nothing
         for command in commands(folder, create=not complete):
             print(" ".join(command), flush=True)
             run(command, cwd=project)

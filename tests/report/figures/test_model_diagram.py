@@ -1,23 +1,14 @@
 """Figures 1 and 2 follow the model instance that they are read from."""
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
+from figure_words import texts
 from matplotlib.patches import FancyBboxPatch
 
+from vad_lib.data import prompts
+from vad_lib.errors import ConfigError
 from vad_lib.model import Proposed, ProposedSettings
-from vad_lib.report.figures import model_diagram
-
-
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
-
-
-def texts(fig) -> str:
-    return "\n".join(text.get_text() for text in fig.findobj(plt.Text))
+from vad_lib.report.figures import model_diagram, model_parts
 
 
 def model(text_width: int = 24, **settings) -> Proposed:
@@ -31,16 +22,16 @@ def model(text_width: int = 24, **settings) -> Proposed:
 )
 def test_every_parameter_belongs_to_one_part(settings):
     built = model(**settings)
-    parts = model_diagram.model_parts(built, 20)
+    parts = model_parts.model_parts(built, 20)
     assert sum(part.parameters for part in parts.values()) == sum(parameter.numel() for parameter in built.parameters())
 
 
 def test_parts_have_the_shapes_of_the_instance():
-    parts = model_diagram.model_parts(model(), 20)
+    parts = model_parts.model_parts(model(), 20)
     assert parts["features"].shape == (20, 48)
     assert parts["embed"].shape == parts["layers"].shape == (20, 32)
     assert parts["memory"].shape == (20, 64)
-    assert parts["project"] == model_diagram.Part("project", (20, 24), 64 * 24 + 24)
+    assert parts["project"] == model_parts.Part("project", (20, 24), 64 * 24 + 24)
     assert parts["modulate"].shape == parts["offset"].shape == (5, 24)
     assert parts["alignment"].shape == (20, 5)
     assert parts["semantic"].shape == parts["fused"].shape == (20,)
@@ -77,7 +68,7 @@ def test_diagrams_show_values_of_the_instance():
 def test_a_diagram_leaves_the_model_as_it_was():
     built = model().train()
     model_diagram.model_diagram(built, "random", 20)
-    assert built.training and not built.visual.embed._forward_hooks
+    assert built.training and not built.visual_branch.embed._forward_hooks
 
 
 @pytest.mark.parametrize("draw", [model_diagram.model_diagram, model_diagram.alignment_diagram])
@@ -93,3 +84,24 @@ def test_words_stay_within_their_boxes(draw):
         middle = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
         box = next(box for box in boxes if box.contains(*middle))
         assert box.x0 <= extent.x0 and extent.x1 <= box.x1 and box.y0 <= extent.y0 and extent.y1 <= box.y1, text.get_text()
+
+
+def test_a_model_is_built_from_settings_alone():
+    text = prompts.text_features("sentence", ("Normal", "Arson", "Stealing"))
+    config = {
+        "method": "proposed",
+        "seed": 3,
+        "features": {"dimension": 48},
+        "categories": list(text.categories),
+        "width": 32,
+        "options": {"gate": "fixed"},
+    }
+    state = torch.random.get_rng_state()
+    built = model_parts.untrained_model(config, text)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert (built.settings.width, built.settings.gate, built.training) == (32, "fixed", False)
+    again = model_parts.untrained_model(config, text)
+    assert all(torch.equal(one, other) for one, other in zip(built.parameters(), again.parameters(), strict=True))
+    assert "3 categories" in texts(model_diagram.alignment_diagram(built, text.source, 20)[0])
+    with pytest.raises(ConfigError, match="show the proposed model, got a run of 'ur-dmu'"):
+        model_parts.untrained_model(config | {"method": "ur-dmu", "options": {}}, text)

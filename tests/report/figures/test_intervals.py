@@ -11,17 +11,10 @@ from vad_lib.evaluation.alarms import Calibration, Delays
 from vad_lib.evaluation.comparisons import Comparison, Components
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.evaluation.power import power_curves
-from vad_lib.report.figures import intervals, style
+from vad_lib.report.figures import intervals, power_and_alarms, style
 
 COMPONENTS = Components(between_seeds=4e-6, between_videos=3e-3, together=2e-3, num_seeds=5, num_videos=290)
 STEPS = {"+ PCL": 0.0011, "+ DBAGF": 0.0053, "+ L_total": 0.0048}
-
-
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
 
 
 def interval(mean: float, metric: str = "auc", seeds: int = 3) -> Interval:
@@ -76,7 +69,7 @@ def test_words_on_each_other_are_seen():
 
 def test_a_forest_has_mean_interval_and_seeds_of_every_row():
     rows = {"MSF-DMU": interval(0.8), "+ PCL": interval(0.81), "Regression": interval(0.7, seeds=1)}
-    fig, points = intervals.forest(rows, "On SynthCrime", {"+ PCL": 0.0011, "MSF-DMU": 0.5})
+    fig, points = intervals.forest_plot(rows, "On SynthCrime", {"+ PCL": 0.0011, "MSF-DMU": 0.5})
     axes = fig.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == list(rows)
     means = [place for place in marks(axes, "o") if place[1] == int(place[1])]
@@ -98,7 +91,7 @@ def test_a_forest_has_mean_interval_and_seeds_of_every_row():
 
 
 def test_a_forest_without_steps_names_none():
-    fig, points = intervals.forest({"a": interval(0.5, "ap")}, "t", {"a": 0.1, "other": 0.1})
+    fig, points = intervals.forest_plot({"a": interval(0.5, "ap")}, "t", {"a": 0.1, "other": 0.1})
     assert "AP %" in texts(fig) and not any("step" in text for text in texts(fig)) and points["expected"].isna().all()
 
 
@@ -119,7 +112,7 @@ def test_paired_differences_carry_their_word():
 
 
 def test_power_panels_show_seeds_and_videos_with_the_steps():
-    fig, points = intervals.power_panels(COMPONENTS, "Power", STEPS)
+    fig, points = power_and_alarms.power_panels(COMPONENTS, "Power", STEPS)
     pd.testing.assert_frame_equal(points, power_curves(COMPONENTS))
     for axes, over, measured in zip(fig.axes, ("seeds", "videos"), (5, 290)):
         line, mine = drawn(axes, "difference seen with 80 % probability"), points[points["over"] == over]
@@ -152,7 +145,7 @@ def calibrated(shift: float) -> Calibration:
 def test_reliability_shows_the_bins_and_how_full_they_are():
     empty = calibrated(0.1)
     empty.bins.loc[1, ["frames", "mean_score", "abnormal_share"]] = (0, np.nan, np.nan)
-    fig, points = intervals.reliability({"Proposed": calibrated(0.05), "UR-DMU": empty}, "Reliability")
+    fig, points = power_and_alarms.reliability_diagram({"Proposed": calibrated(0.05), "UR-DMU": empty}, "Reliability")
     axes, below = fig.axes
     line = drawn(axes, "Proposed (calibration error 5.0 %, Brier score 0.100)")
     assert list(line.get_xdata()) == [20, 80] and list(line.get_ydata()) == pytest.approx([15, 75])
@@ -168,19 +161,19 @@ def delays(*seconds: float) -> Delays:
 
 
 def test_delays_end_at_the_share_that_is_seen():
-    fig, points = intervals.delay_recall({"At 1 %": delays(2, 0, np.nan, 5), "At 0.1 %": delays(np.nan, np.nan)}, "Delays")
+    fig, points = power_and_alarms.delay_recall({"At 1 %": delays(2, 0, np.nan, 5), "At 0.1 %": delays(np.nan, np.nan)}, "Delays")
     axes = fig.axes[0]
     line = drawn(axes, "At 1 % (3 of 4 events seen, median 2.0 s)")
     assert list(line.get_xdata()) == pytest.approx([0, 0, 2, 5, 5.2]) and list(line.get_ydata()) == [0, 25, 50, 75, 75]
     assert set(drawn(axes, "At 0.1 % (0 of 2 events seen)").get_ydata()) == {0}
     assert points[points["row"] == "At 1 %"]["share"].tolist() == [0, 0.25, 0.5, 0.75]
     assert {"seconds after the start of the event", "events seen by then, %"} <= {*texts(fig)}
-    assert intervals.delay_recall({"a": delays(np.nan)}, "t")[0].axes[0].get_xlim()[1] > 0
+    assert power_and_alarms.delay_recall({"a": delays(np.nan)}, "t")[0].axes[0].get_xlim()[1] > 0
     with pytest.raises(DataError, match="a: delays need events, got none; add test videos with abnormal frames"):
-        intervals.delay_recall({"a": delays()}, "t")
+        power_and_alarms.delay_recall({"a": delays()}, "t")
 
 
-@pytest.mark.parametrize("draw", [intervals.forest, intervals.paired_differences])
+@pytest.mark.parametrize("draw", [intervals.forest_plot, intervals.paired_differences])
 def test_rows_of_different_metrics_do_not_share_an_axis(draw):
     with pytest.raises(DataError, match="expected rows of one metric, got ap, auc; draw a figure for each"):
         draw({"a": comparison(0.1), "b": comparison(0.1, metric="ap")}, "t")
@@ -191,18 +184,21 @@ def test_rows_of_different_metrics_do_not_share_an_axis(draw):
 def every_figure():
     long = ("MSF-DMU (reconstruction)", "+ PCL", "+ DBAGF", "FusionNet+LSTM+GAN (our stand-in)", "Logistic regression on snippets")
     title = "Rows of Table 4 on SynthCrime (rendered videos)"
-    yield "forest", intervals.forest({name: interval(0.8 + 0.01 * i) for i, name in enumerate(long)}, title, STEPS)
+    yield "forest", intervals.forest_plot({name: interval(0.8 + 0.01 * i) for i, name in enumerate(long)}, title, STEPS)
     yield (
         "paired",
         intervals.paired_differences({name: comparison(0.005 * (i - 2), 0.004) for i, name in enumerate(long)}, title, STEPS),
     )
-    yield "power", intervals.power_panels(COMPONENTS, title, STEPS)
+    yield "power", power_and_alarms.power_panels(COMPONENTS, title, STEPS)
     yield (
         "gain",
         intervals.selection_gains({n: {"best_on_validation": comparison(0.1), "last": comparison(0.2)} for n in long}, title),
     )
-    yield "reliability", intervals.reliability({name: calibrated(0.1) for name in long}, title)
-    yield "delays", intervals.delay_recall({f"{name}, 0.1 % of normal frames": delays(1, 2, 30, np.nan) for name in long}, title)
+    yield "reliability", power_and_alarms.reliability_diagram({name: calibrated(0.1) for name in long}, title)
+    yield (
+        "delays",
+        power_and_alarms.delay_recall({f"{name}, 0.1 % of normal frames": delays(1, 2, 30, np.nan) for name in long}, title),
+    )
 
 
 def test_no_words_lie_on_each_other_and_the_points_are_saved(made_up):

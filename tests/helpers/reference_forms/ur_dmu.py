@@ -1,7 +1,6 @@
-"""UR-DMU in its plain form: every formula computed where it stands, nothing shared or multiplied out first.
+"""UR-DMU: every formula computed where it stands, nothing shared.
 
-Parameters have the names of :class:`vad_lib.methods.ur_dmu.URDMU`, so that weights load either way. It is what
-``bench_ur_dmu.py`` and ``tests/methods/test_ur_dmu.py`` compare the library with.
+Parameters have the names of :class:`vad_lib.methods.ur_dmu.URDMU`, so that weights load either way.
 """
 
 import math
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class PlainLayer(nn.Module):
+class ReferenceLayer(nn.Module):
     """Global-local attention with an explicit softmax and a decay mask rebuilt at every call."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -43,8 +42,8 @@ class PlainLayer(nn.Module):
         return x + self.feed_forward(x)
 
 
-class PlainMemory(nn.Module):
-    """Memories, maps and head; parameters only, the formulas stand in :class:`PlainURDMU`."""
+class ReferenceMemory(nn.Module):
+    """Memories, maps and head; parameters only, the formulas stand in :class:`ReferenceURDMU`."""
 
     def __init__(self, width: int, prototypes: int) -> None:
         super().__init__()
@@ -56,15 +55,15 @@ class PlainMemory(nn.Module):
         self.head_out = nn.Linear(width // 4, 1)
 
 
-class PlainURDMU(nn.Module):
+class ReferenceURDMU(nn.Module):
     """Scores and loss of UR-DMU, for sequences of equal length with the normal half of the batch first."""
 
     def __init__(self, feature_dim: int = 1024, width: int = 512, heads: int = 4, dropout: float = 0.5, noise: bool = True) -> None:
         super().__init__()
         self.noise = noise
         self.embed = nn.Sequential(nn.Conv1d(feature_dim, width, 3, padding=1), nn.ReLU())
-        self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(2))
-        self.memory = PlainMemory(width, 60)
+        self.layers = nn.ModuleList(ReferenceLayer(width, heads, dropout) for _ in range(2))
+        self.memory = ReferenceMemory(width, 60)
 
     def encode(self, features: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""

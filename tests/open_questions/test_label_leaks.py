@@ -9,9 +9,11 @@ import pytest
 from vad_lib.config import SyntheticSettings
 from vad_lib.data.annotations import VideoList, read_video_csv, write_video_csv
 from vad_lib.data.dataset import load_dataset
-from vad_lib.data.label_leaks import _auc_interval, control_scores
 from vad_lib.data.synthetic import DATASETS, render_dataset
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.evaluation.bootstrap import Bootstrap
+from vad_lib.open_questions import label_leaks
+from vad_lib.open_questions.label_leaks import label_guess_aucs
 
 SMALL = SyntheticSettings(
     train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
@@ -34,7 +36,7 @@ def crime(tmp_path):
 
 
 def test_label_cannot_be_guessed_without_watching(small):
-    result = control_scores(load_dataset(small, features=False))
+    result = label_guess_aucs(load_dataset(small, features=False))
     for name in ("first_frame", "file_size"):
         assert result[f"{name}_low"] < 0.5 < result[f"{name}_high"], result
         assert result[f"{name}_low"] <= result[f"{name}_auc"] <= result[f"{name}_high"]
@@ -42,12 +44,12 @@ def test_label_cannot_be_guessed_without_watching(small):
 
 def test_controls_are_deterministic(crime):
     dataset = load_dataset(crime, features=False)
-    assert control_scores(dataset) == control_scores(dataset)
+    assert label_guess_aucs(dataset) == label_guess_aucs(dataset)
 
 
 def test_without_videos_only_the_lengths_are_left(crime):
     shutil.rmtree(crime / "videos")
-    assert sorted(control_scores(load_dataset(crime, features=False))) == ["length_auc", "length_high", "length_low"]
+    assert sorted(label_guess_aucs(load_dataset(crime, features=False))) == ["length_auc", "length_high", "length_low"]
 
 
 def test_a_tint_and_a_larger_file_are_found(crime):
@@ -65,7 +67,7 @@ def test_a_tint_and_a_larger_file_are_found(crime):
             writer.release()
             with open(path, "ab") as stream:
                 stream.write(bytes(200_000))
-    result = control_scores(dataset)
+    result = label_guess_aucs(dataset)
     assert result["first_frame_low"] > 0.5 and result["file_size_low"] > 0.5
 
 
@@ -75,21 +77,21 @@ def test_one_class_is_an_error(crime):
     kept = tuple(record for record in videos.records if record.split == "train" or not videos.is_abnormal(record))
     write_video_csv(crime / "videos.csv", VideoList(categories, kept))
     with pytest.raises(DataError, match="normal and abnormal test videos, got 7 normal and 0 abnormal"):
-        control_scores(load_dataset(crime, features=False))
+        label_guess_aucs(load_dataset(crime, features=False))
 
 
 def test_a_missing_video_is_named(crime):
     (crime / "videos" / "test_Arson_000.mp4").unlink()
     with pytest.raises(MissingFileError, match="test_Arson_000"):
-        control_scores(load_dataset(crime, features=False))
+        label_guess_aucs(load_dataset(crime, features=False))
 
 
 def test_a_video_that_cannot_be_decoded_is_named(crime):
     shutil.copy(crime / "videos.csv", crime / "videos" / "test_Arson_000.mp4")
     with pytest.raises(DataError, match="cannot be opened"):
-        control_scores(load_dataset(crime, features=False))
+        label_guess_aucs(load_dataset(crime, features=False))
 
 
 def test_ties_count_half():
-    result = _auc_interval("x", np.array([1.0, 2.0]), np.array([1.0, 0.0]), seed=0)
-    assert result["x_auc"] == (0.5 + 1 + 1 + 1) / 4
+    auc, low, high = label_leaks._video_auc(np.array([1.0, 2.0]), np.array([1.0, 0.0]), Bootstrap())
+    assert auc == (0.5 + 1 + 1 + 1) / 4 and (low, high) == (0.5, 1)

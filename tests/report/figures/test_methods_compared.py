@@ -3,22 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from figure_words import texts
 from matplotlib.patches import FancyBboxPatch
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures import methods_compared, run_scores
-from vad_lib.runs import finished_runs, experiments
-
-
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
-
-
-def texts(fig) -> str:
-    return "\n".join(text.get_text() for text in fig.findobj(plt.Text))
+from vad_lib.report.figures import method_map, methods_compared, run_scores
+from vad_lib.runs import experiments, finished_runs
+from vad_lib.runs.run_folder import RunInFolder
 
 
 def overlapping(fig, words: list[plt.Text]) -> list[tuple[str, str]]:
@@ -30,7 +21,8 @@ def overlapping(fig, words: list[plt.Text]) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def runs(made_up) -> list[run_scores.RunScores]:
-    return [run_scores.load_scores(made_up.write("synth-crime", variant)) for variant in ("ur-dmu", "msf-dmu", "proposed", "rtfm")]
+    variants = ("ur-dmu", "msf-dmu", "proposed", "rtfm")
+    return [run_scores.load_scores(RunInFolder(made_up.write("synth-crime", variant))) for variant in variants]
 
 
 def test_a_panel_per_method_with_the_same_shade(runs):
@@ -62,10 +54,10 @@ def test_an_unknown_video_is_refused(runs):
 def test_dots_have_names_that_do_not_meet(made_up):
     variants = ("ur-dmu", "msf-dmu", "proposed", "logistic-regression")
     for place, variant in enumerate(variants):
-        made_up.write("synth-crime", variant, auc=0.8 + 1e-4 * place, parameters=1000 * 10**place)
+        timing = {} if variant == "logistic-regression" else {"test_milliseconds_per_video_minute": 3.0}
+        made_up.write("synth-crime", variant, auc=0.8 + 1e-4 * place, parameters=1000 * 10**place, timing=timing)
     done = finished_runs.load_runs(made_up.layout, "synth-crime", variants)
-    timings = {v: [{"test_milliseconds_per_video_minute": None if v == "logistic-regression" else 3.0}] for v in variants}
-    points = methods_compared.method_points(done, timings, "auc", "best_on_validation")
+    points = methods_compared.method_points(done, "auc", "best_on_validation")
     assert points["value"].round(2).tolist() == [80.0, 80.01, 80.02, 80.03]
     assert points["milliseconds"].isna().tolist() == [False, False, False, True]
     fig, _ = methods_compared.accuracy_against(points, "auc", "title")
@@ -77,7 +69,7 @@ def test_dots_have_names_that_do_not_meet(made_up):
 
 
 def test_the_map_has_a_box_for_every_compared_method():
-    fig, points = methods_compared.idea_map()
+    fig, points = method_map.method_map()
     fig.canvas.draw()
     assert len(points) == len(experiments.COMPARED) == len(fig.findobj(FancyBboxPatch))
     assert (points["idea"].str.len() > 20).all() and (points["paper"] != "").all()

@@ -1,0 +1,124 @@
+"""What the grid found: compared at a shared level, in words that follow from intervals, in figures."""
+
+import shutil
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from small_grid import ASKED, FEW, SEEDS, proposed_rows
+
+from vad_lib.errors import DataError
+from vad_lib.evaluation import alarms, comparisons
+from vad_lib.evaluation.comparisons import Comparison
+from vad_lib.evaluation.intervals import Interval
+from vad_lib.open_questions import answers, categories, figures, grid, label_leaks, questions, wording
+from vad_lib.runs.finished_runs import find_runs
+from vad_lib.runs.scored_runs import scored_rows
+from vad_lib.storage.paths import Layout
+from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import write_json
+
+
+def comparison(low: float, high: float, answer: str = "") -> Comparison:
+    return Comparison("auc", (low + high) / 2, 0.01, low, high, 0.95, "", SEEDS, (low, high), 12, second=answer)
+
+
+def test_results_have_the_base_in_every_question(place, dataset):
+    found = answers.grid_results(place, [dataset], (*ASKED, "alpha"))
+    counts = found.groupby(["question", "answer"]).size()
+    assert set(counts) == {2}
+    assert counts["gate"].index.tolist().count(questions.BASE) == 1
+    assert counts["alpha"].to_dict() == {questions.BASE: 2}
+    assert found["best_on_test"].ge(found["last"]).all()
+    base = found[(found["question"] == "gate") & (found["answer"] == questions.BASE)].iloc[0]
+    measured = read_json(place.run("planted", "proposed", 1) / "metrics.json")["rules"]["last"]["metrics"]["auc"]
+    assert base["last"] == measured
+
+
+def test_answers_are_compared_with_the_base_at_a_shared_level(place, dataset):
+    found = answers.compare_answers(place, dataset, "gate", FEW)
+    assert list(found) == list(questions.QUESTIONS["gate"].answers)
+    one = found["fixed at 0.9"]
+    assert one.level == pytest.approx(1 - 0.05 / 5)
+    base, other = (
+        scored_rows(find_runs(place, *questions.answer_place("planted", "gate", answer)))
+        for answer in (questions.BASE, "fixed at 0.9")
+    )
+    assert one.mean == pytest.approx(np.mean([b.value("auc") - a.value("auc") for a, b in zip(base, other)]))
+    assert answers.compare_answers(place, dataset, "alpha", FEW) == {}
+
+
+def test_runs_of_other_steps_are_not_compared(place, dataset, tmp_path):
+    layout = Layout.create("smoke", tmp_path, place.data)
+    shutil.copytree(place.results, layout.results)
+    path = grid.Task("planted", "gate", "starts at 0.9", 1).folder(layout) / "config.json"
+    config = read_json(path)
+    write_json(path, config | {"train": config["train"] | {"steps": 99}})
+    assert len(answers.answer_runs(layout, dataset, "gate")["starts at 0.9"]) == 1
+    shutil.rmtree(layout.run("planted", "proposed", 1).parent)
+    assert answers.answer_runs(layout, dataset, "gate") == {}
+    assert answers.compare_answers(layout, dataset, "gate") == {}
+
+
+def test_words():
+    found = {"a": comparison(0.01, 0.03), "b": comparison(-0.03, -0.01), "c": comparison(-0.01, 0.01), "d": comparison(0.01, 0.02)}
+    assert wording.question_verdict(found) == (
+        "better: a (+2.0, +1.0 to +3.0), d (+1.5, +1.0 to +2.0); worse: b (-2.0, -3.0 to -1.0); cannot tell: c (+0.0, -1.0 to +1.0)"
+    )
+    sentence = wording.comparison_sentence
+    assert sentence(found["a"]) == "better: +2.00 points (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)"
+    assert sentence(None) == "not run"
+    alone = comparisons.compare_over_seeds({1: 0.2}, {1: 0.9}, "recall")
+    assert sentence(alone) == "cannot tell: +70.00 points (no interval; one seed: of these two models, not of their methods)"
+    chance = Interval("auc", 0.7, None, 0.6, 0.8, 0.95, "", (1,), (0.7,), 12)
+    assert wording.chance_sentence(chance).startswith("finds something")
+
+
+def test_differences_over_seeds_by_hand():
+    found = comparisons.compare_over_seeds({1: 0.2, 2: 0.3, 7: 0.9}, {1: 0.4, 2: 0.7}, "recall")
+    half = 12.706 * np.sqrt(0.02) / np.sqrt(2)
+    assert (found.mean, found.high - found.mean) == (pytest.approx(0.3), pytest.approx(half, rel=1e-4))
+    assert (found.seeds, found.verdict) == ((1, 2), "cannot tell")
+    assert comparisons.compare_over_seeds({1: 0.2}, {1: 0.9}, "recall").verdict == "cannot tell"
+    with pytest.raises(DataError, match="needs common seeds"):
+        comparisons.compare_over_seeds({1: 0.2}, {2: 0.9}, "recall")
+
+
+def test_operating_points_of_every_seed(place):
+    found = alarms.operating_points_of_runs(proposed_rows(place), 25.0)
+    assert found[["seed", "rate"]].to_numpy().tolist() == [[1, 0.01], [1, 0.001], [2, 0.01], [2, 0.001]]
+    assert found["calibration_error"].between(0, 1).all()
+
+
+def test_controls_that_are_there(place, dataset):
+    assert list(label_leaks.label_leak_intervals(place, dataset, FEW)) == ["training labels permuted", "noise for features"]
+    path = write_json(
+        place.controls("planted"), {f"first_frame_{part}": v for part, v in (("auc", 0.5), ("low", 0.4), ("high", 0.6))}
+    )
+    found = label_leaks.label_leak_intervals(place, dataset, FEW)
+    path.unlink()
+    assert (found["first frame only"].mean, found["first frame only"].high) == (0.5, 0.6)
+    assert "length and file size only" not in found
+
+
+def test_figures_show_what_was_found(place, dataset):
+    plt.switch_backend("Agg")
+    results = answers.grid_results(place, [dataset], (*ASKED, "alpha"))
+    compared = {question: answers.compare_answers(place, dataset, question, FEW) for question in ASKED}
+    fig, points = figures.question_panels(results, compared, "Planted")
+    assert set(points["question"]) == set(ASKED)
+    assert len(points) == 2 * (6 + 2 + 3)
+    assert set(points.loc[points["answer"] != questions.BASE, "verdict"]) <= {"better", "worse", "cannot tell"}
+    assert sum(axes.get_visible() for axes in fig.axes) == 3
+    with pytest.raises(DataError, match="make questions"):
+        figures.question_panels(results[results["question"] == "alpha"], {}, "Planted")
+    shares = pd.DataFrame([[0.75, 0.25], [0.5, 0.5]], index=["Normal", "Arson"], columns=["Normal", "Arson"])
+    _, points = figures.confusion_matrix(shares, "Planted")
+    assert points.loc[(points["category"] == "Arson") & (points["named"] == "Normal"), "share"].tolist() == [0.5]
+    found = categories.zero_shot_results(place, dataset, FEW)
+    assert figures.unseen_categories(found, "Planted")[1] is found
+    fig, points = figures.beside_chance(label_leaks.label_leak_intervals(place, dataset, FEW), "Planted")
+    assert points["row"].tolist() == ["training labels permuted", "noise for features"]
+    assert fig.axes[0].get_xlim()[0] <= 45
+    plt.close("all")

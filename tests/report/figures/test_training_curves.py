@@ -1,0 +1,54 @@
+"""Figures of training: every term, the gate, the selections."""
+
+import numpy as np
+import pytest
+from figure_words import texts
+
+from vad_lib.errors import DataError
+from vad_lib.report.figures import training_curves
+from vad_lib.runs import finished_runs
+from vad_lib.runs.run_folder import RunInFolder
+
+
+def test_training_curves_have_every_term_with_its_weight(made_up):
+    log = RunInFolder(made_up.write("synth-crime", "proposed")).log()
+    log["weight/con"] = np.linspace(0.05, 0.2, len(log))
+    fig, points = training_curves.training_curves(log, "Loss terms")
+    titles = {axes.get_title() for axes in fig.axes if axes.get_visible()}
+    assert {
+        "weighted sum",
+        "main\nx 1",
+        "align\nx 0.1",
+        "abnormal video normal memory\nx 0.1",
+        "con\nx 0.05 to 0.2",
+        "evaluations",
+    } <= titles
+    assert len(titles) == 2 + sum(column.startswith("loss/") for column in log.columns)
+    kl = points[points["series"] == "loss/kl"]
+    assert np.array_equal(kl["value"], log["loss/kl"]) and np.array_equal(kl["step"], log["step"])
+    assert points[points["series"] == "validation/auc"]["step"].tolist() == [10, 20, 30, 40, 50, 60]
+    drawn = next(axes for axes in fig.axes if axes.get_title() == "kl\nx 0.001").lines[0]
+    assert np.array_equal(drawn.get_ydata(), log["loss/kl"])
+
+
+def test_gate_path_has_one_line_per_run(made_up):
+    logs = {name: RunInFolder(made_up.write(name, "proposed")).log() for name in ("synth-crime", "synth-violence")}
+    fig, points = training_curves.gate_path(logs, "Gate")
+    assert set(points["run"]) == set(logs) and len(points) == 12
+    assert "w, share of the visual score" in texts(fig)
+    with pytest.raises(DataError, match="UR-DMU: the log has no monitor/w"):
+        training_curves.gate_path({"UR-DMU": RunInFolder(made_up.write("synth-crime", "ur-dmu")).log()}, "Gate")
+
+
+def test_selection_dots_are_the_metrics_of_the_runs(made_up):
+    for seed, auc in ((1, 0.8), (2, 0.9)):
+        made_up.write("synth-crime", "proposed", seed=seed, auc=auc)
+    made_up.write("synth-crime", "ur-dmu", auc=0.7)
+    fig, points = training_curves.selection_dots(
+        finished_runs.load_runs(made_up.layout, "synth-crime", ["ur-dmu", "proposed"]), "auc", "Rules"
+    )
+    last = points[points["rule"] == "last"]
+    assert list(last["row"]) == ["UR-DMU", "Proposed", "Proposed"]
+    assert np.allclose(last["value"], [0.68, 0.78, 0.88])
+    drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
+    assert np.allclose(drawn["chosen on validation"], [70, 80, 90])

@@ -1,0 +1,205 @@
+"""One video's features, by whichever process makes them: this one, another on this machine, or a worker of a Dask cluster."""
+
+import functools
+import threading
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from vad_lib.config import FeatureSettings
+from vad_lib.data.backbones.clip_image import ClipImage, load_clip_image
+from vad_lib.data.backbones.i3d import I3D
+from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.feature_store_files import finite_rows, growing_array
+from vad_lib.data.snippets import crop_views, network_input, read_snippets
+from vad_lib.errors import ConfigError, ExtractionError, OutputError, VadError
+from vad_lib.storage.writing import atomic_path
+
+Backend = Literal["loky", "dask"]
+
+CONNECT_SECONDS = 10
+
+MOST_DEATHS = 2  # of Dask workers at one video
+
+_LOADING = threading.Lock()  # a Dask worker may have several threads
+
+
+def load_backbone(settings: FeatureSettings) -> I3D | ClipImage:
+    """The network that the settings name, with weights, on the CPU.
+
+    Raises:
+        MissingFileError, DataError: the weights are missing or damaged.
+        ConfigError: crops of another size than CLIP takes.
+    """
+    if settings.backbone == "i3d":
+        return load_i3d(settings.weights)
+    network = load_clip_image(settings.backbone, settings.clip_frames, settings.weights)
+    if settings.crop_size != network.pixels:
+        raise ConfigError(
+            f"crop_size {settings.crop_size}: {settings.backbone} takes squares of {network.pixels} pixels; set crop_size to that, "
+            f"and short_side to {network.pixels} (CLIP's own view) or more, as FeatureSettings.for_backbone does."
+        )
+    return network
+
+
+def try_video(
+    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None = None
+) -> str | None:
+    """Extract the features of one video.
+
+    Args:
+        path: the video.
+        part: file that gets them, (T, N, D).
+        network: on ``device``.
+        settings: size, crops, batch and dtype.
+        device: of torch.
+        bar: is moved on by one for each snippet.
+
+    Returns:
+        None, or what is wrong with the video.
+
+    Raises:
+        OutputError: the part cannot be written or the disk is full.
+    """
+    try:
+        _extract_video(path, part, network, settings, device, bar)
+    except OutputError:
+        raise
+    except VadError as error:
+        return str(error)
+    return None
+
+
+def _extract_video(
+    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None
+) -> None:
+    """Write the features of one video as (T, N, D)."""
+    crops, dimension = settings.num_crops, network.dimension
+    waiting: list[np.ndarray] = []  # views that no forward has seen
+    features: list[np.ndarray] = []  # of views, fewer than one snippet has
+    with atomic_path(part) as temporary, growing_array(temporary, (crops, dimension), settings.dtype) as append:
+
+        def forward(views: list[np.ndarray]) -> None:
+            features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
+            complete = len(features) // crops * crops
+            if complete:
+                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, dimension))
+                del features[:complete]
+
+        for snippet in read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places):
+            waiting.extend(crop_views(snippet, settings.crop_size, crops))
+            while len(waiting) >= settings.batch_size:
+                forward(waiting[: settings.batch_size])
+                del waiting[: settings.batch_size]
+            if bar is not None:
+                bar.update()
+        if waiting:
+            forward(waiting)
+
+
+@functools.lru_cache(maxsize=1)
+def _network(settings: FeatureSettings, device: str) -> I3D | ClipImage:
+    return load_backbone(settings).to(device)
+
+
+def work(
+    name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str, counted: bool
+) -> tuple[str, str | None]:
+    """Extract one video in a worker, which loads the network for its first one.
+
+    Args:
+        name: of the video.
+        path: the video.
+        part: file that gets its features.
+        settings: backbone, size, crops, batch, dtype and weights.
+        device: of torch.
+        weights_sha256: hash that the worker's weights must have.
+        counted: True to give up a video at which :data:`MOST_DEATHS` workers have died.
+
+    Returns:
+        the name, and None or what is wrong with the video.
+
+    Raises:
+        ExtractionError: this worker has other weights.
+        OutputError: the part cannot be written or the disk is full.
+    """
+    if part.is_file():  # finished by a worker that died before it could say so
+        return name, None
+    with _LOADING:
+        network = _network(settings, device)
+    if network.weights_sha256 != weights_sha256:
+        raise ExtractionError(
+            f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "
+            f"{weights_sha256[:12]}; give all workers the same weights, then run the command again."
+        )
+    if not counted:
+        return name, try_video(path, part, network, settings, device)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    attempts = part.with_suffix(".attempts")  # one byte for each; it outlives a process that is killed, and nothing else
+    with open(attempts, "ab") as stream:
+        stream.write(b".")
+        begun = stream.tell()
+    try:
+        # joblib waits for ever for a task that Dask gives up, which is at the fourth death unless configured otherwise
+        if begun > MOST_DEATHS:
+            return name, (
+                f"video {name}: {MOST_DEATHS} workers died while they extracted it or its neighbours, often for want of memory; "
+                "run the command again with fewer threads per worker, or take it out of videos.csv."
+            )
+        return name, try_video(path, part, network, settings, device)
+    finally:
+        attempts.unlink(missing_ok=True)
+
+
+@contextmanager
+def start_workers(jobs: int, backend: Backend, scheduler: str) -> Iterator[joblib.Parallel]:
+    """Start workers for the block.
+
+    Args:
+        jobs: processes on this machine; not used with ``dask``.
+        backend: ``loky`` or ``dask``.
+        scheduler: address of the Dask scheduler.
+
+    Yields:
+        what runs joblib's tasks and gives their results as they come.
+
+    Raises:
+        ExtractionError: no scheduler or worker answers, or a process on this machine died.
+    """
+    again = "What is finished is kept: run the same command again to go on."
+    options = {"return_as": "generator_unordered", "batch_size": 1}
+    if backend == "loky":
+        try:
+            yield joblib.Parallel(n_jobs=jobs, backend="loky", **options)
+        except BrokenProcessPool as error:
+            raise ExtractionError(
+                f"extraction: one of {jobs} processes was killed, often for want of memory. {again} Fewer jobs need less."
+            ) from error
+        return
+
+    try:  # here, because few need it
+        from distributed import Client
+    except ImportError as error:
+        raise ConfigError('extraction: the backend dask needs the package distributed: pip install -e ".[cluster]"') from error
+
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ExtractionError(
+            f"extraction: expected a Dask scheduler at {scheduler}, none answers ({error}); start `dask scheduler` and "
+            "`dask worker`, then run the command again."
+        ) from error
+    with client:
+        try:
+            with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT_SECONDS):
+                yield joblib.Parallel(n_jobs=-1, **options)
+        except TimeoutError as error:
+            raise ExtractionError(
+                f"extraction: the Dask scheduler at {scheduler} has no workers; start some with `dask worker`. {again}"
+            ) from error

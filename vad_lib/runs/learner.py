@@ -1,0 +1,220 @@
+"""The learner of all methods on bags: balanced batches, one optimiser, one schedule."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vad_lib import registry
+from vad_lib.config import RunSettings, TrainSettings
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.batches import BalancedBatches
+from vad_lib.data.dataset import Dataset
+from vad_lib.data.prompts import TextFeatures
+from vad_lib.errors import ConfigError
+from vad_lib.evaluation import scoring
+from vad_lib.losses import total_loss
+from vad_lib.methods.base import Learner, Method
+from vad_lib.methods.fast_cpu import use_fast_forms
+
+LearnerMaker = Callable[[RunSettings, Dataset, Sequence[VideoRecord]], Learner]
+
+_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}
+
+
+def learner_maker(
+    settings: RunSettings, text: TextFeatures | None = None, build: Callable[..., Method] = registry.build_method
+) -> LearnerMaker:
+    """How the learner of a run is made: the method's own maker, or that of all methods on bags.
+
+    Args:
+        settings: name the method.
+        text: text features of the data set's categories, for methods that need them.
+        build: makes a method on bags, with the arguments of :func:`vad_lib.registry.build_method`.
+
+    Raises:
+        ConfigError: unknown method.
+    """
+    return registry.method_spec(settings.method).learner or partial(BagLearner, text=text, build=build)
+
+
+class BagLearner(Learner):
+    """Trains a method on bags.
+
+    Args:
+        run: settings of the run.
+        dataset: with features.
+        fit: videos to learn from.
+        text: text features of the data set's categories, for methods that need them.
+        build: makes the method, with the arguments of :func:`vad_lib.registry.build_method`; its weights are drawn from
+            torch's global generator.
+
+    Attributes:
+        model: the method.
+        optimiser, scheduler: of torch.
+
+    Raises:
+        ConfigError: unknown method or option; text features missing; no compiler, if one is asked for.
+    """
+
+    def __init__(
+        self,
+        run: RunSettings,
+        dataset: Dataset,
+        fit: Sequence[VideoRecord],
+        *,
+        text: TextFeatures | None = None,
+        build: Callable[..., Method] = registry.build_method,
+    ) -> None:
+        self.train = train = run.train
+        self.dataset, self.fit, self.device = dataset, fit, torch.device(train.device)
+        self.num_steps, self.eval_every, self.num_crops = train.steps, train.eval_every, dataset.store.num_crops
+        self.model: Method = build(
+            run.method,
+            feature_dim=dataset.store.dimension,
+            categories=dataset.categories,
+            text=text,
+            width=run.width,
+            options=run.options,
+        ).to(self.device)
+        if train.fast_cpu and self.device.type == "cpu":
+            use_fast_forms(self.model)
+        if train.compile:
+            check_compiler(self.device)
+            self.model.encode = torch.compile(self.model.encode)
+        self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
+        self.scheduler = _scheduler(self.optimiser, train)
+
+    @cached_property
+    def batches(self) -> BalancedBatches:
+        """Training batches; made when the first step needs them.
+
+        Raises:
+            DataError: no normal or no abnormal video.
+        """
+        train = self.train
+        return BalancedBatches(
+            self.dataset,
+            self.fit,
+            train.num_segments,
+            train.batch_size,
+            train.seed,
+            train.device,
+            segmenting=train.segmenting,
+            crops=train.crops,
+        )
+
+    def step(self, index: int) -> dict[str, float]:
+        """Forward, loss, backward, update.
+
+        Args:
+            index: number of the step, counted from 0; with the run's seed it decides the batch.
+
+        Returns:
+            ``lr``, ``loss``, and ``loss/TERM`` and ``weight/TERM`` of every term.
+
+        Raises:
+            DataError: NaN or infinity in the features; names the videos.
+        """
+        batch = self.batches.batch(index)
+        self.videos = batch.videos
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
+            output = self.model(batch.features, batch.mask)
+        # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
+        terms = self.model.loss(_in_float32(output), batch)
+        loss = total_loss(terms)
+        row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
+        for name, term in terms.items():
+            row[f"loss/{name}"] = term.value.item()
+            row[f"weight/{name}"] = term.weight.item() if isinstance(term.weight, Tensor) else term.weight
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        if self.train.schedule != "plateau":
+            self.scheduler.step()
+        return row
+
+    def evaluated(self, validation: Mapping[str, float]) -> None:
+        """Lower the learning rate if the AUC has stalled and the schedule is ``plateau``."""
+        if self.train.schedule == "plateau":
+            self.scheduler.step(validation["auc"])
+
+    def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
+        # test videos have hundreds of lengths, and each would be compiled for itself
+        with torch.compiler.set_stance("force_eager"):
+            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device, crop=crop)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.model.state_dict()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        self.model.load_state_dict(weights)
+
+    def parts(self) -> dict[str, Any]:
+        return {"optimiser": self.optimiser, "scheduler": self.scheduler}
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def temperature(self) -> float | None:
+        found = getattr(self.model, "temperature", None)
+        return None if found is None else found.item()
+
+    def monitored(self) -> dict[str, float]:
+        return self.model.monitored()
+
+
+def _scheduler(
+    optimiser: torch.optim.Optimizer, train: TrainSettings
+) -> torch.optim.lr_scheduler.ReduceLROnPlateau | torch.optim.lr_scheduler.LambdaLR:
+    if train.schedule == "plateau":
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
+        )
+    # torch's own cosine and milestones multiply rates step by step and so round otherwise
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps))
+
+
+def planned_share(schedule: str, progress: float) -> float:
+    """Share of the first learning rate at a point of training, for the schedules that depend on nothing else.
+
+    Args:
+        schedule: ``constant``, ``cosine`` or ``milestones``, see :class:`~vad_lib.config.TrainSettings`.
+        progress: steps done / all steps, in [0, 1].
+
+    Example: half way down the cosine, and past the first milestone.
+        >>> round(planned_share("cosine", 0.5), 3), round(planned_share("milestones", 0.5), 3)
+        (0.5, 0.1)
+    """
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "milestones":
+        return 0.1 ** sum(progress >= milestone for milestone in (0.4, 0.8))
+    return 1.0
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile a small function.
+
+    Raises:
+        ConfigError: there is no compiler for the device; says what to install.
+    """
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except RuntimeError as error:
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise ConfigError(
+            f"compile: expected a compiler that torch.compile can use on {device.type}, found none ({reason}). Install one "
+            "(a C++ compiler with Python's headers; on a GPU triton too), or set compile to False."
+        ) from error
+
+
+def _in_float32(output: NamedTuple) -> NamedTuple:
+    return type(output)(*(field.float() if isinstance(field, Tensor) and field.is_floating_point() else field for field in output))
