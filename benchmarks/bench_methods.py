@@ -206,8 +206,8 @@ def main() -> int:
     notes = [
         machine(),
         "Scores and losses of both forms agree to 1e-4 for every row.",
-        "Ratios are reference / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms have "
-        "to compute with the same library; there is less to win than elsewhere.",
+        "Ratios are reference / library. In RTFM and MGFN nearly all of a step is products of large matrices, which both forms "
+        "have to compute with the same library; there is less to win than elsewhere.",
     ]
     report("methods", "One training step of the compared methods", table, notes, keep=given.keep)
     return 0

@@ -33,9 +33,9 @@ from vad_lib.data.batches import Batch
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.prompts import TextFeatures, text_features
-from vad_lib.evaluation import scoring
 from vad_lib.runs import measure
 from vad_lib.runs import trainer as runs_trainer
+from vad_lib.runs.learner import learner_maker
 from vad_lib.storage.writing import write_json
 
 SETTINGS = {
@@ -152,20 +152,21 @@ class Turn:
     ) -> None:
         train = scale.train.replace(**changes)
         settings = config.RunSettings(variant=name, method="proposed", title=name, width=scale.width, train=train)
-        self.trainer = runs_trainer.Trainer(settings, dataset, text, folder / name, key=name)
+        self.records = dataset.videos.split("test")
+        self.learner = runs_trainer.Trainer(settings, dataset, learner_maker(settings, text), folder / name, key=name).learner
         self.random = self._random_state()
         self.times: list[float] = []
         self.loss = float("nan")
         self.step_gib = float("nan")
 
     def _random_state(self) -> list[torch.Tensor]:
-        cuda = [torch.cuda.get_rng_state()] if self.trainer.device.type == "cuda" else []
+        cuda = [torch.cuda.get_rng_state()] if self.learner.device.type == "cuda" else []
         return [torch.get_rng_state(), *cuda]
 
     def step(self, step: int) -> None:
-        batch = self.trainer.batches.batch(step)
+        batch = self.learner.batches.batch(step)
         torch.set_rng_state(self.random[0])
-        on_gpu = self.trainer.device.type == "cuda"
+        on_gpu = self.learner.device.type == "cuda"
         if on_gpu:
             torch.cuda.set_rng_state(self.random[1])
             torch.cuda.reset_peak_memory_stats()
@@ -176,8 +177,8 @@ class Turn:
         self.random = self._random_state()
 
     def _one(self, batch: Batch) -> None:
-        self.loss = self.trainer.train_step(batch)["loss"]
-        if self.trainer.device.type == "cuda":
+        self.loss = self.learner.learn(batch)["loss"]
+        if self.learner.device.type == "cuda":
             torch.cuda.synchronize()
 
     def seconds_per_step(self, first: int | None = None) -> float:
@@ -185,12 +186,7 @@ class Turn:
         return statistics.median(self.times[:first][min(2, len(self.times) - 1) :])
 
     def scores(self) -> dict[str, np.ndarray]:
-        trainer = self.trainer
-        with torch.compiler.set_stance("force_eager"):
-            scored = scoring.snippet_scores(
-                trainer.model, trainer.dataset, trainer.dataset.videos.split("test"), trainer.train.device
-            )
-        return {video: arrays["score"] for video, arrays in scored.items()}
+        return {video: arrays["score"] for video, arrays in self.learner.snippet_scores(self.records).items()}
 
 
 def write_planted(folder: Path, scale: Scale) -> Dataset:

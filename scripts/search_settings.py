@@ -42,7 +42,7 @@ def lambda_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], c
 
 def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
     """What the table says of a run, and its settings."""
-    for method, lr in itertools.product(registry.METHODS, RATES):
+    for method, lr in itertools.product(registry.ON_BAGS, RATES):
         settings = experiments.run_settings(method, profile, seed)
         yield {"method": method, "lr": lr}, settings.replace(train=settings.train.replace(lr=lr))
 

@@ -89,7 +89,7 @@ class FeatureSettings(Settings):
         """
         if backbone == self.backbone:
             return self.replace(clip_frames=clip_frames, weights=weights or self.weights)
-        changes = {"backbone": backbone, "clip_frames": clip_frames, "weights": weights}
+        changes: dict[str, Any] = {"backbone": backbone, "clip_frames": clip_frames, "weights": weights}
         if backbone != "i3d":
             changes |= {"short_side": round(self.short_side * CLIP_PIXELS / self.crop_size), "crop_size": CLIP_PIXELS}
             changes["batch_size"] = self.batch_size * (FRAMES_PER_SNIPPET if clip_frames == "middle" else 1)

@@ -29,7 +29,7 @@ def total_loss(terms: dict[str, LossTerm]) -> Tensor:
         >>> total_loss({"main": LossTerm(torch.tensor(0.5)), "cls": LossTerm(torch.tensor(2.0), 0.1)})
         tensor(0.7000)
     """
-    return sum(term.weight * term.value for term in terms.values())
+    return sum((term.weight * term.value for term in terms.values()), torch.zeros(()))
 
 
 class LossWeights(nn.Module):

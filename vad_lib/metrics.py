@@ -72,8 +72,7 @@ def false_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float
     return float(np.mean(scores[labels == 0] >= threshold))
 
 
-# The second name that equation 15 gives it. The field reports it over the frames of normal videos, the formula reads as over
-# all normal frames; vad_lib.evaluation.frame_level.evaluate gives both.
+# Equation 15's second name. The field often counts normal videos only: vad_lib.evaluation.frame_level.evaluate gives both.
 false_alarm_rate = false_positive_rate
 
 
@@ -222,17 +221,12 @@ def counts_by_rank(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | N
 
 
 def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores as arrays (F,).
-
-    Raises:
-        DataError: lengths differ; no frame; NaN; a label other than 0 and 1; a score outside [0, 1]. ``name`` begins the message.
-    """
+    """Labels and scores as arrays (F,); a DataError that begins with ``name`` if they are no frames that can be measured."""
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or scores.ndim != 1:
         raise DataError(f"{name}: expected one label and one score per frame, got shapes {labels.shape} and {scores.shape}.")
     if len(labels) != len(scores):
-        text = f"{len(labels):,} frame labels but {len(scores):,} frame scores"
-        raise DataError(f"{name}: {text}; check frames_per_snippet, or how the video was cut.")
+        raise DataError(f"{name}: {len(labels):,} frame labels but {len(scores):,} frame scores; check frames_per_snippet.")
     if not len(labels):
         raise DataError(f"{name}: expected at least one frame, got none; remove the video from the list.")
     if not np.isin(labels, (0, 1)).all():
@@ -247,11 +241,7 @@ def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames")
 
 
 def check_classes(labels: np.ndarray, metric: str, needed: tuple[int, ...] = (0, 1), frames: int | None = None) -> None:
-    """Check that the labels hold every class that a metric needs; ``frames`` is their number where a label stands for several.
-
-    Raises:
-        DataError: a class is missing; ``metric`` begins the message.
-    """
+    """A DataError if the labels lack a class that a metric needs; ``frames``: their number where a label stands for several."""
     if missing := [label for label in needed if not (labels == label).any()]:
         wanted = " and ".join(_CLASSES[label] for label in sorted(needed, reverse=True))
         raise DataError(

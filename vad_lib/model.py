@@ -179,6 +179,7 @@ class Proposed(Method):
         self.settings = settings
         context_width, text_width = 2 * settings.width, text_features.shape[1]
         self.visual_branch = MSFDMU(settings)
+        self.text_features: Tensor
         self.register_buffer("text_features", text_features.clone().float())
         self.prompt_offset = nn.Parameter(torch.zeros_like(self.text_features))
         self.project = nn.Linear(context_width, text_width)  # W_v, b_v
@@ -187,8 +188,7 @@ class Proposed(Method):
             self.modulate_norm = nn.LayerNorm(text_width)
             if settings.context == "causal":
                 self.causal_alignment = CausalAlignment()
-        scaled = settings.modulation == "scaled"
-        self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width))) if scaled else 1.0
+        self.modulation_scale = nn.Parameter(torch.tensor(0.1 / math.sqrt(text_width))) if settings.modulation == "scaled" else 1.0
         self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)), requires_grad=settings.learn_temperature)
         self.gate_logit = nn.Parameter(torch.tensor(settings.gate_start), requires_grad=settings.gate == "learnable")
         lambdas = {"align": settings.lambda_align, "cls": settings.lambda_cls, "con": settings.lambda_con}
@@ -277,7 +277,7 @@ class Proposed(Method):
     def monitored(self) -> dict[str, float]:
         """w, tau, the modulation scale, learned lambdas, and what MSF-DMU logs."""
         values = {"w": gate_weight(self.gate_logit).item(), "tau": self.temperature.item()}
-        if self.settings.modulation == "scaled":
+        if isinstance(self.modulation_scale, Tensor):
             values["modulation_scale"] = self.modulation_scale.item()
         return values | self.lambdas.monitored() | self.visual_branch.monitored()
 

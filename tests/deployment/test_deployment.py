@@ -411,7 +411,7 @@ def test_wrong_pushes_leave_the_stream_as_it_was():
 
 
 def test_only_causal_methods_score_streams():
-    assert {"msf-dmu", "proposed"} <= set(registry.METHODS)
+    assert {"msf-dmu", "proposed"} <= set(registry.ON_BAGS)
     for name in ("ur-dmu", "msf-dmu", "proposed"):
         with pytest.raises(ConfigError, match="context='causal'"):
             streaming.StreamingScorer(make(name))

@@ -21,6 +21,7 @@ from vad_lib.data.video_writing import write_video
 from vad_lib.deployment import score_video
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.runs import trained_model, trainer
+from vad_lib.runs.run_folder import CONFIG, METRICS, WEIGHTS
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import write_json
 
@@ -149,33 +150,47 @@ def test_two_videos_of_one_name(runs, video, tmp_path):
         score_video.score_video(tmp_path / "yard.avi", runs / "ur-dmu", tmp_path / "out", weights="random", progress=False)
 
 
-@pytest.mark.parametrize("missing", ["config.json", "weights.safetensors"])
-def test_an_incomplete_run(runs, video, tmp_path, missing):
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (METRICS, f"found no {METRICS} there. Run folders lie under"),
+        (CONFIG, "found no such file"),
+        (WEIGHTS, "expected the weights of a finished run"),
+    ],
+)
+def test_an_incomplete_run(runs, video, tmp_path, missing, said):
     run = shutil.copytree(runs / "ur-dmu", tmp_path / "run")
     (run / missing).unlink()
-    with pytest.raises(MissingFileError, match=f"{missing} is missing; run folders lie under"):
+    with pytest.raises(MissingFileError, match=said):
         score_video.score_video(video, run, tmp_path / "out")
 
 
 def test_a_run_without_weights_to_load(runs, tmp_path):
     run = shutil.copytree(runs / "ur-dmu", tmp_path / "run")
-    write_json(run / "config.json", read_json(run / "config.json") | {"method": "logistic-regression"})
+    write_json(run / CONFIG, read_json(run / CONFIG) | {"method": "logistic-regression"})
     with pytest.raises(ConfigError, match="is no method on bags of features"):
         trained_model.load_model(run)
 
 
-@pytest.mark.parametrize("change", [{"width": 32}, {"categories": ["Normal", "Fighting"]}, {"method": "other"}, {"features": {}}])
+@pytest.mark.parametrize("change", [{"width": 32}, {"categories": ["Normal", "Fighting"]}, {"features": {}}])
 def test_settings_and_weights_of_different_runs(runs, tmp_path, change):
     run = shutil.copytree(runs / "proposed", tmp_path / "run")
-    write_json(run / "config.json", read_json(run / "config.json") | change)
+    write_json(run / CONFIG, read_json(run / CONFIG) | change)
     with pytest.raises(DataError, match="train it again"):
+        trained_model.load_model(run)
+
+
+def test_a_run_of_an_unknown_method(runs, tmp_path):
+    run = shutil.copytree(runs / "ur-dmu", tmp_path / "run")
+    write_json(run / CONFIG, read_json(run / CONFIG) | {"method": "other"})
+    with pytest.raises(ConfigError, match="unknown method 'other'; known: "):
         trained_model.load_model(run)
 
 
 def test_damaged_weights(runs, tmp_path):
     run = shutil.copytree(runs / "proposed", tmp_path / "run")
-    (run / "weights.safetensors").write_bytes(b"\x10\x00")
-    with pytest.raises(DataError, match="train it again"):
+    (run / WEIGHTS).write_bytes(b"\x10\x00")
+    with pytest.raises(DataError, match="Train this run again"):
         trained_model.load_model(run)
 
 

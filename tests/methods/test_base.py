@@ -18,13 +18,12 @@ class TinyOutput(NamedTuple):
     pooled: Tensor
     note: str
 
-    WITHOUT_TIME = ("pooled",)
-
 
 class TinyMethod(Method):
     """A bidirectional GRU: every step sees the whole sequence, so any leak shows."""
 
     feature_dim = 3
+    without_time = ("pooled",)
 
     def __init__(self):
         super().__init__()

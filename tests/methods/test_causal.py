@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import in_both_forms
+from both_forms import in_both_forms
 
 from vad_lib.errors import ConfigError
 from vad_lib.methods import causal, layers

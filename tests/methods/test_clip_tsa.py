@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 

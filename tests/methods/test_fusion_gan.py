@@ -1,5 +1,6 @@
 """The stand-in for FusionNet+LSTM+GAN: its parts worked by hand, what it reads, and that it finds what cannot be predicted."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from vad_lib.config import PROFILES, RunSettings, TrainSettings
-from vad_lib.data.annotations import VideoList, VideoRecord
+from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.data.dataset import Dataset, DatasetInfo
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.video import read_frames
 from vad_lib.data.video_writing import write_video
 from vad_lib.errors import ConfigError, DataError, MissingFileError, TrainingError
@@ -16,7 +18,11 @@ from vad_lib.losses import total_loss
 from vad_lib.methods.fusion_gan import learner as fusion_gan
 from vad_lib.methods.fusion_gan import losses, networks, scoring
 from vad_lib.methods.fusion_gan.frames import reduced_frame, training_frames
-from vad_lib.runs.trainer import check_finite
+from vad_lib.runs.learner import learner_maker
+from vad_lib.runs.record import run_key
+from vad_lib.runs.run_folder import RunInFolder
+from vad_lib.runs.trained_model import load_learner
+from vad_lib.runs.trainer import Trainer, check_finite, train_run
 
 TINY = networks.FusionGANSettings(
     side=16, widths=(3, 6), discriminator_widths=(2, 3, 4, 5), context=2, frame_stride=1, steps=4, batch_size=2, memory_mb=4
@@ -345,6 +351,36 @@ def test_a_learner_goes_on_from_its_state(greys):
     assert [other.step(index) for index in (2, 3)] == rows[2:]
     for name, weight in whole.weights().items():
         assert torch.equal(weight, other.weights()[name]), name
+
+
+def test_it_goes_through_the_loop_of_all_methods(tmp_path):
+    """Evaluated at its end only; stopped, it goes on; its weights can be loaded and score as before."""
+    names = ("n1", "n2", "a1", "a2", "n3", "a3")
+    videos = {name: grey_frames(24, first=place) for place, name in enumerate(names)}
+    made = make_dataset(tmp_path / "data", videos, abnormal=("a1", "a2", "a3"), test=("n3", "a3"))
+    contract = FeatureContract(backbone="noise", dimension=2, crops=("centre",), dtype="float32")
+    arrays = ((name, np.zeros((1, 2, 2), np.float32)) for name in names)
+    dataset = dataclasses.replace(made, store=FeatureStore.write(tmp_path / "data" / "store", contract, arrays))
+    write_video_csv(dataset.folder / "videos.csv", dataset.videos)
+    train = TrainSettings(validation_fraction=0.5, checkpoint_every=2, seed=3)
+    options = TINY.replace(steps=5).model_dump(mode="json")
+    run = RunSettings(variant="fusion-gan", method="fusion-gan", title="", options=options, train=train)
+    assert train_run(run, dataset, None, tmp_path / "whole", progress=False)
+    log = RunInFolder(tmp_path / "whole").log()
+    assert log["step"].tolist() == [1, 2, 3, 4, 5]
+    assert log["test/auc"].notna().tolist() == [False] * 4 + [True]
+
+    key = run_key(run, dataset, None)
+    stopped = Trainer(run, dataset, learner_maker(run), tmp_path, key)
+    stopped.learner.num_steps = 3
+    stopped.run()
+    resumed = Trainer(run, dataset, learner_maker(run), tmp_path, key)
+    outcome = resumed.run()
+    assert resumed.rows[0]["step"] == 1 and len(outcome.log) == 5
+    whole = RunInFolder(tmp_path / "whole")
+    assert all(torch.equal(weight, outcome.weights[name]) for name, weight in whole.weights().items())
+    scores = load_learner(tmp_path / "whole", dataset).snippet_scores(dataset.videos.split("test"))
+    assert np.array_equal(np.concatenate([value["score"] for value in scores.values()]), whole.scores()["score"])
 
 
 # --- scoring ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from bags import random_bags
-from forms import assert_fast_is_plain, in_both_forms
+from both_forms import assert_forms_agree, in_both_forms
 
 from vad_lib.data.batches import Batch
 from vad_lib.errors import ConfigError, DataError
@@ -86,7 +86,7 @@ def test_fast_forms_are_the_plain_ones(build, length):
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    assert_fast_is_plain(module, torch.randn(3, length, 128), atol=1e-4)
+    assert_forms_agree(module, lambda form, x: form(x), torch.randn(3, length, 128))  # the fast norm's gradient is not exact
 
 
 @in_both_forms

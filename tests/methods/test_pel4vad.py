@@ -89,7 +89,7 @@ def test_fast_attention(window, segments):
     with torch.no_grad():
         attention.mixing.fill_(0.7)
     real = torch.arange(segments) < torch.tensor([[segments], [1]])
-    assert_forms_agree(attention, lambda module, x: module(x, real), torch.randn(2, segments, 12))
+    assert_forms_agree(attention, lambda module, x: module(x, real), torch.randn(2, segments, 12).double())
 
 
 @pytest.mark.parametrize("options", [{}, XD_VIOLENCE])
@@ -114,7 +114,7 @@ def test_fast_pel4vad(options, lengths):
     """Padding that is no zero, windows of padding alone, and no padding."""
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     features = torch.randn(4, 2, max(lengths), 6)
-    assert_forms_agree(small(**options).eval(), lambda form, x: form(x, mask), features)
+    assert_forms_agree(small(**options).eval(), lambda form, x: form(x, mask), features.double())
 
 
 def test_root_and_norm_run_over_time():

@@ -136,7 +136,7 @@ def test_network(relu):
 @pytest.mark.parametrize("options", [{}, {"bottleneck_relu": True, "normalise_features": True}])
 def test_fast_sultani_mil(options):
     method = SultaniMIL(SultaniMILSettings(feature_dim=12, width=16, bottleneck=9, **options)).eval()
-    assert_forms_agree(method, lambda form, x: form(x), torch.randn(3, 2, 7, 12))
+    assert_forms_agree(method, lambda form, x: form(x), torch.randn(3, 2, 7, 12).double())
 
 
 def test_a_segment_is_scored_by_itself():

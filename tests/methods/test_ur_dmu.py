@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 from reference_forms.ur_dmu import ReferenceURDMU
 
 from vad_lib.data.batches import Batch

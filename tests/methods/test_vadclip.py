@@ -150,15 +150,15 @@ def test_maps_are_learned_only_where_widths_differ():
 
 # --- fast forms -------------------------------------------------------------------------------------
 def test_fast_feed_forward():
-    assert_forms_agree(FeedForward(8), lambda module, x: module(x), torch.randn(3, 16, 8))
+    assert_forms_agree(FeedForward(8), lambda module, x: module(x), torch.randn(3, 16, 8).double())
     assert quick_gelu(torch.tensor(1.0)).item() == pytest.approx(1 / (1 + math.exp(-1.702)))
 
 
 @pytest.mark.parametrize("out_width", [8, 16])
 @pytest.mark.parametrize("of_each_chunk", [True, False])
 def test_fast_graph_layer(out_width, of_each_chunk):
-    adjacency = torch.rand(3, 10, 10) if of_each_chunk else torch.rand(10, 10)
-    assert_forms_agree(GraphLayer(16, out_width), lambda module, x: module(x, adjacency), torch.randn(3, 10, 16))
+    adjacency = torch.rand(3, 10, 10).double() if of_each_chunk else torch.rand(10, 10).double()
+    assert_forms_agree(GraphLayer(16, out_width), lambda module, x: module(x, adjacency), torch.randn(3, 10, 16).double())
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 16}, {"summary": "scores", "feature_dim": 5}])
@@ -168,7 +168,7 @@ def test_fast_vadclip(options, lengths):
     method, longest = small(**options).eval(), max(lengths)
     mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     features = torch.randn(4, 2, longest, method.feature_dim)
-    assert_forms_agree(method, lambda form, x: form(x, mask), features)
+    assert_forms_agree(method, lambda form, x: form(x, mask), features.double())
 
 
 # --- losses and scores ------------------------------------------------------------------------------

@@ -106,12 +106,12 @@ def test_the_grid_is_trained_and_answered_by_notebook_06(chain, tmp_path):
     )
     runner_execution.reproduce(again, [execution for execution in chosen if execution.entry.notebook == "06_beyond_the_paper"])
     assert len(FeatureStore.open(layout.features("synth-crime", crops=10)).contract.crops) == 10
-    said = pd.read_csv(again.tables / "beyond.csv")
+    said = pd.read_csv(again.tables / "open_questions.csv")
     answers = said[said["data"].str.startswith("SynthCrime")].set_index("question")["answer"]
     for question in ("What do ten crops of every snippet add?", "What is the mean over crops worth in testing?"):
         assert "not run" not in answers[question] and "10 crops" in answers[question]
     assert answers["What is the mean over crops worth in testing?"].startswith("5 crops against one: ")
-    assert (again.figures / "beyond-crops-synth-crime.png").is_file()
+    assert (again.figures / "question-crops-synth-crime.png").is_file()
     gate = answers["Must the gate be learned, and where should it start (w = 0.5)?"]
     assert all(answer in gate for answer in questions.QUESTIONS["gate"].answers)
     assert "Does the language matter at all?" not in answers.index  # it was not asked

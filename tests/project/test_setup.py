@@ -1,5 +1,6 @@
 """The set-up without make: what it runs, what it keeps, and what it says. Nothing is installed here."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def test_two_lines_set_up_and_then_nothing_is_left_to_do(tmp_path):
     assert all(line.startswith(str(SETUP["python_of"](tmp_path / "env"))) for line in (pinned, project, weights))
     status, run = set_up(tmp_path / "env", "--no-weights")
     assert (status, run.lines) == (0, [])
+
+
+def test_the_readme_has_the_two_lines():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"^python scripts/setup\.py\n\.venv\\Scripts\\python -m vad_lib\.reproduce\b", readme, re.MULTILINE)
+    assert ".venv/bin/python" in readme
 
 
 def test_after_a_change_of_pins_a_complete_environment_is_updated(tmp_path):

@@ -7,7 +7,7 @@ tie may flip one draw of a segment, so inclusion rates may differ by 0.02. Dropo
 import numpy as np
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 from reference_forms import temporal_network as reference
 
 from vad_lib import losses

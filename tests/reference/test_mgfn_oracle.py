@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 
 from vad_lib.data.batches import Batch
 from vad_lib.losses import total_loss

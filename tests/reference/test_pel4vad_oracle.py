@@ -7,13 +7,13 @@ scores. So ``encode`` gets the padded features here, and the prompt term a mask 
 import numpy as np
 import pytest
 import torch
+from both_forms import in_both_forms
 from fillings import features, filling
 
 from vad_lib.data.batches import Batch
 from vad_lib.data.segments import make_segments
 from vad_lib.evaluation.scoring import smoothed
 from vad_lib.methods import pel4vad_layers
-from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.methods.pel4vad import PEL4VAD, SPEC, XD_VIOLENCE, PEL4VADSettings
 from vad_lib.storage.reading import read_array, read_arrays
 
@@ -67,12 +67,10 @@ def check(ours: torch.Tensor, known: np.ndarray) -> None:
 CASES = [(data, fill, x, scalars) for data in OPTIONS for fill in "AB" for x in "AB" for scalars in ("all", "cfgscalars")]
 
 
-@pytest.mark.parametrize("form", ["plain", "fast"])
+@in_both_forms
 @pytest.mark.parametrize(("data", "fill", "x", "scalars"), CASES)
 def test_as_the_official_code_computes_it(answers, text, data, fill, x, scalars, form):
-    method, features = model(data, fill, scalars, text[data]), inputs(x)
-    if form == "fast":
-        use_fast_forms(method)
+    method, features = form(model(data, fill, scalars, text[data])), inputs(x)
     output = method.encode(features)
     prefix = f"{data}_fill{fill}_in{x}_{scalars}_"
     checked = {"scores", "mid"}

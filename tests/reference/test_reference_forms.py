@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 from reference_forms import common
 from reference_forms.mgfn import ReferenceMGFN
 from reference_forms.pel4vad import ReferencePEL4VAD

@@ -7,7 +7,7 @@ show a wrong port. Dropout is off everywhere, so the three segments are those of
 import numpy as np
 import pytest
 import torch
-from forms import in_both_forms
+from both_forms import in_both_forms
 from reference_forms import temporal_network as reference
 
 from vad_lib.data.batches import Batch

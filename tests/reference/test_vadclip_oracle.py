@@ -9,12 +9,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from both_forms import in_both_forms
 from fillings import features, filling
 
 from vad_lib.data.batches import Batch
 from vad_lib.data.segments import make_segments
 from vad_lib.methods import vadclip
-from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.methods.vadclip import SPEC, XD_VIOLENCE, VadCLIP, VadCLIPSettings
 from vad_lib.methods.vadclip_layers import distance_graph, similarity_graph
 from vad_lib.storage.reading import read_arrays
@@ -76,12 +76,10 @@ def check(ours: torch.Tensor, known: np.ndarray, atol: float = 1e-5) -> None:
 CASES = [(data, fill, x) for data in OPTIONS for fill in "AB" for x in "AB"]
 
 
-@pytest.mark.parametrize("form", ["plain", "fast"])
+@in_both_forms
 @pytest.mark.parametrize(("data", "fill", "x"), CASES)
 def test_as_the_official_code_computes_it(answers, data, fill, x, form):
-    method, features = model(data, fill), inputs(x)
-    if form == "fast":
-        use_fast_forms(method)
+    method, features = form(model(data, fill)), inputs(x)
     temperature, prefix = method.temperature, f"{data}_fill{fill}_in{x}_"
     with torch.no_grad():
         mask = torch.arange(256) < torch.tensor(LENGTHS)[:, None]

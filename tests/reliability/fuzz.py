@@ -518,8 +518,8 @@ def of_runs(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     return [
         lambda: trained_model.load_model(run),
         lambda: read_state(run / "weights.safetensors"),
-        lambda: run_scores.load_scores(run),
-        lambda: run_scores.load_log(run),
+        lambda: run_scores.load_scores(RunInFolder(run)),
+        lambda: RunInFolder(run).log(),
         lambda: scored_runs.scored_videos(RunInFolder(run), [None, *config.SELECTIONS][rng.integers(4)]),
     ]
 

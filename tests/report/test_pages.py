@@ -52,7 +52,7 @@ def test_findings_are_the_answers_of_notebook_06(made_up):
         "other,Else?,no,8\n"
     )
     made_up.layout.tables.mkdir(parents=True)
-    (made_up.layout.tables / "beyond.csv").write_text(answers)
+    (made_up.layout.tables / "open_questions.csv").write_text(answers)
     text = pages.findings_markdown(made_up.layout)
     assert "- **SynthCrime. Does Proposed beat + PCL + DBAGF?** cannot tell: +1.00 ([cell 7](" in text and "Else?" not in text
 

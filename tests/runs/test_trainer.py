@@ -72,6 +72,21 @@ def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method
     assert scores["score"].shape == (scores["num_snippets"].sum(),)
     assert scores["labels"].shape == (scores["num_frames"].sum(),)
     assert run(tmp_path, dataset, text, method)[1] is False
+    # whatever the method, its weights score again as they did
+    again = trained_model.load_learner(folder, dataset).snippet_scores(dataset.videos.split("test"))
+    assert np.array_equal(scores["score"], np.concatenate([value["score"] for value in again.values()]))
+
+
+def test_fast_forms_are_a_setting_and_move_the_last_digits_only(tmp_path, dataset, text):
+    fast, _ = run(tmp_path / "fast", dataset, text, "proposed", train=TRAIN.replace(steps=4))
+    plain, _ = run(tmp_path / "plain", dataset, text, "proposed", train=TRAIN.replace(steps=4, fast_cpu=False))
+    assert read_json(fast / "config.json")["key"] != read_json(plain / "config.json")["key"]
+    models = [trained_model.load_model(fast, fast_cpu=fast_cpu)[0] for fast_cpu in (True, False)]
+    kinds = [{type(module) for module in model.modules()} for model in models]
+    assert kinds[0] != kinds[1]
+    records = dataset.videos.split("test")
+    scores = [np.concatenate([v["score"] for v in snippet_scores(model, dataset, records).values()]) for model in models]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=1e-5)
 
 
 def test_same_seed_same_bytes(tmp_path, dataset, text):

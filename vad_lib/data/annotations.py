@@ -17,7 +17,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -205,7 +205,7 @@ def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: Mas
             records.append(
                 VideoRecord(
                     name=row["video"].strip(),
-                    split=row["split"].strip(),
+                    split=cast(Split, row["split"].strip()),  # checked with all the others below
                     categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
                     num_frames=int(row["n_frames"]),
                     intervals=tuple(_interval(part) for part in row["intervals"].split(";") if part.strip()),

@@ -66,13 +66,13 @@ class Dataset:
         folder: where it lies.
         info: content of ``dataset.json``.
         videos: all videos, training and test.
-        store: the features; None if loaded without them.
+        store: the features. None if loaded without them (``features=False``): such a data set is for its list only.
     """
 
     folder: Path
     info: DatasetInfo
     videos: VideoList
-    store: FeatureStore | None
+    store: FeatureStore
 
     @property
     def name(self) -> str:
@@ -87,7 +87,7 @@ class Dataset:
         return self.info.categories
 
     @property
-    def headline_metric(self) -> str:
+    def headline_metric(self) -> Literal["auc", "ap"]:
         return self.info.headline_metric
 
     @property
@@ -129,7 +129,7 @@ def load_dataset(
     info = _read_info(folder / "dataset.json")
     videos = read_video_csv(folder / "videos.csv", info.categories, info.mask_rule)
     if not features:
-        return Dataset(folder, info, videos, None)
+        return Dataset(folder, info, videos, None)  # type: ignore[arg-type]  # whoever asked for no features uses none
     place = feature_store(folder, backbone, crops)
     if not place.is_dir():
         asked = f"--backbone {backbone}" * (backbone != "i3d") + f" --crops {crops}" * (crops > 0)

@@ -148,7 +148,7 @@ def extract_dataset(
         good = [name for name in names if name not in failures]
         store = old
         if good and (old is None or old.videos != tuple(good) or in_store != set(good)):
-            items = ((name, old.snippets(name) if name in in_store else _read_part(parts[name])) for name in good)
+            items = ((name, old.snippets(name) if old and name in in_store else _read_part(parts[name])) for name in good)
             store = FeatureStore.write(store_folder, contract, items, sources)
         if store:
             store.remove_others()

@@ -69,7 +69,7 @@ def finite_rows(video: str, rows: np.ndarray, dtype: str) -> np.ndarray:
 def checked_length(video: str, features: np.ndarray | Sequence[np.ndarray], crops: Sequence[str], dimension: int) -> int:
     """Number of snippets of a video's features; a DataError unless they are floats (crops, snippets, dimension)."""
     whole = isinstance(features, np.ndarray)
-    arrays = [features] if whole else features
+    arrays: Sequence[np.ndarray] = [features] if isinstance(features, np.ndarray) else features
     plain = all(isinstance(array, np.ndarray) for array in arrays)
     shapes = {array.shape for array in arrays} if plain else set()
     shape = (*(() if whole else (len(arrays),)), *shapes.pop()) if len(shapes) == 1 else ()

@@ -201,15 +201,15 @@ def text_features(
     check_weights_file(path)
     digest = file_sha256(path)
     cached = Path(cache or text_feature_cache()) / f"{content_hash(['clip text tower', digest, filled])}.safetensors"
-    values = _read_cached(cached)
-    if values is None:
-        values = _mean_over_templates(lambda texts: encode_clip(path, texts), filled)
+    encoded = _read_cached(cached)
+    if encoded is None:
+        encoded = _mean_over_templates(lambda texts: encode_clip(path, texts), filled)
         with atomic_path(cached) as temporary:
-            save_file({"values": values}, temporary)
+            save_file({"values": encoded}, temporary)
     if weights is None or digest == PUBLISHED["clip-vit-b-32"].archive_sha256:
-        return TextFeatures(categories, values, "clip ViT-B/32", "", used_templates, path)
+        return TextFeatures(categories, encoded, "clip ViT-B/32", "", used_templates, path)
     note = f"text features: CLIP weights of one's own, {path.name} (sha256 {digest[:12]})"
-    return TextFeatures(categories, values, f"clip {path.name}", note, used_templates, path)
+    return TextFeatures(categories, encoded, f"clip {path.name}", note, used_templates, path)
 
 
 def mean_pairwise_cosine(values: np.ndarray) -> float:

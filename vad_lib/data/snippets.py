@@ -92,7 +92,7 @@ def read_snippets(
     frames: list[np.ndarray] = []
     place = 0
     for frame in read_frames(path):
-        size = resized_size(*frame.shape[:2], short_side, crop_size)
+        size = resized_size(frame.shape[0], frame.shape[1], short_side, crop_size)
         if place in places:
             frames.append(resize(frame, *size))
         place += 1

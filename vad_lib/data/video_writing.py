@@ -39,7 +39,7 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> i
                 if writer is None:
                     shape = frame.shape
                     size = (shape[1], shape[0])
-                    writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+                    writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
                     if not writer.isOpened():
                         raise OutputError(
                             f"cannot write {path} as mp4 with {size[0]} x {size[1]} pixels at {fps} frames per second."

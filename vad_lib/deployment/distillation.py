@@ -129,7 +129,8 @@ def distil(
     teacher, config = load_model(teacher_run, fast_cpu=False)
     if not isinstance(teacher, Proposed):
         raise ConfigError(f"{teacher_run}: expected a run of the proposed model as teacher, got one of {config['method']}.")
-    if config["features"]["content_hash"] != dataset.store.content_hash or not np.array_equal(teacher.text_features.numpy(), text.values):
+    same_text = np.array_equal(teacher.text_features.numpy(), text.values)
+    if config["features"]["content_hash"] != dataset.store.content_hash or not same_text:
         raise DataError(
             f"{teacher_run}: the teacher was trained on other features or text features than those of {dataset.name} given here; "
             "train it again on these."

@@ -57,7 +57,7 @@ class _Scores(nn.Module):
     def named(self, features: Tensor) -> dict[str, Tensor]:
         output = self.method.encode(features)
         lone_crops = (field[:, None] if isinstance(field, Tensor) else field for field in output)
-        return self.method.scores(type(output)(*lone_crops))
+        return self.method.scores(output._make(lone_crops))
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.named(features).values())
@@ -99,9 +99,11 @@ def export_onnx(method: Method, path: Path | str, *, about: Mapping[str, Any] | 
             f"{name}: expected a method that torch.export can follow for any number of sequences and snippets, but {reason} "
             "Score it with PyTorch, or export another method."
         ) from error
+    assert program is not None  # torch has a program for every export with dynamo
     program.model.metadata_props["about"] = json.dumps(dict(about or {}))
-    if hasattr(method, "temperature"):
-        program.model.metadata_props["temperature"] = repr(method.temperature.item())
+    temperature = getattr(method, "temperature", None)
+    if temperature is not None:
+        program.model.metadata_props["temperature"] = repr(temperature.item())
     with atomic_path(path) as temporary:
         program.save(temporary, external_data=False)
         _check(OnnxScorer(temporary), plain, name, generator)
@@ -165,7 +167,7 @@ class OnnxScorer(Method):
             raise DataError(f"{path}: expected an ONNX file of deploy.export_onnx, got another one; export the method again.")
         self.about = json.loads(kept["about"])
         self._width = inputs[0].shape[2]
-        self._output = namedtuple("OnnxOutput", [entry.name for entry in self.session.get_outputs()])
+        self._output: Any = namedtuple("OnnxOutput", [entry.name for entry in self.session.get_outputs()])  # type: ignore[misc]
         if "temperature" in kept:
             self.register_buffer("temperature", torch.tensor(float(kept["temperature"])))
 

@@ -170,7 +170,7 @@ def score_video(
         raise ConfigError(
             f"{video}: the annotated video would take the place of the video itself; choose another folder with --out."
         )
-    model, config = load_model(run)
+    model, config = load_model(run, fast_cpu=device == "cpu")
     contract = FeatureContract(**{name: value for name, value in config["features"].items() if name != "content_hash"})
     recipe = feature_recipe(contract, short_side=short_side, crop_size=crop_size, weights=weights)
     info = probe(video)

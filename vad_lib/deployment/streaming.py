@@ -26,8 +26,8 @@ class StreamingScorer:
     """
 
     def __init__(self, method: Method) -> None:
-        self._blocks = [module for module in method.modules() if isinstance(module, Causal)]
-        if not self._blocks:
+        self._layers = [module for module in method.modules() if isinstance(module, Causal)]
+        if not self._layers:
             raise ConfigError(
                 f"{type(method).__name__}: expected a method that sees nothing later, e.g. msf-dmu or proposed with "
                 "context='causal'; train one with this option."
@@ -37,7 +37,7 @@ class StreamingScorer:
 
     def reset(self) -> None:
         """Forget the stream; the next snippet is the first of another one."""
-        self._pasts: list[dict[str, Any]] = [{} for _ in self._blocks]
+        self._pasts: list[dict[str, Any]] = [{} for _ in self._layers]
         self._crops: int | None = None
 
     @property
@@ -66,12 +66,12 @@ class StreamingScorer:
                 f"{tuple(features.shape)}; reset() starts another stream."
             )
         with torch.inference_mode():
-            for block, past in zip(self._blocks, self._pasts):
-                block.past = past
+            for layer, past in zip(self._layers, self._pasts):
+                layer.past = past
             try:
                 scores = self._method.scores(self._method(features[None]))
             finally:
-                for block in self._blocks:
-                    block.past = None
+                for layer in self._layers:
+                    layer.past = None
         self._crops = len(features)
         return {name: value[0].cpu().numpy() for name, value in scores.items()}

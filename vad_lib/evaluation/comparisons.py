@@ -240,8 +240,8 @@ def interpolated(scored: ScoredVideos) -> ScoredVideos:
         scoring.interpolated(part, lengths)
         for part, lengths in zip(np.split(scored.score, cuts), np.split(frames, cuts), strict=True)
     ]
-    frames_alone = {"abnormal": abnormal, "normal": 1 - abnormal, "fine_grained": None, "crop_scores": None}
-    return replace(scored, video=video, score=np.concatenate(scores), **frames_alone)
+    score = np.concatenate(scores)
+    return replace(scored, video=video, score=score, abnormal=abnormal, normal=1 - abnormal, fine_grained=None, crop_scores=None)
 
 
 def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Comparison]:

@@ -150,7 +150,8 @@ def matched_segments(
             hits[mine] = _hits(segments.start[mine], segments.end[mine], segments.score[mine], spans, ious).T
         parts.append((np.full(len(hits), place), segments.category, segments.score, hits))
     abnormal = np.array([categories[0] not in record.categories for record in records])
-    return Matched(*(np.concatenate(column) for column in zip(*parts)), events, abnormal)
+    video, category, score, hits = (np.concatenate(column) for column in zip(*parts))
+    return Matched(video, category, score, hits, events, abnormal)
 
 
 def _check(record: VideoRecord, probabilities: np.ndarray, categories: Sequence[str]) -> None:

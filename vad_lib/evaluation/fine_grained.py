@@ -78,10 +78,10 @@ def _check_cosines(record: VideoRecord, values: np.ndarray, categories: Sequence
 
 def _detection(matched: Matched, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
     """mAP and AP of every class with events, under each convention."""
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
     for convention in CONVENTIONS:
         found = class_ap(matched, convention)
-        shown = [c for c in np.flatnonzero(found.num_events) if c or convention == "vadclip_code"]
+        shown = [c for c in np.flatnonzero(found.num_events).tolist() if c or convention == "vadclip_code"]
         results[convention] = {
             "map": _by_iou(mean_ap(found, convention)),
             "ap_per_category": {categories[c]: _by_iou(found.ap[:, c]) for c in shown},

@@ -129,12 +129,15 @@ def _fine_grained(arrays: Mapping[str, np.ndarray]) -> FineGrained | None:
         return None
     videos, categories = len(arrays["videos"]), len(arrays["categories"])
     named, abnormal_named = arrays["category_named"], arrays["abnormal_category_named"]
-    expected = {"category_named": ((videos,), "b"), "abnormal_category_named": ((videos,), "b")}
+    expected: dict[str, tuple[tuple[int, ...], str]] = dict.fromkeys(
+        ("category_named", "abnormal_category_named"), ((videos,), "b")
+    )
     matched = None
     if {*fields.values()} & {*arrays}:
         matched = event_matching.Matched(**{name: arrays[key] for name, key in fields.items()})
         segments = len(matched.video)
-        shapes = ((segments,), (segments,), (segments,), (segments, len(event_matching.IOUS)), (videos, categories), (videos,))
+        per_segment, hits = (segments,), (segments, len(event_matching.IOUS))
+        shapes: tuple[tuple[int, ...], ...] = (per_segment, per_segment, per_segment, hits, (videos, categories), (videos,))
         expected |= dict(zip(fields.values(), zip(shapes, "iifbib")))
     for name, (shape, kind) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype.kind != kind:

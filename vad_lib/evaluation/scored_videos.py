@@ -185,7 +185,7 @@ def _ranked(scored: ScoredVideos) -> Ranking:
     values, rank = np.unique(-scored.score, return_inverse=True)
     has_abnormal = np.bincount(rank, scored.abnormal, minlength=len(values)) > 0
     # for each piece the place of the first such score that is not above its own; K for those below all
-    place = (np.cumsum(has_abnormal) - has_abnormal)[rank]
+    place: np.ndarray = (np.cumsum(has_abnormal) - has_abnormal)[rank]
     shape = (int(has_abnormal.sum()), len(scored.videos))
 
     def matrix(frames: np.ndarray, chosen: np.ndarray) -> sparse.csr_array:

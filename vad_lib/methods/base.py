@@ -10,7 +10,7 @@ Shapes: B videos, N crops, T segments or snippets, D features, C categories.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,13 @@ from vad_lib.losses import LossTerm
 
 
 class Method(nn.Module, ABC):
-    """Base of all methods."""
+    """Base of all methods.
+
+    Attributes:
+        without_time: fields of the output whose tensors have no time axis.
+    """
+
+    without_time: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def encode(self, features: Tensor) -> NamedTuple:
@@ -35,10 +41,10 @@ class Method(nn.Module, ABC):
             features: float32 (S, T, D), S sequences (videos x crops), all segments real.
 
         Returns:
-            a named tuple of tensors, each with S first; those with a time axis have it second.
+            a named tuple of tensors, each with S first; all but those :attr:`without_time` have T second.
         """
 
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> NamedTuple:
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Any:
         """Encode every crop of every video by itself; padding cannot change anything.
 
         Args:
@@ -86,11 +92,30 @@ class Method(nn.Module, ABC):
             rows = (lengths == length).nonzero().squeeze(1)
             sequences = features[rows, :, :length].reshape(len(rows) * crops, length, width)
             groups.append((rows, self._unfold(self.encode(sequences), len(rows), crops)))
-        return _scatter(groups, *mask.shape)
+        return self._scatter(groups, *mask.shape)
 
     @staticmethod
     def _unfold(output: NamedTuple, videos: int, crops: int) -> NamedTuple:
-        return type(output)(*(t.reshape(videos, crops, *t.shape[1:]) if isinstance(t, Tensor) else t for t in output))
+        return output._make(t.reshape(videos, crops, *t.shape[1:]) if isinstance(t, Tensor) else t for t in output)
+
+    def _scatter(self, groups: list[tuple[Tensor, NamedTuple]], videos: int, segments: int) -> NamedTuple:
+        example, fields = groups[0][1], []
+        for position, name in enumerate(example._fields):
+            first = example[position]
+            if not isinstance(first, Tensor):
+                fields.append(first)
+                continue
+            timed = name not in self.without_time
+            shape = (videos, first.shape[1], segments, *first.shape[3:]) if timed else (videos, *first.shape[1:])
+            whole = first.new_zeros(shape)
+            for rows, output in groups:
+                value = output[position]
+                if timed:
+                    padding = segments - value.shape[2]
+                    value = nn.functional.pad(value.movedim(2, -1), (0, padding)).movedim(-1, 2)
+                whole = whole.index_copy(0, rows, value)
+            fields.append(whole)
+        return example._make(fields)
 
     @property
     @abstractmethod
@@ -98,11 +123,11 @@ class Method(nn.Module, ABC):
         """Width D that the method was built for."""
 
     @abstractmethod
-    def loss(self, output: NamedTuple, batch: Batch) -> dict[str, LossTerm]:
+    def loss(self, output: Any, batch: Batch) -> dict[str, LossTerm]:
         """Named loss terms of a batch, labels included; their weighted sum is what training minimises."""
 
     @abstractmethod
-    def scores(self, output: NamedTuple) -> dict[str, Tensor]:
+    def scores(self, output: Any) -> dict[str, Tensor]:
         """Scores for evaluation, crops averaged after the sigmoid.
 
         Returns:
@@ -117,27 +142,6 @@ class Method(nn.Module, ABC):
     def parameter_groups(self, weight_decay: float) -> list[dict]:
         """Parameter groups for the optimiser; a method may take scalars out of the weight decay."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "weight_decay": weight_decay}]
-
-
-def _scatter(groups: list[tuple[Tensor, NamedTuple]], videos: int, segments: int) -> NamedTuple:
-    kind = type(groups[0][1])
-    fields = []
-    for position, name in enumerate(kind._fields):
-        first = groups[0][1][position]
-        if not isinstance(first, Tensor):
-            fields.append(first)
-            continue
-        timed = name not in getattr(kind, "WITHOUT_TIME", ())
-        shape = (videos, first.shape[1], segments, *first.shape[3:]) if timed else (videos, *first.shape[1:])
-        whole = first.new_zeros(shape)
-        for rows, output in groups:
-            value = output[position]
-            if timed:
-                padding = segments - value.shape[2]
-                value = nn.functional.pad(value.movedim(2, -1), (0, padding)).movedim(-1, 2)
-            whole = whole.index_copy(0, rows, value)
-        fields.append(whole)
-    return kind(*fields)
 
 
 def check_text_features(text_features: Tensor) -> None:

@@ -141,7 +141,7 @@ class RunningMean(Causal, nn.Module):
 class CausalAlignment(RunningMean):
     """Equations 2 and 3 where every segment has a context C_v of its own, the mean of F_c so far."""
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         projected: Tensor,
         context_features: Tensor,

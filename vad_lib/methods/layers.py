@@ -24,6 +24,8 @@ class TemporalConv(nn.Conv1d):
         dilation: steps between taps.
     """
 
+    bias: Tensor
+
     def __init__(self, in_width: int, out_width: int, dilation: int = 1) -> None:
         super().__init__(in_width, out_width, kernel_size=3, padding=dilation, dilation=dilation)
 
@@ -238,7 +240,8 @@ class PositionAttentionLayer(nn.Module):
     def key_with_position(self, key: Tensor) -> Tensor:
         """(1 - beta) k + beta p, whose product with q is (1 - beta) q.k + beta q.p: (S, H, T, d), same out."""
         beta = self.position_logit.sigmoid()[:, None, None]  # (H, 1, 1)
-        code = positions(*key.shape[-2:], self.scaled_to, key.device)  # p, (T, d)
+        length, head_width = key.shape[-2:]
+        code = positions(length, head_width, self.scaled_to, key.device)  # p, (T, d)
         return (1 - beta) * key + beta * code
 
 

@@ -44,7 +44,7 @@ class MaskedMethod(Method):
         videos, crops = features.shape[:2]
         output = self.encode_real(features.flatten(0, 1), mask.repeat_interleave(crops, 0))
         fields = self._unfold(output, videos, crops)._asdict()  # each (B, N, ...)
-        timed = [name for name in fields if name not in getattr(output, "WITHOUT_TIME", ())]
+        timed = [name for name in fields if name not in self.without_time]
         for name in timed:
             fields[name] = fields[name] * mask.view(videos, 1, -1, *[1] * (fields[name].dim() - 3))
-        return type(output)(**fields)
+        return output._replace(**fields)

@@ -135,6 +135,7 @@ class HeadFilters(nn.Conv1d):
     """One temporal filter per head; heads are interleaved, so channel c passes through filter c mod heads."""
 
     TAPS = 5
+    bias: Tensor
 
     def __init__(self, heads: int) -> None:
         super().__init__(heads, heads, self.TAPS, padding=self.TAPS // 2, groups=heads)

@@ -19,7 +19,7 @@ How it differs from the others. It is UR-DMU with another encoder:
 - a channel gate where DPAM's two branches are merged;
 - memories, uncertainty, head and losses as in UR-DMU.
 
-With ``context="causal"`` (this project's variant, :mod:`vad_lib.methods.causal`) no segment sees a later one.
+With ``context="causal"`` (:mod:`vad_lib.methods.causal`; no paper has this form) no segment sees a later one.
 """
 
 from typing import Literal
@@ -68,8 +68,8 @@ class MSFDMU(URDMU):
         """Mean over heads of each layer's position share beta and decay temperature (steps)."""
         values = {}
         for number, layer in enumerate(self.layers, start=1):
-            values[f"beta_layer{number}"] = layer.position_logit.sigmoid().mean().item()
-            values[f"decay_steps_layer{number}"] = layer.log_temperature.exp().mean().item()
+            values[f"beta_layer{number}"] = layer.get_parameter("position_logit").sigmoid().mean().item()
+            values[f"decay_steps_layer{number}"] = layer.get_parameter("log_temperature").exp().mean().item()
         return values
 
     def parameter_groups(self, weight_decay: float) -> list[dict]:

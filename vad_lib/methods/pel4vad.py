@@ -114,6 +114,8 @@ class PEL4VAD(MaskedMethod):
         DataError: ``text`` is no finite matrix of two categories or more.
     """
 
+    text: Tensor
+
     def __init__(self, settings: PEL4VADSettings, text: Tensor) -> None:
         super().__init__()
         check_text_features(text)

@@ -18,7 +18,7 @@ the score. Attention looks at the whole video and, by a fixed decay, at the neig
 that normal segments which training has not seen still lie near it.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
@@ -50,7 +50,7 @@ class URDMUSettings(Settings):
     dropout: float = Field(0.5, ge=0, lt=1)
     losses: Literal["full", "bce_only"] = Field("full", description="bce_only: the cross-entropy term alone")
     reparameterise: bool = Field(True, description="sample the normal read-out of normal videos in training")
-    topk_divisor: int = Field(16, ge=2, description="the k = T // 16 + 1 best segments stand for a video")
+    topk_divisor: int = Field(16, ge=2, description="the k = T // topk_divisor + 1 best segments stand for a video")
 
     @model_validator(mode="after")
     def _widths_divide(self) -> "URDMUSettings":
@@ -134,10 +134,14 @@ class URDMU(Method):
         """
         return torch.cat([output.encoded, self.memory.context(output.attention)], dim=-1)
 
-    def training_view(self, output: DualMemoryOutput, batch: Batch) -> TrainingView:
+    def training_view(self, output: Any, batch: Batch) -> TrainingView:
         """Flatten crops into rows and, in training, sample the normal read-out of the normal videos.
 
         Labels are known here and not in ``forward``; testing never samples.
+
+        Args:
+            output: of ``forward``, tensors (B, N, ...).
+            batch: the videos that it was computed from.
         """
         crops = output.logits.shape[1]
         labels = batch.video_labels.repeat_interleave(crops)
@@ -155,6 +159,13 @@ class URDMU(Method):
         return TrainingView(logits, labels, batch.mask.repeat_interleave(crops, 0), mean, log_variance, sample)
 
     def loss(self, output: DualMemoryOutput, batch: Batch) -> dict[str, LossTerm]:
+        """Cross-entropy of the video scores and, unless ``losses`` is ``bce_only``, the seven terms of the memories.
+
+        Every crop is a sample of its own.
+
+        Raises:
+            DataError: the memories' terms need as many normal as abnormal videos.
+        """
         view = self.training_view(output, batch)
         video_scores = losses.topk_mean(view.logits.sigmoid(), view.mask, self.settings.topk_divisor)
         terms = {"main": LossTerm(losses.main_loss(video_scores, view.labels))}
@@ -162,7 +173,7 @@ class URDMU(Method):
             terms |= self.memory_terms(output, view)
         return terms
 
-    def memory_terms(self, output: DualMemoryOutput, view: TrainingView) -> dict[str, LossTerm]:
+    def memory_terms(self, output: Any, view: TrainingView) -> dict[str, LossTerm]:
         """The seven terms that make one memory normal and the other abnormal.
 
         Raises:
@@ -213,6 +224,7 @@ class URDMU(Method):
         }
 
     def scores(self, output: DualMemoryOutput) -> dict[str, Tensor]:
+        """``score``, float32 (B, T) in (0, 1), mean over crops."""
         return {"score": output.logits.sigmoid().mean(dim=1)}
 
 
@@ -224,11 +236,11 @@ def decay_groups(module: nn.Module, weight_decay: float, undecayed: tuple[str, .
         weight_decay: of the others.
         undecayed: ends of parameter names.
     """
-    groups = ({"params": [], "weight_decay": weight_decay}, {"params": [], "weight_decay": 0.0})
+    groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            groups[name.endswith(undecayed)]["params"].append(parameter)
-    return list(groups)
+            groups[name.endswith(undecayed)].append(parameter)
+    return [{"params": groups[0], "weight_decay": weight_decay}, {"params": groups[1], "weight_decay": 0.0}]
 
 
 SPEC = MethodSpec(

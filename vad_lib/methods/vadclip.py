@@ -7,7 +7,7 @@ between the two data sets and are UCF-Crime's here (:data:`XD_VIOLENCE` holds th
 
 symbol   here                 shape
 X        visual               (R, L, W), after the adapter
-S, D     graph, distance      (R, L, L) and (L, L), adjacencies
+S, D     similarity, distance (R, L, L) and (L, L), adjacencies
 a        logits               (R, L)
 t_c      text                 (C, W), category 0 normal
 V        prompt               (R, 1, W), unit vectors, the summary
@@ -111,8 +111,6 @@ class VadCLIPOutput(NamedTuple):
     alignment: Tensor
     text: Tensor
 
-    WITHOUT_TIME = ("text",)
-
 
 class VadCLIP(MaskedMethod):
     """VadCLIP.
@@ -130,6 +128,11 @@ class VadCLIP(MaskedMethod):
     Raises:
         DataError: ``text`` is no finite matrix of two categories or more.
     """
+
+    without_time = ("text",)
+    text: Tensor
+    distance: Tensor
+    encoded_text: Tensor
 
     def __init__(
         self, settings: VadCLIPSettings, text: Tensor, categories: Sequence[str] = (), weights: Path | None = None
@@ -185,8 +188,9 @@ class VadCLIP(MaskedMethod):
     def _encode_tokens(self) -> Tensor:
         """The learned tokens and the categories' words through the text encoder, float32 (C, D_t)."""
         if self._encoder is None:
-            options = self.categories, self.settings.context_tokens, self.tokens, self.text.shape[1]
-            self._encoder = load_learned_prompts(self.weights, *options)
+            self._encoder = load_learned_prompts(
+                self.weights, self.categories, self.settings.context_tokens, self.tokens, self.text.shape[1]
+            )
         return self._encoder(self.tokens)
 
     @torch.no_grad()
@@ -200,8 +204,8 @@ class VadCLIP(MaskedMethod):
             self._keep_text()
         return self
 
-    def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Tensor]:
-        """As of every module; the encoded texts among the weights are those of the tokens as they are now."""
+    def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Tensor]:  # type: ignore[override]
+        """All weights and buffers; the encoded texts among them are those of the tokens as they are now."""
         if self._encoder is not None:
             self._keep_text()
         return super().state_dict(*arguments, **named)

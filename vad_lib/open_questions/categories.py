@@ -127,8 +127,8 @@ def zero_shot_results(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = D
     for answer in [answer for answer in runs if answer != BASE]:
         common = {run.seed for run in runs[BASE]} & {run.seed for run in runs[answer]}
         if common:
-            pair = ([run for run in part if run.seed in common] for part in (runs[BASE], runs[answer]))
-            rows.append(_seen_and_unseen(answers_to("zero-shot", dataset)[answer].left_out, dataset, *pair, bootstrap))
+            with_it, without = ([run for run in part if run.seed in common] for part in (runs[BASE], runs[answer]))
+            rows.append(_seen_and_unseen(answers_to("zero-shot", dataset)[answer].left_out, dataset, with_it, without, bootstrap))
     columns = ["category", "videos", "seen", "unseen", "low", "high", "found", "change", "named_seen", "named_unseen"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -4,6 +4,7 @@ Every function returns a matplotlib figure and the plotted points. Points hold f
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +21,7 @@ from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot
 from vad_lib.report.figures.style import BLUE, GREY, ORANGE, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
-_SEED = {"ms": 4.5, "alpha": 0.5, "mew": 0}
+_SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
 
 
 def question_panels(

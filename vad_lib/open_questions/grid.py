@@ -91,8 +91,7 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
         if experiments.not_runnable(task.answer, dataset):
             return False
         settings = experiments.run_settings(task.answer, profile, task.seed, device, counterpart=dataset.counterpart)
-        spec = registry.METHODS.get(settings.method)
-        text = prepare.dataset_text(profile, dataset) if spec and spec.needs_text else None
+        text = prepare.dataset_text(profile, dataset) if registry.METHODS[settings.method].needs_text else None
         with _torch_threads(usual_threads):
             if run_folder.is_complete(folder, record.run_key(settings, dataset, text)):
                 return False

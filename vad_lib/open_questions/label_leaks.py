@@ -31,7 +31,7 @@ def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
         DataError: a split holds one class only, or a video's first frame cannot be decoded.
     """
     labels = np.array([dataset.videos.is_abnormal(record) for record in dataset.videos.split("test")], dtype=bool)
-    found = {}
+    found: dict[str, float] = {}
     for name, scores in guesses(dataset).items():
         numbers = _video_auc(scores[labels], scores[~labels], Bootstrap(seed=seed))
         found |= {f"{name}_{part}": number for part, number in zip(("auc", "low", "high"), numbers)}

@@ -65,7 +65,7 @@ def transfer(
     for run in find_runs(layout, *transfer_place(source, target, variant)):
         if run.seed == seed and run.config["key"] == key:
             return scored_videos(run)
-    if text:
+    if text and isinstance(model, Proposed):
         model = _with_categories(model, tuple(config["categories"]), text)
     found = scoring.snippet_scores(model.to(device), dataset, dataset.videos.split("test"), device)
     scores = {video: arrays["score"] for video, arrays in found.items()}

@@ -14,7 +14,7 @@ from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import write_text
 
 NOTEBOOK_06 = "executed/06_beyond_the_paper.ipynb"
-ANSWERS = "tables/beyond.csv"
+ANSWERS = "tables/open_questions.csv"
 
 # Beginnings of the questions of notebook 06 whose answers are findings.
 _FINDINGS = (
@@ -52,18 +52,21 @@ def findings_markdown(layout: Layout) -> str:
     """What notebook 06 found, a line per answer, with links that hold from the results folder.
 
     Args:
-        layout: whose ``beyond.csv`` is read; the text says so if there is none.
+        layout: whose ``open_questions.csv`` is read; the text says so if there is none.
     """
-    path = layout.tables / "beyond.csv"
+    path = layout.tables / "open_questions.csv"
     if not path.is_file():
-        return "*not run*: `make reproduce` makes `beyond.csv`, `make questions` with all its runs.\n"
+        return "*not run*: `make reproduce` makes `open_questions.csv`, `make questions` with all its runs.\n"
     answers = pd.read_csv(path, keep_default_na=False)
     lines = [
         f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([cell {row.cell}]({NOTEBOOK_06}))."
         for beginning in _FINDINGS
         for row in answers[answers["question"].str.startswith(beginning)].itertuples()
     ]
-    about = f"Computed answers of [notebook 06]({NOTEBOOK_06}), with their intervals; all of them are in [`beyond.csv`]({ANSWERS})."
+    about = (
+        f"Computed answers of [notebook 06]({NOTEBOOK_06}), with their intervals; all of them are in "
+        f"[`{Path(ANSWERS).name}`]({ANSWERS})."
+    )
     return f"{about}\n\n" + "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,6 +22,7 @@ from vad_lib.config import SELECTIONS
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.evaluation.intervals import interval
+from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report.figures.style import BLUE, ORANGE, save_figure, style
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import MAY_DIFFER, load_runs
@@ -89,7 +90,7 @@ class Reproduction:
     making: pd.DataFrame
     data: dict[str, str]
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Verdict, int]:
         """Verdict -> number of values, in the order of :data:`VERDICTS`."""
         found = self.values["verdict"].value_counts()
         return {verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}
@@ -146,8 +147,8 @@ def _compared(dataset: str, variant: str, pairs: list[tuple[Run, Run]], referenc
         if alike:
             verdict = _verdict(float(np.mean(yours)), float(np.mean(theirs)), low, high)
         seeds = " ".join(str(ours.seed) for ours, _ in alike)
-        means = [float(np.mean(side)) if side else float("nan") for side in (yours, theirs)]
-        yield Value(tables, dataset, VARIANTS[variant].title, metric, selection, seeds, *means, low, high, verdict)
+        mine, other = (float(np.mean(side)) if side else float("nan") for side in (yours, theirs))
+        yield Value(tables, dataset, VARIANTS[variant].title, metric, selection, seeds, mine, other, low, high, verdict)
 
 
 def _belongs(table: str, dataset: str) -> bool:
@@ -180,7 +181,7 @@ def _interval(runs: list[Run], metric: str, selection: str, values: Sequence[flo
     """The reference's 95 % interval; the range of its seeds where the tables give none."""
     if metric in WITH_INTERVAL or (metric in FINE_GRAINED and not np.isnan(values).any()):
         scored = scored_rows(runs, None if selection == runs[0].selection else selection)
-        found = interval(scored, metric)
+        found = interval(scored, cast(Metric, metric))
         return found.low, found.high
     return float(np.min(values)), float(np.max(values))
 
@@ -226,7 +227,7 @@ def _making(pairs: Sequence[tuple[Run, Run]]) -> pd.DataFrame:
 
 def _made_by(run: Run) -> dict[str, str]:
     record = run.provenance()
-    found = {
+    found: dict[str, str] = {
         name: str(record[name]) for name in ("processor", "instructions", "threads", "device", "system", "commit") if name in record
     }
     found |= {f"version of {name}": version for name, version in record.get("versions", {}).items()}

@@ -123,8 +123,8 @@ def plan(
             entry, dataset = manifest.items[name]
             want(entry.notebook, set(chosen_datasets) if dataset == "all" or datasets else {dataset})
         else:
-            known = ", ".join((*manifest.entries, *manifest.items))
-            raise ConfigError(f"--only {name}: no such notebook or paper item; known: {known}.")
+            names = ", ".join((*manifest.entries, *manifest.items))
+            raise ConfigError(f"--only {name}: no such notebook or paper item; known: {names}.")
 
     executions = []
     used: set[str] = set()

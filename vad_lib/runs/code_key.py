@@ -112,10 +112,10 @@ def _parsed(module: str, package: Path) -> _Module:
             loose.append(statement)
     for node in ast.walk(tree):  # imports inside functions too
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
-            for name in node.names:
-                inner = f"{node.module}.{name.name}"
-                target = (inner, None) if _file(inner, package) else (node.module, name.name)
-                imports[name.asname or name.name] = target
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                target = (inner, None) if _file(inner, package) else (node.module, alias.name)
+                imports[alias.asname or alias.name] = target
     return _Module(definitions, imports, loose)
 
 

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from vad_lib import registry
 from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.data.batches import BalancedBatches
+from vad_lib.data.batches import BalancedBatches, Batch
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError
@@ -85,7 +86,7 @@ class BagLearner(Learner):
             use_fast_forms(self.model)
         if train.compile:
             check_compiler(self.device)
-            self.model.encode = torch.compile(self.model.encode)
+            self.model.encode = torch.compile(self.model.encode)  # type: ignore[method-assign]
         self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
         self.scheduler = _scheduler(self.optimiser, train)
 
@@ -109,7 +110,7 @@ class BagLearner(Learner):
         )
 
     def step(self, index: int) -> dict[str, float]:
-        """Forward, loss, backward, update.
+        """Learn from the batch of a step.
 
         Args:
             index: number of the step, counted from 0; with the run's seed it decides the batch.
@@ -122,6 +123,10 @@ class BagLearner(Learner):
         """
         batch = self.batches.batch(index)
         self.videos = batch.videos
+        return self.learn(batch)
+
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """Forward, loss, backward, update; returns the row of the log that :meth:`step` returns."""
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
             output = self.model(batch.features, batch.mask)
@@ -135,13 +140,13 @@ class BagLearner(Learner):
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        if self.train.schedule != "plateau":
+        if not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
         return row
 
     def evaluated(self, validation: Mapping[str, float]) -> None:
         """Lower the learning rate if the AUC has stalled and the schedule is ``plateau``."""
-        if self.train.schedule == "plateau":
+        if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(validation["auc"])
 
     def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
@@ -171,15 +176,11 @@ class BagLearner(Learner):
         return self.model.monitored()
 
 
-def _scheduler(
-    optimiser: torch.optim.Optimizer, train: TrainSettings
-) -> torch.optim.lr_scheduler.ReduceLROnPlateau | torch.optim.lr_scheduler.LambdaLR:
+def _scheduler(optimiser: torch.optim.Optimizer, train: TrainSettings) -> ReduceLROnPlateau | LambdaLR:
     if train.schedule == "plateau":
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience
-        )
+        return ReduceLROnPlateau(optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience)
     # torch's own cosine and milestones multiply rates step by step and so round otherwise
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps))
+    return LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps))
 
 
 def planned_share(schedule: str, progress: float) -> float:
@@ -217,4 +218,4 @@ def check_compiler(device: torch.device) -> None:
 
 
 def _in_float32(output: NamedTuple) -> NamedTuple:
-    return type(output)(*(field.float() if isinstance(field, Tensor) and field.is_floating_point() else field for field in output))
+    return output._make(field.float() if isinstance(field, Tensor) and field.is_floating_point() else field for field in output)

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy
 
 from vad_lib import metrics
-from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.annotations import MaskRule, VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation import fine_grained, frame_level, scoring
 from vad_lib.model import video_score
@@ -42,7 +42,7 @@ def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, A
     )
 
 
-test_metrics.__test__ = False  # a metric of the test split, not a test
+test_metrics.__test__ = False  # type: ignore[attr-defined]  # a metric of the test split, not a test
 
 
 def fine_grained_metrics(dataset: Dataset, alignment: dict[str, np.ndarray], temperature: float) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[s
     """Metrics of the same snippet scores under each rule for frame masks; none where frames are counted exactly."""
     if dataset.info.mask_rule == "frames":
         return {}
-    found = {}
-    in_use = {"A", "B", "C"} if dataset.counterpart == "UCF-Crime" else {"A", "C", dataset.info.mask_rule}
+    found: dict[str, dict[str, Any]] = {}
+    in_use: set[MaskRule] = {"A", "B", "C"} if dataset.counterpart == "UCF-Crime" else {"A", "C", dataset.info.mask_rule}
     for rule in sorted(in_use):
         records = tuple(dataclasses.replace(record, mask_rule=rule) for record in dataset.videos.records)
         ruled = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=records))

@@ -60,7 +60,7 @@ def code_roots(spec: MethodSpec, package: Path = PACKAGE) -> tuple[str, ...]:
     Returns:
         dotted names: the loop, the method and, for one on bags, the common learner and the fast forms of its modules.
     """
-    roots = ("vad_lib.runs.trainer.Trainer", spec.root)
+    roots: tuple[str, ...] = ("vad_lib.runs.trainer.Trainer", spec.root)
     if not spec.on_bags:
         return roots
     roots += ("vad_lib.runs.learner.BagLearner", "vad_lib.registry.build_method")

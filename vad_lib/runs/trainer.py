@@ -210,8 +210,9 @@ class Trainer:
     def _measured(self, scores: Scores) -> dict[str, Any]:
         found: dict[str, Any] = {"metrics": test_metrics(self.dataset, {name: value["score"] for name, value in scores.items()})}
         maps = {name: value["alignment"] for name, value in scores.items() if "alignment" in value}
-        if maps:
-            found["fine_grained"] = fine_grained_metrics(self.dataset, maps, self.learner.temperature)
+        temperature = self.learner.temperature
+        if maps and temperature is not None:
+            found["fine_grained"] = fine_grained_metrics(self.dataset, maps, temperature)
         return found
 
     def _test_scores(self) -> Scores:

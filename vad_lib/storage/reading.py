@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import yaml
@@ -211,7 +211,7 @@ def read_array(path: Path | str, *, mmap: bool = False) -> np.ndarray:
         with open(path, "rb") as stream:
             shape, order, dtype = _array_header(stream, size)
             if mmap:
-                return np.memmap(stream, dtype=dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
+                return np.memmap(path, dtype=dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
             return np.fromfile(stream, dtype=dtype, count=math.prod(shape)).reshape(shape, order=order)
     except FileNotFoundError:
         raise MissingFileError(f"{path}: expected a .npy array, found no such file.") from None
@@ -252,7 +252,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
         return np.frombuffer(content, dtype, count).reshape(shape, order=order) if count else np.empty(shape, dtype, order)
 
 
-def _array_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], str, np.dtype]:
+def _array_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
     """Shape, order and type of a ``.npy`` stream of some bytes; a ValueError if it is none, or promises more than it holds."""
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

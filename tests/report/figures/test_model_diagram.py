@@ -95,6 +95,7 @@ def test_a_model_is_built_from_settings_alone():
         "categories": list(text.categories),
         "width": 32,
         "options": {"gate": "fixed"},
+        "text": {"source": text.source, "note": text.note, "content_hash": text.content_hash},
     }
     state = torch.random.get_rng_state()
     built = model_parts.untrained_model(config, text)
@@ -103,5 +104,8 @@ def test_a_model_is_built_from_settings_alone():
     again = model_parts.untrained_model(config, text)
     assert all(torch.equal(one, other) for one, other in zip(built.parameters(), again.parameters(), strict=True))
     assert "3 categories" in texts(model_diagram.alignment_diagram(built, text.source, 20)[0])
+    assert model_parts.model_parts(model_parts.untrained_model(config), 20) == model_parts.model_parts(built, 20)
+    with pytest.raises(ConfigError, match=r"text features 'file': expected one of clip, .*; give the text features of the run"):
+        model_parts.untrained_model(config | {"text": {"source": "file", "note": ""}})
     with pytest.raises(ConfigError, match="show the proposed model, got a run of 'ur-dmu'"):
         model_parts.untrained_model(config | {"method": "ur-dmu", "options": {}}, text)

@@ -14,7 +14,7 @@ not full its last frame stands for those that are missing.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,10 +48,12 @@ class ClipImage(nn.Module):
     """
 
     resize = staticmethod(resize_bicubic)
+    dimension: int
+    pixels: int
     mean: Tensor
     std: Tensor
 
-    def __init__(self, tower: nn.Module, name: str, frames: str, weights_note: str) -> None:
+    def __init__(self, tower: Any, name: str, frames: str, weights_note: str) -> None:
         super().__init__()
         self.tower = tower.eval().requires_grad_(False)
         self.backbone, self.places = f"{name}-{frames}", PLACES[frames]

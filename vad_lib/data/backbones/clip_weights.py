@@ -7,7 +7,7 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -101,8 +101,10 @@ def read_tower(path: Path, tower: Literal["text", "image"]) -> dict[str, Tensor]
             with safe_open(path, framework="pt") as stored:
                 names = [name for name in stored.keys() if wanted(name)]  # noqa: SIM118
                 return {name.removeprefix(prefix): stored.get_tensor(name).float() for name in names}
-        checkpoint = _load_archive(path) if _is_torchscript(path) else torch.load(path, map_location="cpu", weights_only=True)
-        state = checkpoint.get("state_dict", checkpoint)
+        checkpoint: dict[str, Any] = (
+            _load_archive(path) if _is_torchscript(path) else torch.load(path, map_location="cpu", weights_only=True)
+        )
+        state: dict[str, Tensor] = checkpoint.get("state_dict", checkpoint)
         state = {name.removeprefix("module."): value for name, value in state.items()}
         return {name.removeprefix(prefix): value.float() for name, value in state.items() if wanted(name)}
     except DataError:

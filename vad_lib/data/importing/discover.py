@@ -145,9 +145,9 @@ def find_source(source: Path, settings: ImportSettings, out: Path | None = None)
                 "its place; give another folder with --out."
             )
     early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
-    tail, kind = "extend" if early else "exact", "features" if arrays else "videos"
+    kind = "features" if arrays else "videos"
     return Findings(
-        info=dataset_info_of(settings, known, lists, rule, tail, notes, kind),
+        info=dataset_info_of(settings, known, lists, rule, "extend" if early else "exact", notes, kind),
         videos=videos,
         files={records[key].name: tuple(file.path for file in group) for key, group in grouped.items()},
         lengths=lengths,

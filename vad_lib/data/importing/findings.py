@@ -84,6 +84,7 @@ def num_test_frames(records: Iterable[VideoRecord]) -> tuple[int, int]:
 
 def features_of(found: Findings, *, progress: bool) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Name and crops (T, D) of every video, memory-mapped, cut or padded to the length that was decided on."""
+    assert found.layout is not None  # of a folder with videos only there is nothing to read
     for record in tqdm(found.videos.records, unit="video", disable=None if progress else True):
         arrays = read_crops(found.files[record.name], found.layout)
         length = found.lengths[record.name]

@@ -117,8 +117,8 @@ def fit_lengths(
                 f"video {record.name}: an annotated interval ends at frame {end:,}, its features have {length:,} snippets, "
                 f"{length * FRAMES_PER_SNIPPET:,} frames; likely {_cause(length, end // FRAMES_PER_SNIPPET, same_length)}."
             )
-        raw = rule == "frames" and frames is not None
-        done.append(dataclasses.replace(record, num_frames=frames if raw else FRAMES_PER_SNIPPET * length, mask_rule=rule))
+        evaluated = frames if rule == "frames" and frames is not None else FRAMES_PER_SNIPPET * length
+        done.append(dataclasses.replace(record, num_frames=evaluated, mask_rule=rule))
     return dataclasses.replace(videos, records=tuple(done)), fitted, problems
 
 

@@ -78,7 +78,7 @@ def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile]) -> F
     listed = {split: {video_key(name) for path in named[split] for name in read_names(path)} for split in named}
     test = listed["test"] or labelled & in_test
     train = listed["train"] or labelled - test - annotated
-    videos = read_xd_violence(*ordered, {"train": train, "test": test})
+    videos = read_xd_violence(ordered[0], ordered[1], {"train": train, "test": test})
     return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, {f.key for f in files} - labelled)
 
 

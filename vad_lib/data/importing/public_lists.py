@@ -80,7 +80,7 @@ def _read_ucf_list(path: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for place, line in _lines(path):
         stem, folder = video_stem(line), PurePosixPath(line.replace("\\", "/")).parent.name
-        category = re.match("[A-Za-z]*", stem).group()
+        category = re.split("[^A-Za-z]", stem, maxsplit=1)[0]
         if category not in UCF_CATEGORIES or (folder and (NORMAL if NORMAL in folder else folder) != category):
             raise DataError(f"{place}: expected 'Category/CategoryNNN_x264.mp4', got {line!r}; correct the line.")
         _once(found, stem, place)

@@ -102,6 +102,7 @@ class Person:
     def draw(self, view: View, t: float) -> None:
         """Draw shadow, limbs, body, head and what the person holds."""
         move, look = self._now(t), self.look
+        assert move is not None  # nobody is drawn who has no depth
         share = (t - move.start) / (move.end - move.start)
         x, z = move.x0 + (move.x1 - move.x0) * share, move.z0 + (move.z1 - move.z0) * share
         # one-off movements start with their span, rhythmic ones keep the person's own phase
@@ -201,11 +202,10 @@ class Person:
 
     def shine(self, view: View, t: float) -> None:
         """Draw the flash of a gun or a camera."""
-        move = self._now(t)
-        if move.action not in ("shoot", "photo"):
+        move, z = self._now(t), self.depth(t)
+        if move is None or z is None or move.action not in ("shoot", "photo"):
             return
         beat = (t - move.start) * (SHOTS_HZ if move.action == "shoot" else 0.9) % 1.0
-        z = self.depth(t)
         size = view.scale(z) * self.look.height
         share = (t - move.start) / (move.end - move.start)
         x, y = view.point(move.x0 + (move.x1 - move.x0) * share, z, 0.82 * self.look.height)

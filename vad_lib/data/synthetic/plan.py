@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET, SyntheticSettings
-from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.annotations import Split, VideoRecord
 from vad_lib.data.synthetic.scenes import LIGHTS
 from vad_lib.data.synthetic.sets import DATASETS, ROADS
 from vad_lib.data.synthetic.stage import Stage
@@ -48,7 +48,7 @@ class Job:
 
     dataset: str
     name: str
-    split: str
+    split: Split
     staged: str
     abnormal: bool
     settings: SyntheticSettings

@@ -11,7 +11,7 @@ import cv2
 from tqdm import tqdm
 
 from vad_lib.config import SyntheticSettings
-from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
+from vad_lib.data.annotations import Split, VideoList, VideoRecord, write_video_csv
 from vad_lib.data.synthetic.camera import Camera
 from vad_lib.data.synthetic.plan import Job, plan_video
 from vad_lib.data.synthetic.sets import DATASETS
@@ -31,7 +31,7 @@ def _render_video(job: Job, path: Path) -> VideoRecord:
     settings = job.settings
     with atomic_path(path) as temporary:
         writer = cv2.VideoWriter(
-            str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), settings.fps, (settings.width, settings.height)
+            str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), settings.fps, (settings.width, settings.height)
         )
         if not writer.isOpened():
             raise OutputError(
@@ -95,7 +95,8 @@ def jobs(dataset: str, settings: SyntheticSettings) -> list[Job]:
         )
     stories = list(DATASETS[dataset].stories)
     found = []
-    for split, count in (("train", settings.train_per_category), ("test", settings.test_per_category)):
+    counts: tuple[tuple[Split, int], ...] = (("train", settings.train_per_category), ("test", settings.test_per_category))
+    for split, count in counts:
         for category in stories:
             found += [Job(dataset, f"{split}_{category}_{i:03d}", split, category, True, settings) for i in range(count)]
         for i in range(max(1, round(settings.normal_ratio * count * len(stories)))):

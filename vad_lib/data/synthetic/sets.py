@@ -1,7 +1,7 @@
 """The two rendered data sets: their categories, stories and places."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from vad_lib.data.synthetic import acts
 
@@ -22,7 +22,7 @@ class SetSpec:
     """One of the two built-in data sets."""
 
     title: str
-    metric: str
+    metric: Literal["auc", "ap"]
     counterpart: str
     stories: dict[str, Story]
     moving_camera: bool

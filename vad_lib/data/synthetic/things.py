@@ -168,7 +168,7 @@ class Blast(Thing):
         age, fade = t - self.start, min(1.0, (self.end - t) / 0.6)
         if self.fiery and age < 0.2:
             level = 150 * math.exp(-age / 0.07)
-            cv2.add(view.image, (0.75 * level, 0.9 * level, level, 0), dst=view.image)
+            cv2.add(view.image, (0.75 * level, 0.9 * level, level, 0), dst=view.image)  # type: ignore[call-overload]
         s = view.scale(self.z) * self.size
         growth = 1 - math.exp(-age / 0.16)
         heat = math.exp(-age / 0.8)

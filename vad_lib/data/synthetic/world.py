@@ -9,7 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]  # blue, green, red
 SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: limbs move by less than a pixel per frame
 DEPTH = 5.0  # metres from z = 0 to z = 1
 TAU = 2 * math.pi

@@ -14,6 +14,8 @@ plain forms.
 Each submodule has a table ``FORMS`` of plain classes and their fast ones; here they are put together.
 """
 
+from typing import TypeVar
+
 from torch import nn
 
 from vad_lib.methods.fast_cpu import (
@@ -28,11 +30,12 @@ from vad_lib.methods.fast_cpu import (
     vadclip,
 )
 
+Model = TypeVar("Model", bound=nn.Module)
 _MODULES = (attention, convolution, dual_memory, linear, mgfn, pel4vad, sultani_mil, temporal_network, vadclip)
 FAST: dict[type, type] = {plain: fast for module in _MODULES for plain, fast in module.FORMS.items()}
 
 
-def use_fast_forms(model: nn.Module) -> nn.Module:
+def use_fast_forms(model: Model) -> Model:
     """Swap every module that has a fast form; the model itself is changed.
 
     Args:
@@ -46,7 +49,7 @@ def use_fast_forms(model: nn.Module) -> nn.Module:
     return model
 
 
-def use_plain_forms(model: nn.Module) -> nn.Module:
+def use_plain_forms(model: Model) -> Model:
     """Undo :func:`use_fast_forms`, for example before a graph is exported or the model goes to a GPU.
 
     Args:

@@ -49,11 +49,12 @@ class FastMultiScaleFusion(MultiScaleFusion):
 
     def stacked_taps(self) -> Tensor:
         """Weights of the taps of all scales, one below the other: (9W, D)."""
-        return torch.cat([scale.stacked_taps() for scale in self.scales])
+        return torch.cat([scale.stacked_taps() for scale in self.scales])  # type: ignore[operator]
 
     def fuse_taps(self, taps: Tensor) -> Tensor:
         """Products of all taps (S, T, 9W) -> what :class:`MultiScaleFusion` returns."""
-        return self.fuse([scale.combine(part) for scale, part in zip(self.scales, taps.chunk(len(self.scales), dim=-1))])
+        parts = zip(self.scales, taps.chunk(len(self.scales), dim=-1))
+        return self.fuse([scale.combine(part) for scale, part in parts])  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, 2W)."""

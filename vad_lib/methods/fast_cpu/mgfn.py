@@ -32,7 +32,7 @@ class FastHeadFilters(HeadFilters):
         width = x.shape[-1]
         channels = width // self.groups
         weight, bias = self.weight.repeat(channels, 1, 1).unsqueeze(2), self.bias.repeat(channels)  # (W, 1, 1, taps), (W,)
-        return as_sequences(F.conv2d(as_image(x), weight, bias, padding=(0, self.padding[0]), groups=width))
+        return as_sequences(F.conv2d(as_image(x), weight, bias, padding=(0, self.TAPS // 2), groups=width))
 
 
 FORMS: dict[type, type] = {ChannelNorm: FastChannelNorm, HeadFilters: FastHeadFilters}

@@ -45,7 +45,8 @@ class FastPEL4VAD(PEL4VAD):
         """(S, T, hidden) -> (S, T)."""
         kernel = self.settings.kernel
         taps = segment_linear(hidden, self.head.weight[0].mT)  # (S, T, kernel), what a segment gives to those from it on
-        return F.pad(taps, (0, 0, kernel - 1, 0)).unfold(1, kernel, 1).diagonal(dim1=2, dim2=3).sum(dim=-1) + self.head.bias
+        sums = F.pad(taps, (0, 0, kernel - 1, 0)).unfold(1, kernel, 1).diagonal(dim1=2, dim2=3).sum(dim=-1)
+        return sums + self.head.get_parameter("bias")
 
 
 FORMS: dict[type, type] = {ContextAttention: FastContextAttention, PEL4VAD: FastPEL4VAD}

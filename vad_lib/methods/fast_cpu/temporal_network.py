@@ -102,7 +102,7 @@ class FastMultiScaleTemporalNetwork(MultiScaleTemporalNetwork):
         products = segment_linear(x, torch.cat([*taps, self.reduce.weight.squeeze(2)]))  # (S, T, 10W / 4)
         branch = self.reduce.out_channels
         products, reduced = products.split([len(taps) * branch, branch], dim=-1)
-        bias = torch.cat([convolution.bias for convolution in self.pyramid])
+        bias = torch.cat([convolution.get_parameter("bias") for convolution in self.pyramid])
         pyramid = (_SumOfTaps.apply(products, self.DILATIONS) + bias).relu()  # (S, T, 3W / 4)
         both = torch.cat([self.pyramid_norm(pyramid), self.non_local(reduced.relu())], dim=-1)
         fused = _SumOfTaps.apply(segment_linear(both, torch.cat(_stacked_taps(self.fuse))), (1,)).relu()

@@ -104,7 +104,7 @@ class FusionGANLearner(Learner):
         row = {"loss": loss.item()}
         _update(self.optimiser, loss)
         for name, term in terms.items():
-            row |= {f"loss/{name}": term.value.item(), f"weight/{name}": term.weight}
+            row |= {f"loss/{name}": term.value.item(), f"weight/{name}": float(term.weight)}
         if adversarial:
             self.discriminator.requires_grad_(True)
             judged_real, judged_predicted = self.discriminator(torch.cat([real, predicted.detach()])).chunk(2)

@@ -42,7 +42,8 @@ def gradient_difference(predicted: Tensor, real: Tensor) -> Tensor:
         >>> gradient_difference(torch.zeros_like(real), real)
         tensor(1.)
     """
-    return sum((predicted.diff(dim=axis).abs() - real.diff(dim=axis).abs()).abs().mean() for axis in (2, 3))
+    down, across = ((predicted.diff(dim=axis).abs() - real.diff(dim=axis).abs()).abs().mean() for axis in (2, 3))
+    return down + across
 
 
 def motion_difference(predicted: Tensor, real: Tensor, previous: Tensor) -> Tensor:

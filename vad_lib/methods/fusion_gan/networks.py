@@ -72,7 +72,7 @@ class Level(nn.Module):
         self.first = _conv(channels, width)
         self.block = nn.Sequential(_conv(width, width), nn.ReLU(), _conv(width, width), nn.ReLU(), _conv(width, width))
         self.last = _conv(width, width)
-        nn.init.zeros_(self.block[-1].weight)  # the block starts as the identity: far fewer steps until frames are rebuilt
+        nn.init.zeros_(self.block[-1].weight)  # type: ignore[arg-type]  # the block starts as the identity: far fewer steps until frames are rebuilt
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x).relu()
@@ -87,7 +87,7 @@ class ConvLSTM(nn.Module):
         self.from_input = nn.Conv2d(width, 4 * width, 3, padding=1)
         self.from_state = nn.Conv2d(width, 4 * width, 3, padding=1, bias=False)
         with torch.no_grad():
-            self.from_input.bias[width : 2 * width] = 1  # open forget gates, as usual
+            self.from_input.bias[width : 2 * width] = 1  # type: ignore[index]  # open forget gates, as usual
 
     def forward(self, gates: Sequence[Tensor]) -> Tensor:
         """Last state (b, W, h, w) from what ``from_input`` made of the inputs, (b, 4W, h, w) each, in order."""
@@ -98,6 +98,7 @@ class ConvLSTM(nn.Module):
             added = enter.sigmoid() * new.tanh()
             cell = added if cell is None else forget.sigmoid() * cell + added
             hidden = leave.sigmoid() * cell.tanh()
+        assert hidden is not None  # a video has frames
         return hidden
 
 
@@ -120,8 +121,8 @@ class Encoded(NamedTuple):
     def joined(self, other: "Encoded") -> "Encoded":
         """These frames, then others."""
         skips = tuple(torch.cat(both) for both in zip(self.skips, other.skips))
-        gates = (torch.cat([self[i], other[i]]) for i in (1, 2))
-        return Encoded(skips, *gates)
+        forward_gates = torch.cat([self.forward_gates, other.forward_gates])
+        return Encoded(skips, forward_gates, torch.cat([self.backward_gates, other.backward_gates]))
 
 
 class Generator(nn.Module):
@@ -208,5 +209,5 @@ def _conv(channels: int, width: int) -> nn.Conv2d:
     conv = nn.Conv2d(channels, width, 3, padding=1)
     # without normalisation layers, torch's own start lets activations die out on the way through the levels
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

@@ -72,7 +72,10 @@ def predicted_psnr(generator: Generator, path: Path | str, device: str = "cpu") 
         for chunk, covered in _chunks(path, generator.settings):
             frames = frames_to_input(torch.from_numpy(chunk), device)
             encoded = generator.encode(frames)
-            known, pixels = (encoded, frames) if known is None else (known.joined(encoded), torch.cat([pixels, frames]))
+            if known is None or pixels is None:
+                known, pixels = encoded, frames
+            else:
+                known, pixels = known.joined(encoded), torch.cat([pixels, frames])
             num_frames += covered
             count = len(pixels) - 2 * context
             if count > 0:

@@ -5,7 +5,7 @@ axes show percent or percentage points.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,8 +20,8 @@ from vad_lib.report.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, s
 from vad_lib.report.tables.table import METRIC_TITLES, SELECTION_TITLES
 
 WORD_COLOURS = {"better": GREEN, "worse": VERMILION, "cannot tell": GREY}
-_SEED = {"ms": 4.2, "alpha": 0.45, "mew": 0}
-_STEP = {"marker": "D", "ls": "", "mfc": "white", "mec": ORANGE, "mew": 1.6, "ms": 6}
+_SEED: dict[str, Any] = {"ms": 4.2, "alpha": 0.45, "mew": 0}
+_STEP: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "white", "mec": ORANGE, "mew": 1.6, "ms": 6}
 _SELECTION_WORDS = {"best_on_validation": SELECTION_TITLES["best_on_validation"], "last": "taken last"}
 
 
@@ -162,7 +162,7 @@ def _draw_interval(axes: Axes, place: int, found: Interval, colour: str) -> None
 
 def _beside(axes: Axes, place: int, text: str, color: str = "black") -> None:
     """Words at the right of a row."""
-    where = {"xycoords": ("axes fraction", "data"), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
     axes.annotate(text, (1, place), **where, fontsize=9, color=color, annotation_clip=False)
 
 

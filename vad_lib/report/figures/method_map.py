@@ -1,7 +1,7 @@
 """A map of the compared methods: what each adds to multiple-instance learning, and on which it builds."""
 
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,18 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from vad_lib import registry
+from vad_lib.methods.base import MethodSpec
 from vad_lib.report.figures.style import BLUE, GREEN, GREY, style
 from vad_lib.runs.experiments import COMPARED, VARIANTS
-
-
-class _Idea(NamedTuple):
-    name: str
-    title: str
-    paper: str
-    idea: str
-    question: str
-    builds_on: tuple[str, ...]
-
 
 # a lane of the map each: its heading and colour
 _QUESTIONS = {
@@ -32,40 +23,29 @@ _QUESTIONS = {
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 3.3, 1.0, 0.75, 0.28  # of the boxes and between them, in units of the axes
 
 
-def _ideas() -> list[_Idea]:
-    """Every compared row; methods speak for themselves, the pixel method is described here."""
-    found = []
-    for variant in COMPARED:
-        title, spec = VARIANTS[variant].title, registry.METHODS.get(VARIANTS[variant].method)
-        if spec:
-            found.append(_Idea(variant, title, spec.paper, spec.idea, spec.question, spec.builds_on))
-        else:
-            idea = "no labels and no features: predicts frames of normal videos and scores what it cannot predict"
-            found.append(_Idea(variant, title, "for Zhao, Yang, Xiang et al., 2025", idea, "context", ()))
-    return found
-
-
 def method_map(title: str = "What each method adds to multiple-instance learning") -> tuple[Figure, pd.DataFrame]:
     """A map of one page: a box per compared method with its idea, a lane per question, arrows from what a method builds on.
 
     Returns:
         the figure, and (method, lane, builds_on, paper, idea) rows.
     """
-    ideas, rows, corners = _ideas(), [], {}
-    deepest = max(sum(idea.question == question for idea in ideas) for question in _QUESTIONS)
+    specs = {variant: registry.METHODS[VARIANTS[variant].method] for variant in COMPARED}
+    titles, rows, corners = {variant: VARIANTS[variant].title for variant in COMPARED}, [], {}
+    deepest = max(sum(spec.question == question for spec in specs.values()) for question in _QUESTIONS)
     with style():
         fig, axes = plt.subplots(figsize=(12, 1.28 * deepest + 1.0))
         for lane, (question, (words, colour)) in enumerate(_QUESTIONS.items()):
             x = lane * (_WIDTH + _GAP_X)
             axes.text(x + _WIDTH / 2, 0.3, words, ha="center", fontsize=11, weight="bold", color=colour)
-            for row, idea in enumerate(one for one in ideas if one.question == question):
-                corners[idea.name] = (x, -row * (_HEIGHT + _GAP_Y))
-                _draw_box(axes, corners[idea.name], idea, colour)
-                parents = "; ".join(VARIANTS[parent].title for parent in idea.builds_on)
-                rows.append((idea.title, words, parents, idea.paper, idea.idea))
-        pairs = [(parent, idea.name, place > 0) for idea in ideas for place, parent in enumerate(idea.builds_on)]
-        for number, (parent, name, dashed) in enumerate(pairs):
-            _draw_arrow(axes, corners[parent], corners[name], dashed=dashed, steps_out=0 if dashed else number % 4)
+            theirs = [variant for variant, spec in specs.items() if spec.question == question]
+            for row, variant in enumerate(theirs):
+                corners[variant], spec = (x, -row * (_HEIGHT + _GAP_Y)), specs[variant]
+                _draw_box(axes, corners[variant], titles[variant], spec, colour)
+                parents = "; ".join(titles[parent] for parent in spec.builds_on)
+                rows.append((titles[variant], words, parents, spec.paper, spec.idea))
+        pairs = [(parent, variant, place > 0) for variant, spec in specs.items() for place, parent in enumerate(spec.builds_on)]
+        for number, (parent, variant, dashed) in enumerate(pairs):
+            _draw_arrow(axes, corners[parent], corners[variant], dashed=dashed, steps_out=0 if dashed else number % 4)
         axes.set_title(title, loc="left", fontsize=13)
         axes.set(xlim=(-0.6, 3 * _WIDTH + 2 * _GAP_X + 0.4), ylim=(-deepest * (_HEIGHT + _GAP_Y) + 0.1, 0.55))
         axes.set_aspect("equal")
@@ -73,14 +53,14 @@ def method_map(title: str = "What each method adds to multiple-instance learning
     return fig, pd.DataFrame(rows, columns=["method", "lane", "builds_on", "paper", "idea"])
 
 
-def _draw_box(axes: Axes, corner: tuple[float, float], idea: _Idea, colour: str) -> None:
+def _draw_box(axes: Axes, corner: tuple[float, float], title: str, spec: MethodSpec, colour: str) -> None:
     """A method's box, from its upper left corner."""
     x, y = corner
     shape = "round,pad=0.02,rounding_size=0.08"
     axes.add_patch(FancyBboxPatch((x, y - _HEIGHT), _WIDTH, _HEIGHT, boxstyle=shape, fc="white", ec=colour, lw=1.4))
-    axes.text(x + 0.1, y - 0.14, idea.title, fontsize=9.5, weight="bold", va="center")
-    axes.text(x + 0.1, y - 0.34, idea.paper, fontsize=7, va="center", color="#555555")
-    axes.text(x + 0.1, y - 0.46, "\n".join(wrap(idea.idea, 54)), fontsize=7.4, va="top", linespacing=1.15)
+    axes.text(x + 0.1, y - 0.14, title, fontsize=9.5, weight="bold", va="center")
+    axes.text(x + 0.1, y - 0.34, spec.paper, fontsize=7, va="center", color="#555555")
+    axes.text(x + 0.1, y - 0.46, "\n".join(wrap(spec.idea, 54)), fontsize=7.4, va="top", linespacing=1.15)
 
 
 def _draw_arrow(
@@ -88,7 +68,7 @@ def _draw_arrow(
 ) -> None:
     """From a box to the one that builds on it: straight to a neighbour, else around the boxes between, some steps out."""
     (x0, y0), (x1, y1) = start, end
-    look = {"color": GREY, "lw": 1.1, "ls": "--" if dashed else "-"}
+    look: dict[str, Any] = {"color": GREY, "lw": 1.1, "ls": "--" if dashed else "-"}
     if x0 == x1 and (dashed or abs(y0 - y1) > 1.5 * _HEIGHT):
         edge, out = (x0 + _WIDTH, 1) if dashed else (x0, -1)
         side = edge + out * (0.14 + 0.11 * steps_out)

@@ -6,7 +6,7 @@ drift from the code. A model with fresh weights will do, see :func:`vad_lib.repo
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -196,9 +196,9 @@ def _diagram(boxes: dict[str, _Box], arrows: Sequence[tuple[str, str, str]], siz
     axes.text(size[0] / 2, size[1] - 0.22, title, ha="center", va="center", fontsize=11.5)
     for box in boxes.values():
         _draw_box(axes, box)
-    look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.1, "color": "#444444", "shrinkA": 1, "shrinkB": 1}
-    for start, end, (leaves, arrives) in arrows:
-        path = _corners(_side(boxes[start], leaves), _side(boxes[end], arrives), leaves + arrives)
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.1, "color": "#444444", "shrinkA": 1, "shrinkB": 1}
+    for start, end, sides in arrows:
+        path = _corners(_side(boxes[start], sides[0]), _side(boxes[end], sides[1]), sides)
         axes.add_patch(FancyArrowPatch(path=MplPath(path), **look))
     return fig
 

@@ -1,6 +1,6 @@
 """What figures 1 and 2 say of the proposed model, read from an instance: module names, output shapes, parameter counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -24,6 +24,8 @@ _OWNERS = {
     "gate": ("gate_logit",),
     "loss_weights": ("lambdas",),
 }
+# beginning of a source of text features -> their width D_t
+_TEXT_WIDTHS = {"clip": 512, "random": 512, "sentence": 384}
 
 
 class Part(NamedTuple):
@@ -40,18 +42,22 @@ class Part(NamedTuple):
     parameters: int
 
 
-def untrained_model(config: Mapping[str, Any], text: TextFeatures) -> Proposed:
+def untrained_model(config: Mapping[str, Any], text: TextFeatures | None = None) -> Proposed:
     """The proposed model as the training of a run begins: of the run's sizes and options, with fresh weights.
 
     It needs nothing but settings, so that figures 1 and 2 can be drawn where no weights are.
 
     Args:
         config: settings of a run of the proposed model, :attr:`vad_lib.runs.run_folder.Run.config`.
-        text: text features of the run's categories, such as :func:`vad_lib.data.prepare.dataset_text` gives.
+        text: text features of the run's categories; by default stand-ins of the width of the run's text encoder, which is all
+            that the figures show of them.
 
     Raises:
-        ConfigError: a run of another method, or text features of other categories.
+        ConfigError: a run of another method, text features of other categories, or text features of a user's own file, whose
+            width is not known here.
     """
+    if text is None and config["text"]:
+        text = _stand_in_text(config["text"], config["categories"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         model = registry.build_method(
@@ -65,6 +71,16 @@ def untrained_model(config: Mapping[str, Any], text: TextFeatures) -> Proposed:
     if not isinstance(model, Proposed):
         raise ConfigError(f"figures 1 and 2 show the proposed model, got a run of {config['method']!r}; choose one of 'proposed'.")
     return model.eval()
+
+
+def _stand_in_text(about: Mapping[str, str], categories: Sequence[str]) -> TextFeatures:
+    """Unit vectors as wide as those of a text encoder."""
+    width = next((width for source, width in _TEXT_WIDTHS.items() if about["source"].startswith(source)), None)
+    if width is None:
+        known = ", ".join(_TEXT_WIDTHS)
+        raise ConfigError(f"text features {about['source']!r}: expected one of {known}; give the text features of the run.")
+    values = torch.nn.functional.normalize(torch.eye(len(categories), width) + 1).numpy()
+    return TextFeatures(tuple(categories), values, about["source"], about["note"], ())
 
 
 def model_parts(model: Proposed, num_segments: int = 200) -> dict[str, Part]:
@@ -90,7 +106,7 @@ def model_parts(model: Proposed, num_segments: int = 200) -> dict[str, Part]:
 
 def _output_shapes(model: Proposed, num_segments: int) -> dict[str, tuple[int, ...]]:
     """Part -> shape of its output for one video; the model is left as it was."""
-    shapes: dict[str, tuple[int, ...]] = {"temperature": (1,), "gate": (1,), "text": tuple(model.text_features.shape)}
+    shapes: dict[str, tuple[int, ...]] = {"temperature": (1,), "gate": (1,), "text": tuple(model.get_buffer("text_features").shape)}
     inner = {"embed": model.visual_branch.embed, "layers": model.visual_branch.layers[-1]}
     hooks = [
         module.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape[1:])}))
@@ -109,7 +125,8 @@ def _output_shapes(model: Proposed, num_segments: int) -> dict[str, tuple[int, .
 
 def _outputs(model: Proposed, num_segments: int) -> dict[str, torch.Tensor]:
     """Part -> its output for a video of zeros."""
-    features = torch.zeros(1, num_segments, model.feature_dim, device=model.text_features.device)
+    text_features = model.get_buffer("text_features")
+    features = torch.zeros(1, num_segments, model.feature_dim, device=text_features.device)
     output = model.encode(features)
     category_text = model.category_text(output.context_features)
     mask = torch.ones(output.fused_scores.shape, dtype=torch.bool, device=features.device)
@@ -119,7 +136,7 @@ def _outputs(model: Proposed, num_segments: int) -> dict[str, torch.Tensor]:
         "memory": output.context_features,
         "head": output.visual_scores,
         "context": output.context_features.mean(dim=1),
-        "offset": learned_text(model.text_features, model.prompt_offset)[None],
+        "offset": learned_text(text_features, model.prompt_offset)[None],
         "delta": category_text[:, 0],
         "modulate": category_text,
         "project": project_visual(output.context_features, model.project),

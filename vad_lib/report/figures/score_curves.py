@@ -77,14 +77,14 @@ def score_panels(
         fig = plt.figure(figsize=(10, 3.6 * rows if strips else 2.8 * rows))
         fig.suptitle(title, fontsize=12)
         grid = fig.add_gridspec(rows, min(len(chosen), 2), hspace=0.06, wspace=0.08)
-        for letter, cell, (category, name) in zip("abcd", grid, chosen.items()):
-            video = scores.videos[name]
+        for position, (category, name) in enumerate(chosen.items()):
+            video, cell = scores.videos[name], grid[position]
             _check_panel(scores, video, curves, strips)
-            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0) if strips else (cell,)
-            axes = fig.add_subplot(parts[0])
+            parts = cell.subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0) if strips else None
+            axes = fig.add_subplot(parts[0] if parts is not None else cell)
             _draw_scores(axes, video, curves)
-            axes.set_title(f"({letter}) {category}: {name}", loc="left")
-            if strips:
+            axes.set_title(f"({'abcd'[position]}) {category}: {name}", loc="left")
+            if parts is not None:
                 _draw_strip(fig, axes, parts[1], strips[name], video.labels)
             points.append(_score_points(category, video, curves))
         handles, names = fig.axes[0].get_legend_handles_labels()

@@ -152,6 +152,14 @@ def load_strips(layout: Layout, dataset: str) -> dict[str, Strip]:
     with damaged_as_data_error(path, "strips of frames"):
         for i, name in enumerate(arrays["videos"].tolist()):
             positions = arrays[f"frames_{i}"]
-            images = [cv2.imdecode(arrays[f"image_{i}_{j}"], cv2.IMREAD_COLOR)[..., ::-1] for j in range(len(positions))]
+            images = [_decoded(arrays[f"image_{i}_{j}"]) for j in range(len(positions))]
             strips[name] = Strip(positions, np.stack(images))
     return strips
+
+
+def _decoded(jpeg: np.ndarray) -> np.ndarray:
+    """Pixels of a JPEG, uint8 (height, width, 3), RGB."""
+    image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("a picture is no JPEG")
+    return image[..., ::-1]

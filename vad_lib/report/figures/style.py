@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vad_lib.data.dataset import Dataset
+from vad_lib.errors import DataError
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.provenance import commit
 from vad_lib.storage.writing import atomic_path, write_text
@@ -34,7 +35,7 @@ CURVES = {
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
@@ -101,8 +102,13 @@ def preview(path: Path, width: int = 700) -> bytes:
 
     Returns:
         a JPEG file.
+
+    Raises:
+        DataError: the file cannot be read.
     """
     image = cv2.imread(str(path))
+    if image is None:
+        raise DataError(f"{path}: expected a PNG, but it cannot be read. Save the figure again.")
     height = round(image.shape[0] * width / image.shape[1])
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])

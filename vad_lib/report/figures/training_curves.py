@@ -115,8 +115,8 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
         for shift, (selection, (marker, colour)) in zip((-0.16, 0, 0.16), _SELECTION_LOOKS.items()):
             theirs = points[points["rule"] == selection]
             heights = np.array([rows.index(row) for row in theirs["row"]]) + shift
-            look = {"color": colour, "ms": 6, "mew": 2 if marker == "|" else 0.5, "label": SELECTION_TITLES[selection]}
-            axes.plot(100 * theirs["value"], heights, marker, **look)
+            edge = 2 if marker == "|" else 0.5
+            axes.plot(100 * theirs["value"], heights, marker, color=colour, ms=6, mew=edge, label=SELECTION_TITLES[selection])
         axes.set_yticks(range(len(rows)), rows)
         axes.invert_yaxis()
         axes.set(xlabel=f"{METRIC_TITLES[metric]} %", title=title)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.evaluation import comparisons, intervals
+from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report.tables.table import NOT_RUN
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_rows
@@ -26,7 +27,7 @@ def mean_metric_cell(runs: Sequence[Run], metric: str, selection: str) -> str:
     return percent_cell([run.value(metric, selection) for run in runs])
 
 
-def interval_cell(runs: Sequence[Run], metric: str) -> str:
+def interval_cell(runs: Sequence[Run], metric: Metric) -> str:
     """95 % interval of a row, of the steps that its runs selected, such as ``[55.83, 87.21]``."""
     if not runs:
         return NOT_RUN
@@ -34,7 +35,7 @@ def interval_cell(runs: Sequence[Run], metric: str) -> str:
     return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
 
 
-def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: str) -> str:
+def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: Metric) -> str:
     """A row less the one before it on the seeds that both have, with its interval, and better, worse or cannot tell."""
     seeds = {run.seed for run in before} & {run.seed for run in after}
     if not seeds:

@@ -43,7 +43,7 @@ class TableDataset:
     def of(cls, dataset: Dataset | str, run: Run | None = None) -> "TableDataset":
         """Describe a data set that is loaded; or one by name, as a run on it, or else this project, knows it."""
         if isinstance(dataset, Dataset):
-            return cls(dataset.name, metric=dataset.headline_metric, **dataset.info.model_dump(include=set(_KNOWN_FIELDS)))
+            return cls(dataset.name, metric=dataset.info.headline_metric, **dataset.info.model_dump(include=set(_KNOWN_FIELDS)))
         config: Mapping[str, Any] = run.config if run else {}
         if "dataset_info" in config:
             return cls(dataset, metric=config["headline_metric"], **config["dataset_info"])

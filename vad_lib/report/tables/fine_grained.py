@@ -31,7 +31,11 @@ from vad_lib.storage.paths import Layout
 NOT_ANNOTATED = "no events annotated"
 
 _LADDER = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed")  # Tables 4 and 5 in one
-_KINDS = {"vadclip_code": "VadCLIP's code", "abnormal_only": "abnormal only"}
+# kind of detection -> its metric, and words
+_KINDS: dict[str, tuple[Metric, str]] = {
+    "vadclip_code": ("map_vadclip_code", "VadCLIP's code"),
+    "abnormal_only": ("map_abnormal_only", "abnormal only"),
+}
 _THRESHOLDS = {**{f"{iou:.1f}": f"mAP@{iou:.1f}" for iou in IOUS}, "average": "mAP AVG"}
 _ACCURACIES: dict[Metric, str] = {"category_accuracy": "all videos", "category_accuracy_abnormal_videos": "abnormal videos"}
 _MEANING = (
@@ -95,7 +99,7 @@ def _blocks_of_row(data: DatasetRuns, variant: str, reported: pd.DataFrame) -> d
     """Heading of each block on a data set -> the cells of a row in it."""
     title, here, measured = data.dataset.title, f"here ({data.dataset.title})", _measured(data, variant)
     blocks: dict[str, Cells] = {}
-    for kind, shown in _KINDS.items():
+    for kind, (metric, shown) in _KINDS.items():
         cells: Cells = {}
         if kind == "vadclip_code" and len(reported):
             for iou, heading in _THRESHOLDS.items():
@@ -103,7 +107,7 @@ def _blocks_of_row(data: DatasetRuns, variant: str, reported: pd.DataFrame) -> d
         for iou, heading in _THRESHOLDS.items():
             cells[f"{here} {heading} %, {shown}"] = _mean_cell(measured, "detection", kind, "map", iou)
         average = f"{here} {_THRESHOLDS['average']} %, {shown}"
-        blocks[f"Detection on {title}, {shown}:"] = cells | _certainty(data, variant, f"map_{kind}", average, cells[average])
+        blocks[f"Detection on {title}, {shown}:"] = cells | _certainty(data, variant, metric, average, cells[average])
     accuracies: Cells = {}
     for metric, shown in _ACCURACIES.items():
         heading, cell = f"{here} category accuracy %: {shown}", _mean_cell(measured, metric)
@@ -125,7 +129,7 @@ def _mean_cell(measured: Sequence[Mapping[str, Any]], *keys: str) -> str:
     return NOT_ANNOTATED if None in values else percent_cell(values)
 
 
-def _certainty(data: DatasetRuns, variant: str, metric: str, heading: str, cell: str) -> Cells:
+def _certainty(data: DatasetRuns, variant: str, metric: Metric, heading: str, cell: str) -> Cells:
     """Interval of a column, and the row against the one above; empty where the column itself has no number."""
     interval, against = f"{heading}: {INTERVAL_COLUMN}", f"{heading}: {AGAINST_COLUMN}"
     if cell in (NOT_RUN, NOT_ANNOTATED):

@@ -1,6 +1,7 @@
 """Tables 2 and 3 of the paper: the methods on one data set; and the same rows in short, for the README."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.storage.paths import Layout
 
 # the paper's data set -> name of its table, headline metric
-_PAPER_TABLES = {"UCF-Crime": ("table2", "auc"), "XD-Violence": ("table3", "ap")}
+_PAPER_TABLES: dict[str, tuple[str, Literal["auc", "ap"]]] = {"UCF-Crime": ("table2", "auc"), "XD-Violence": ("table3", "ap")}
 # headline metric -> the metric that stands behind it, and its heading
 _SECOND_METRICS = {"auc": ("auc_abnormal_videos", "AUC % within abnormal videos"), "ap": ("ap_trapezoid", "AP % by trapezoids")}
 
@@ -94,7 +95,7 @@ def _reported_columns(reported: pd.DataFrame, counterpart: str, metric: str) -> 
     }
 
 
-def _measured_columns(data: DatasetRuns, method: str, metric: str) -> dict[str, str]:
+def _measured_columns(data: DatasetRuns, method: str, metric: Literal["auc", "ap"]) -> dict[str, str]:
     """Our numbers of a method: under every selection, then those of the selection in use."""
     here, runs = f"here ({data.dataset.title})", data.of(method)
     headline = f"{here} {METRIC_TITLES[metric]} %"

@@ -1,0 +1,46 @@
+"""Names that notebooks take from the library exist: seen by the type checker, without executing anything."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MISSING = ("no attribute", "Cannot find implementation", "Unexpected keyword argument")
+OF_THE_LIBRARY = re.compile(r'[Mm]odule (named )?("vad_lib|has)|Unexpected')
+
+pytestmark = pytest.mark.timeout(300)  # the type checker's first look at the libraries; `make lint` has it behind it
+
+
+def missing_names(folder: Path, **notebooks: str) -> list[str]:
+    """What the code of each notebook names and the library lacks, with the line of the code."""
+    for name, code in notebooks.items():
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-error-summary"]
+    files = [str(folder / f"{name}.py") for name in notebooks]
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found = [line for line in done.stdout.splitlines() if any(words in line for words in MISSING) and OF_THE_LIBRARY.search(line)]
+    return [line[len(str(folder)) + 1 :] for line in found if line.startswith(str(folder))]
+
+
+def code_of(path: Path) -> str:
+    """Code of a notebook's cells, each on its own, so that its lines can be found again."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(f"# cell {number}\n{cell.source}" for number, cell in enumerate(cells) if cell.cell_type == "code")
+
+
+def test_every_name_that_a_notebook_takes_from_the_library_exists(tmp_path):
+    notebooks = {f"notebook_{path.stem}": code_of(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    found = missing_names(tmp_path, **notebooks)
+    assert not found, "\n".join(found)
+
+
+def test_missing_names_and_arguments_are_seen(tmp_path):
+    good = "from vad_lib import metrics\nmetrics.frame_roc_auc([0, 1], [0.1, 0.2])\n"
+    bad = "from vad_lib import errors\nfrom vad_lib.nowhere import x\nerrors.no_such_name\nerrors.command_line('again', advice=1)\n"
+    found = missing_names(tmp_path, good=good, bad=bad)
+    assert [line.split(":")[:2] for line in found] == [["bad.py", "2"], ["bad.py", "3"], ["bad.py", "4"]], found
