@@ -9,6 +9,8 @@ import numpy as np
 from vad_lib.errors import DataError, OutputError
 from vad_lib.storage.writing import atomic_path
 
+MPEG4 = cv2.VideoWriter.fourcc(*"mp4v")  # every OpenCV of the package index can write it
+
 CODEC_TAGS = {
     "h264": ("h264", "avc1", "avc3", "x264"),
     "hevc": ("hevc", "hev1", "hvc1", "h265"),
@@ -39,7 +41,7 @@ def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> i
                 if writer is None:
                     shape = frame.shape
                     size = (shape[1], shape[0])
-                    writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+                    writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, MPEG4, fps, size)
                     if not writer.isOpened():
                         raise OutputError(
                             f"cannot write {path} as mp4 with {size[0]} x {size[1]} pixels at {fps} frames per second."

@@ -15,6 +15,7 @@ from vad_lib.data.annotations import Split, VideoList, VideoRecord, write_video_
 from vad_lib.data.synthetic.camera import Camera
 from vad_lib.data.synthetic.plan import Job, plan_video
 from vad_lib.data.synthetic.sets import DATASETS
+from vad_lib.data.video_writing import MPEG4
 from vad_lib.errors import ConfigError, DataError, ExtractionError, OutputError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
@@ -30,9 +31,7 @@ def _render_video(job: Job, path: Path) -> VideoRecord:
     record, shots, rng = plan_video(job)
     settings = job.settings
     with atomic_path(path) as temporary:
-        writer = cv2.VideoWriter(
-            str(temporary), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), settings.fps, (settings.width, settings.height)
-        )
+        writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, MPEG4, settings.fps, (settings.width, settings.height))
         if not writer.isOpened():
             raise OutputError(
                 f"cannot write {path}: this OpenCV has no mp4v encoder. Install opencv-python-headless from the package index."
