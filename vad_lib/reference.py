@@ -84,7 +84,7 @@ def keep(place: str, run: Run) -> Keep:
     """What the reference keeps of a run: all of a table row's, and of other runs what notebook 06 reads."""
     part, _, second, *_ = place.split("/")
     if part == "runs":
-        return Keep(log=run.seed == get_profile(PROFILE).train.seed and run.measured["rules"]["last"]["step"] > 1)
+        return Keep(log=run.seed == get_profile(PROFILE).train.seed and run.measured["selections"]["last"]["step"] > 1)
     if part == "transfer":
         return Keep(arrays=())
     metrics = (run.config["headline_metric"], "num_frames", "num_abnormal_frames")

@@ -66,7 +66,7 @@ def test_a_run_has_fine_grained_results_under_every_rule(chain):
     layout, dataset = chain
     measured = read_json(layout.run(dataset.name, "proposed", 1) / "metrics.json")
     for rule in config.SELECTIONS:
-        fine = measured["rules"][rule]["fine_grained"]
+        fine = measured["selections"][rule]["fine_grained"]
         assert list(fine["num_events"].values()) == [3, 3]
         assert 0.01 < fine["temperature"] < 1
         assert set(fine["detection"]) == {"vadclip_code", "abnormal_only"}
@@ -79,7 +79,7 @@ def test_fine_grained_results_follow_from_stored_scores(chain):
     layout, dataset = chain
     folder = layout.run(dataset.name, "proposed", 1)
     stored, measured = read_arrays(folder / "scores.npz"), read_json(folder / "metrics.json")
-    fine = measured["rules"][measured["selection"]]["fine_grained"]
+    fine = measured["selections"][measured["selection"]]["fine_grained"]
     maps = np.split(stored["alignment"].astype(float), np.cumsum(stored["num_snippets"])[:-1])
     again = measure.fine_grained_metrics(dataset, dict(zip(stored["videos"].tolist(), maps)), fine["temperature"])
     assert again["category_accuracy"] == fine["category_accuracy"]
@@ -97,7 +97,7 @@ def test_planted_categories_are_told_apart_and_permuted_ones_are_not(tmp_path, c
         )
         text = text_features("random", dataset.categories, seed=1)
         runs_trainer.train_run(settings, dataset, text, tmp_path / str(permuted), progress=False)
-        fine = read_json(tmp_path / str(permuted) / "metrics.json")["rules"]["last"]["fine_grained"]
+        fine = read_json(tmp_path / str(permuted) / "metrics.json")["selections"]["last"]["fine_grained"]
         found[permuted] = fine["category_accuracy_abnormal_videos"], fine["detection"]["abnormal_only"]["map"]["0.1"]
     assert found[False][0] > 0.9 and found[False][1] > 0.6
     assert found[True][0] < 0.7 and found[True][1] < 0.3
@@ -108,7 +108,7 @@ def test_the_mean_of_the_crops_is_the_default(chain):
     measured = read_json(layout.run(dataset.name, "proposed", 1) / "metrics.json")
     crops = measured["protocol"]["crops"]
     assert list(crops) == list(dataset.store.contract.crops)
-    default = measured["rules"][measured["selection"]]["metrics"]
+    default = measured["selections"][measured["selection"]]["metrics"]
     assert len({crop["auc"] for crop in crops.values()} | {default["auc"]}) == 3
     assert {crop["num_frames"] for crop in crops.values()} == {default["num_frames"]}
 
@@ -146,7 +146,7 @@ def test_methods_without_an_alignment_map_have_no_fine_grained_part(tmp_path, ch
         settings = config.RunSettings(variant=method, method=method, title=method, width=32, train=TRAIN)
         runs_trainer.train_run(settings, dataset, None, tmp_path / method, progress=False)
         measured = read_json(tmp_path / method / "metrics.json")
-        assert not any("fine_grained" in rule for rule in measured["rules"].values())
+        assert not any("fine_grained" in rule for rule in measured["selections"].values())
 
 
 def test_mask_rules_by_hand(tmp_path):
@@ -219,7 +219,7 @@ def test_protocol_table_changes_one_thing_a_row(chain):
         "crop top-left alone",
     ]
     measured = read_json(layout.run(dataset.name, "proposed", 1) / "metrics.json")
-    default = measured["rules"][measured["selection"]]["metrics"]
+    default = measured["selections"][measured["selection"]]["metrics"]
     for head, metric in (("AUC %", "auc"), ("AP %: steps", "ap"), ("AP %: trapezoids", "ap_trapezoid")):
         assert frame[head].iloc[0] == f"{100 * default[metric]:.2f}"
         assert frame[head].loc["crop centre alone"] == f"{100 * measured['protocol']['crops']['centre'][metric]:.2f}"
@@ -245,7 +245,7 @@ def test_protocol_table_with_mask_rules(chain, tmp_path):
         (copied / path.name).write_bytes(path.read_bytes())
     config, measured = read_json(copied / "config.json"), read_json(copied / "metrics.json")
     config["dataset_info"] |= {"title": "UCF-Crime", "counterpart": "UCF-Crime", "synthetic": False, "mask_rule": "A"}
-    default = measured["rules"][measured["selection"]]["metrics"]
+    default = measured["selections"][measured["selection"]]["metrics"]
     measured["protocol"]["mask_rules"] = {"A": default, "B": default | {"auc": 0.5}, "C": default}
     (copied / "config.json").write_text(json.dumps(config))
     (copied / "metrics.json").write_text(json.dumps(measured))

@@ -127,7 +127,7 @@ def _metrics(dataset: str, auc: float) -> dict:
         selection: {"step": STEPS, "metrics": {name: area + shift for name, area in areas.items()} | others}
         for selection, shift in SHIFTS.items()
     }
-    return {"key": "k", "selection": "best_on_validation", "headline_metric": _headline(dataset), "rules": rules}
+    return {"key": "k", "selection": "best_on_validation", "headline_metric": _headline(dataset), "selections": rules}
 
 
 def _log(rng: np.random.Generator, dataset: str, variant: str) -> list[dict]:

@@ -142,7 +142,7 @@ def test_a_run_from_training_to_scoring(planted_folder, checkpoint, tmp_path, mo
     assert trainer.train_run(settings, dataset, text, tmp_path / "run", progress=False)
     monkeypatch.setattr(learned_prompts, "FrozenTextTower", None)  # nothing below may need it
     model, _ = trained_model.load_model(tmp_path / "run")
-    fine = read_json(tmp_path / "run" / "metrics.json")["rules"]["last"]["fine_grained"]
+    fine = read_json(tmp_path / "run" / "metrics.json")["selections"]["last"]["fine_grained"]
     assert fine["temperature"] == pytest.approx(0.07)
     record = dataset.videos.split("test")[0]
     with torch.inference_mode():

@@ -52,7 +52,7 @@ def traced(monkeypatch):
 
 
 def auc(folder) -> float:
-    return read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"]
+    return read_json(folder / "metrics.json")["selections"]["last"]["metrics"]["auc"]
 
 
 def score_change(one, other) -> float:

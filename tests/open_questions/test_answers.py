@@ -32,7 +32,7 @@ def test_results_have_the_base_in_every_question(place, dataset):
     assert counts["alpha"].to_dict() == {questions.BASE: 2}
     assert found["best_on_test"].ge(found["last"]).all()
     base = found[(found["question"] == "gate") & (found["answer"] == questions.BASE)].iloc[0]
-    measured = read_json(place.run("planted", "proposed", 1) / "metrics.json")["rules"]["last"]["metrics"]["auc"]
+    measured = read_json(place.run("planted", "proposed", 1) / "metrics.json")["selections"]["last"]["metrics"]["auc"]
     assert base["last"] == measured
 
 

@@ -91,7 +91,7 @@ def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp
     measured = [run.measured for run in runs["10 crops"]]
     centre = [m["protocol"]["crops"]["crop-0"]["auc"] for m in measured]
     of_five = [m["protocol"]["first_crops"]["5"]["auc"] for m in measured]
-    of_ten = [m["rules"][m["selection"]]["metrics"]["auc"] for m in measured]
+    of_ten = [m["selections"][m["selection"]]["metrics"]["auc"] for m in measured]
     assert found["5 crops"].values == pytest.approx(np.subtract(of_five, centre), abs=1e-6)
     assert found["10 crops"].values == pytest.approx(np.subtract(of_ten, centre), abs=1e-6)
     compared = answers.compare_answers(layout, own, "crops", FEW)

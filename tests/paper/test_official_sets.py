@@ -353,6 +353,6 @@ def test_one_command_makes_the_tables_of_ucf_crime(shared, tmp_path, every):
     assert set(rows["status"][["Proposed", "MSF-DMU (reconstruction)", "UR-DMU (the paper's DMU)"]]) == {"run"}
     assert (layout.figures / "fig3.png").is_file()
     measured = read_json(layout.run("ucf-crime", "proposed", 2022) / "metrics.json")
-    assert measured["rules"]["last"]["metrics"]["num_frames"] == 16 * sum(lengths.values())
+    assert measured["selections"]["last"]["metrics"]["num_frames"] == 16 * sum(lengths.values())
     assert set(measured["protocol"]["mask_rules"]) >= {"A", "B"} and len(measured["protocol"]["crops"]) == 10
-    assert set(measured["rules"]["last"]["fine_grained"]["detection"]) == {"vadclip_code", "abnormal_only"}
+    assert set(measured["selections"]["last"]["fine_grained"]["detection"]) == {"vadclip_code", "abnormal_only"}

@@ -18,7 +18,7 @@ def measured(benchmark) -> pd.DataFrame:
     rows = {}
     for variant, seed in benchmark.runs[["variant", "seed"]].itertuples(index=False):
         found = read_json(benchmark.layout.run("fight-bags", variant, seed) / "metrics.json")
-        rows[variant] = found["rules"][found["selection"]]["metrics"]
+        rows[variant] = found["selections"][found["selection"]]["metrics"]
     return pd.DataFrame(rows).T[list(YARDSTICK)].astype(float)
 
 

@@ -33,7 +33,7 @@ def both(made_up, reference):
 def change(folder, **metrics) -> None:
     path = folder / "metrics.json"
     content = json.loads(path.read_text())
-    for rule in content["rules"].values():
+    for rule in content["selections"].values():
         rule["metrics"] |= metrics
     write_json(path, content)
 

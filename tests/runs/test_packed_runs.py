@@ -64,7 +64,7 @@ def test_the_committed_reference_is_whole(dataset):
     assert all(len(runs) == 5 for runs in found.values())
     assert PROJECT_ROOT in reference.packed_runs(dataset).parents
     run = found["proposed"][0]
-    assert len(run.scores()["labels"]) == run.measured["rules"]["last"]["metrics"]["num_frames"]
+    assert len(run.scores()["labels"]) == run.measured["selections"]["last"]["metrics"]["num_frames"]
 
 
 def _rows(reference: Layout, dataset: str) -> list[str]:

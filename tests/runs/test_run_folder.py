@@ -14,7 +14,7 @@ from vad_lib.storage.paths import PROJECT_ROOT
 METRICS_OF_A_RUN = {
     "key": "k",
     "selection": "last",
-    "rules": {"last": {"step": 3, "metrics": {"auc": 0.75}, "fine_grained": {"category_accuracy": 0.5}}},
+    "selections": {"last": {"step": 3, "metrics": {"auc": 0.75}, "fine_grained": {"category_accuracy": 0.5}}},
 }
 
 

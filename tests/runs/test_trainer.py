@@ -66,8 +66,8 @@ def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method
         "timing.json",
     }
     measured = read_json(folder / "metrics.json")
-    assert set(measured["rules"]) == set(config.SELECTIONS)
-    assert 0 <= measured["rules"]["last"]["metrics"]["auc"] <= 1
+    assert set(measured["selections"]) == set(config.SELECTIONS)
+    assert 0 <= measured["selections"]["last"]["metrics"]["auc"] <= 1
     scores = read_arrays(folder / "scores.npz")
     assert scores["score"].shape == (scores["num_snippets"].sum(),)
     assert scores["labels"].shape == (scores["num_frames"].sum(),)
@@ -245,7 +245,7 @@ def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset,
     longer = TRAIN.replace(steps=120, eval_every=40, num_segments=12, batch_size=8)
     found, _ = run(tmp_path / "found", dataset, text, "proposed", train=longer)
     control, _ = run(tmp_path / "control", dataset, text, "proposed", train=longer.replace(permute_labels=True))
-    aucs = [read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"] for folder in (found, control)]
+    aucs = [read_json(folder / "metrics.json")["selections"]["last"]["metrics"]["auc"] for folder in (found, control)]
     assert aucs[0] > 0.85
     assert aucs[1] < 0.75
 
@@ -255,7 +255,7 @@ def test_permuted_labels_give_chance(tmp_path, dataset, text, method):
     """One permutation may point anywhere, so several are averaged; labels that leaked would lift them all."""
     short = TRAIN.replace(steps=40, eval_every=40, batch_size=8, lr=1e-3, permute_labels=True)
     folders = [run(tmp_path / str(seed), dataset, text, method, train=short.replace(seed=seed))[0] for seed in range(2022, 2028)]
-    aucs = [read_json(folder / "metrics.json")["rules"]["last"]["metrics"]["auc"] for folder in folders]
+    aucs = [read_json(folder / "metrics.json")["selections"]["last"]["metrics"]["auc"] for folder in folders]
     assert 0.25 < np.mean(aucs) < 0.7, aucs
 
 
@@ -284,7 +284,7 @@ def test_the_selection_decides_which_scores_are_kept(tmp_path, dataset, text):
     folder, _ = run(tmp_path, dataset, text, train=TRAIN.replace(selection="best_on_test"))
     scores = read_arrays(folder / "scores.npz")
     assert np.array_equal(scores["score"], scores["score_best_on_test"])
-    selections = read_json(folder / "metrics.json")["rules"]
+    selections = read_json(folder / "metrics.json")["selections"]
     assert selections["best_on_test"]["metrics"]["auc"] >= selections["last"]["metrics"]["auc"]
 
 

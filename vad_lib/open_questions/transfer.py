@@ -77,7 +77,7 @@ def transfer(
         "dataset_info": {"tail": dataset.info.tail},
     }
     measured = {selection: {"metrics": test_metrics(dataset, scores)}}
-    metrics = {"key": key, "selection": selection, "headline_metric": dataset.headline_metric, "rules": measured}
+    metrics = {"key": key, "selection": selection, "headline_metric": dataset.headline_metric, "selections": measured}
     write_run(folder, config=config, metrics=metrics, scores=_score_arrays(dataset, scores))
     return scored_videos(RunInFolder(folder))
 

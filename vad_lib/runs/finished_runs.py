@@ -135,5 +135,5 @@ def summary(layout: Layout, dataset: str, variants: Iterable[str]) -> pd.DataFra
 def summary_of(run: Run) -> dict[str, float]:
     """Headline metric of a run in percent under each selection, and its seconds of training."""
     headline = run.config["headline_metric"]
-    percent = {f"{headline} % {name.replace('_', ' ')}": 100 * run.value(headline, name) for name in run.measured["rules"]}
+    percent = {f"{headline} % {name.replace('_', ' ')}": 100 * run.value(headline, name) for name in run.measured["selections"]}
     return percent | {"train seconds": run.timing().get("train_seconds", float("nan"))}

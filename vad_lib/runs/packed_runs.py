@@ -146,7 +146,7 @@ def _kept_metrics(run: Run, kept: Keep) -> dict[str, Any]:
         fine = {"fine_grained": rule["fine_grained"]} if kept.metrics is None and "fine_grained" in rule else {}
         return {"step": rule["step"], "metrics": metrics, **(fine if name == run.selection else {})}
 
-    return {**run.measured, "rules": {name: part(name, rule) for name, rule in run.measured["rules"].items()}}
+    return {**run.measured, "selections": {name: part(name, rule) for name, rule in run.measured["selections"].items()}}
 
 
 def _columns(log: pd.DataFrame) -> dict[str, list[float | None]]:

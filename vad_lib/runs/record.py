@@ -132,7 +132,7 @@ def run_record(
             "key": key,
             "selection": train.selection,
             "headline_metric": dataset.headline_metric,
-            "rules": outcome.selections,
+            "selections": outcome.selections,
             "validation": outcome.validation,
             "protocol": outcome.protocol,
         },

@@ -52,7 +52,7 @@ def write_run(
     Args:
         folder: the run folder.
         config: settings; ``key`` identifies the run, ``title`` and ``seed`` name it.
-        metrics: with ``key``, ``selection`` (the one that tables use) and ``rules``, the metrics of each selection.
+        metrics: with ``key``, ``selection`` (the one that tables use) and ``selections``, the metrics of each.
         scores: arrays of the test videos, one after the other in the order of ``videos``.
         log: one row per training step.
         weights: of the selected step; none where nothing was trained.
@@ -113,11 +113,11 @@ class Run(ABC):
 
     def value(self, metric: str, selection: str) -> float:
         """A frame-level metric of the step that a selection chose, as a fraction."""
-        return self.measured["rules"][selection]["metrics"][metric]
+        return self.measured["selections"][selection]["metrics"][metric]
 
     def fine_grained(self, selection: str) -> dict[str, Any] | None:
         """Detection and category metrics of the selected step; None if the method has no alignment map."""
-        return self.measured["rules"][selection].get("fine_grained")
+        return self.measured["selections"][selection].get("fine_grained")
 
     @abstractmethod
     def log(self) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def add_fine_grained(folder: Path, value: float, *, annotated: bool = True) -> N
             "abnormal_only": {"map": by_iou, "ap_per_category": {"Arson": by_iou}},
         }
     measured = read_json(folder / METRICS)
-    measured["rules"]["best_on_validation"]["fine_grained"] = fine
+    measured["selections"]["best_on_validation"]["fine_grained"] = fine
     write_json(folder / METRICS, measured)
     arrays = read_arrays(folder / SCORES)
     theirs = [text.split(";")[0] for text in arrays["video_categories"].tolist()]
