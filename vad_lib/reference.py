@@ -28,6 +28,7 @@ PROFILE = "quick"
 NUM_SEEDS = 5  # of every table row in the reference
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
+TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
 FIGURE_ENDINGS = (".png", ".csv")  # a PDF of each is made by whoever runs the notebooks
 
 
@@ -54,6 +55,7 @@ def release(layout: Layout, datasets: Sequence[str]) -> None:
         ):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+    shutil.copyfile(layout.read_from / TEXT_COSINES, reference.read_from / TEXT_COSINES)
 
 
 def _check_complete(layout: Layout, dataset: str) -> None:

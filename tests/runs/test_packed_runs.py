@@ -59,7 +59,7 @@ def test_a_missing_and_a_damaged_archive_are_named(tmp_path):
 def test_the_committed_reference_is_whole(dataset):
     """Every table row with five seeds, scores that give the metrics that were measured, and no machine's paths."""
     reference = Layout.reference()
-    found = finished_runs.load_runs(reference, dataset, [path for path in _rows(reference, dataset)])
+    found = finished_runs.load_runs(reference, dataset, _rows(reference, dataset))
     assert len(found) == 17
     assert all(len(runs) == 5 for runs in found.values())
     assert PROJECT_ROOT in reference.packed_runs(dataset).parents
