@@ -1,4 +1,4 @@
-"""The plain I3D that ``vad_lib.data.backbones.i3d_weights`` is measured against: nothing folded, contiguous memory, one layer after the other.
+"""The plain I3D that ``vad_lib.data.backbones.i3d`` is measured against: nothing folded, one layer after the other.
 
 It states the network the slow and obvious way, padding written out and batch norm as a layer of its own, as public
 PyTorch versions do. Its state dict is the ``pytorch-i3d`` layout itself.

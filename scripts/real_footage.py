@@ -54,7 +54,8 @@ def main() -> int:
     runs = finished_runs.load_runs(layout, dataset.name, ROWS)
     scored = {row: scored_runs.scored_rows(found) for row, found in runs.items()}
     parts = [f"# {dataset.title}: real footage, {options.seeds} seeds a row"]
-    for table in (methods.methods_table(layout, dataset, ""), ablation.table4(layout, [dataset]), ablation.table5(layout, [dataset])):
+    tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
+    for table in tables:
         frame = table.frame[table.frame["status"] == "run"]
         parts += [f"## {table.title}", tables_table.markdown_grid(frame)]
         write_text(options.out / f"{table.name}.csv", frame.to_csv(index=False, lineterminator="\n"))

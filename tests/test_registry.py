@@ -113,6 +113,7 @@ def test_gradients_reach_every_parameter(name):
     assert not silent
 
 
+@pytest.mark.slow
 @EVERY_METHOD
 def test_overfits_four_bags(name):
     method, data = build(name, **WITHOUT_CHANCE.get(name, {})).train(), make_batch()

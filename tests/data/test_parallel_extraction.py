@@ -80,6 +80,7 @@ def dying_at(name: str, survives: Path | None):
     return work
 
 
+@pytest.mark.slow
 def test_processes_make_the_serial_store(videos, serial, tmp_path):
     names = [*LENGTHS, "bad", "gone"]
     report = extract_dataset(videos, names, tmp_path / "store", SETTINGS, progress=False, jobs=2)
@@ -103,6 +104,7 @@ def test_a_killed_process_is_an_error_that_keeps_what_is_finished(videos, serial
     assert same_bytes(report.store, serial)
 
 
+@pytest.mark.slow
 def test_a_cluster_goes_on_when_a_worker_is_killed(videos, serial, tmp_path, cluster, monkeypatch):
     killed = tmp_path / "killed"
     monkeypatch.setattr(extraction_workers, "work", dying_at("d", killed))
@@ -114,6 +116,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(videos, serial, tmp_path, clu
     assert (report.done, list(report.failures)) == (tuple(LENGTHS), ["bad"])
 
 
+@pytest.mark.slow
 def test_a_video_that_kills_every_worker_is_a_failure(videos, serial, tmp_path, cluster, monkeypatch):
     with Client(cluster) as client:
         client.wait_for_workers(2, timeout=60)  # one of another test's may still be starting again

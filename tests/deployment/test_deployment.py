@@ -76,6 +76,7 @@ def teacher_run(tmp_path_factory, dataset, text):
 # --- ONNX -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 65, 257, 600])
 def test_file_scores_as_the_method(exported, length):
     method, path = exported
@@ -117,6 +118,7 @@ def test_scorer_knows_temperature_width_and_what_was_kept(exported):
         scorer.loss(None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -349,6 +351,7 @@ def test_wrong_teachers(tmp_path, dataset, text, teacher_run):
 # --- streams --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["msf-dmu", "proposed"])
 @pytest.mark.parametrize("lookback", [1, 30, 200])
 def test_stream_is_the_whole_video(name, lookback):

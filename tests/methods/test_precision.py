@@ -65,6 +65,7 @@ def test_the_defaults_are_float32_without_compilation():
         TrainSettings(precision="float16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ur-dmu", "msf-dmu", "proposed"])
 def test_bf16_finds_the_planted_spans_too(run, method):
     whole, half = run("float32", TRAIN, method), run("bf16", BF16, method)
@@ -141,6 +142,7 @@ def test_a_compiled_run_gives_the_scores_of_an_eager_one(run):
     assert score_change(run("eager", train, "ur-dmu"), compiled) < 1e-3
 
 
+@pytest.mark.slow
 def test_a_missing_compiler_is_named(tmp_path):
     program = (
         "import torch\nfrom vad_lib.errors import ConfigError\nfrom vad_lib.runs.learner import check_compiler\n"

@@ -191,6 +191,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_chain_has_the_exact_posterior(case):
     """Wrong table counts, priors or orders of drawing move some partition by 0.02 and more."""

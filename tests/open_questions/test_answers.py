@@ -24,6 +24,7 @@ def comparison(low: float, high: float, answer: str = "") -> Comparison:
     return Comparison("auc", (low + high) / 2, 0.01, low, high, 0.95, "", SEEDS, (low, high), 12, second=answer)
 
 
+@pytest.mark.slow
 def test_results_have_the_base_in_every_question(place, dataset):
     found = answers.grid_results(place, [dataset], (*ASKED, "alpha"))
     counts = found.groupby(["question", "answer"]).size()

@@ -35,6 +35,7 @@ def crime(tmp_path):
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 def test_label_cannot_be_guessed_without_watching(small):
     result = label_guess_aucs(load_dataset(small, features=False))
     for name in ("first_frame", "file_size"):

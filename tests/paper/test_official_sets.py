@@ -100,6 +100,7 @@ def test_totals_at_raw_length(shared, dataset):
     assert (sum(map(len, masks)), sum(int(mask.sum()) for mask in masks)) == PUBLIC_SETS[dataset].totals["frames"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frame", "snippet", "ties"])
 @pytest.mark.parametrize(("dataset", "rule", "column"), CASES)
 def test_known_metrics_from_the_raw_files(shared, dataset, rule, column, kind):

@@ -6,6 +6,8 @@ import pytest
 from vad_lib.report.tables import all_tables
 from vad_lib.storage.reading import read_json
 
+pytestmark = pytest.mark.slow  # the import of the whole set comes first
+
 # Measured for this data set by others: logistic regression on snippets that inherit their video's label, and chance.
 YARDSTICK = {"auc": 0.808, "ap": 0.438}
 CHANCE = {"auc": 0.5, "ap": 0.157}
@@ -31,7 +33,6 @@ def test_the_import_has_all_bags(benchmark):
     assert share == pytest.approx(CHANCE["ap"], abs=5e-4)  # chance is the share of abnormal frames
 
 
-@pytest.mark.slow
 def test_trained_methods_beat_the_yardstick(measured, capsys):
     shown = pd.concat([measured, pd.DataFrame({"yardstick": YARDSTICK, "chance": CHANCE}).T])
     with capsys.disabled():
@@ -44,7 +45,6 @@ def test_trained_methods_beat_the_yardstick(measured, capsys):
     assert measured.loc["logistic-regression", "ap"] > 2 * CHANCE["ap"]
 
 
-@pytest.mark.slow
 def test_runs_fill_the_table_of_an_own_data_set(benchmark, measured):
     written = {table.name: table for table in all_tables.write_all_tables(benchmark.layout, [benchmark.dataset])}
     table = written["methods-fight-bags"]

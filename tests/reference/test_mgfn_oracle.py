@@ -142,6 +142,7 @@ def run(method: MGFN, features: torch.Tensor):
     return output, inside
 
 
+@pytest.mark.slow
 @in_both_forms
 def test_every_array(case, form):
     method, answers = form(case[0]), case[1]

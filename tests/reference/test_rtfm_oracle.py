@@ -70,6 +70,7 @@ def test_parameter_count():
     assert sum(p.numel() for p in RTFM(RTFMSettings()).parameters()) == 24_718_849
 
 
+@pytest.mark.slow
 @in_both_forms
 def test_forward_and_every_loss_term(case, form):
     method, answers = form(case[0]), case[1]

@@ -76,6 +76,7 @@ def check(ours: torch.Tensor, known: np.ndarray, atol: float = 1e-5) -> None:
 CASES = [(data, fill, x) for data in OPTIONS for fill in "AB" for x in "AB"]
 
 
+@pytest.mark.slow
 @in_both_forms
 @pytest.mark.parametrize(("data", "fill", "x"), CASES)
 def test_as_the_official_code_computes_it(answers, data, fill, x, form):

@@ -160,6 +160,7 @@ def run_of(dataset, folder: Path, lr: float) -> bool:
     return trainer.train_run(settings, dataset, None, folder / "seed1", progress=False)
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_whole_or_not_there(tmp_path, canned):
     before = tmp_path / "before"
     run_of(canned, before, lr=0.1)

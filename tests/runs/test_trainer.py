@@ -107,6 +107,7 @@ def test_every_loss_term_is_logged(tmp_path, dataset, text):
     assert {name.replace("loss/", "weight/") for name in terms} <= set(header)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 6, 11])
 def test_stopped_run_resumes_to_the_same_weights(tmp_path, dataset, text, stop_after, monkeypatch):
     whole, _ = run(tmp_path / "whole", dataset, text, "proposed")
@@ -163,6 +164,7 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path, dataset, text, planted
     assert file_sha256(target / "weights.safetensors") == file_sha256(whole / "weights.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimiser", "schedule"), [("adamw", "cosine"), ("adagrad", "constant"), ("sgd", "milestones"), ("adam", "plateau")]
 )
@@ -241,6 +243,7 @@ def test_a_finished_run_survives_a_failed_repetition(tmp_path, dataset, text, mo
     assert file_sha256(folder / "metrics.json") == before
 
 
+@pytest.mark.slow
 def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset, text):
     longer = TRAIN.replace(steps=120, eval_every=40, num_segments=12, batch_size=8)
     found, _ = run(tmp_path / "found", dataset, text, "proposed", train=longer)
@@ -250,6 +253,7 @@ def test_planted_anomaly_is_found_and_permuted_labels_are_not(tmp_path, dataset,
     assert aucs[1] < 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", registry.ON_BAGS)
 def test_permuted_labels_give_chance(tmp_path, dataset, text, method):
     """One permutation may point anywhere, so several are averaged; labels that leaked would lift them all."""

@@ -146,6 +146,7 @@ def test_float16_is_rounded_float32(small_clip, videos, tmp_path):
     np.testing.assert_array_equal(stores[0].snippets("b").astype(np.float16), stores[1].snippets("b"))
 
 
+@pytest.mark.slow
 def test_several_processes_a_bad_video_and_resuming(small_clip, videos, tmp_path):
     asked = settings(small_clip(32)[1])
     threads = torch.get_num_threads()
