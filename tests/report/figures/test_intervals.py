@@ -98,7 +98,7 @@ def test_a_forest_without_steps_names_none():
 def test_paired_differences_carry_their_word():
     rows = {"+ PCL": comparison(0.001), "+ DBAGF": comparison(0.02), "Proposed": comparison(-0.02)}
     fig, points = intervals.paired_differences(rows, "Against the row above", {"+ DBAGF": 0.0053})
-    assert points["word"].tolist() == ["cannot tell", "better", "worse"] and points["step"].tolist()[1] == 0.0053
+    assert points["verdict"].tolist() == ["cannot tell", "better", "worse"] and points["step"].tolist()[1] == 0.0053
     axes = fig.axes[0]
     means = [place for place in marks(axes, "o") if place[1] == int(place[1])]
     assert means == [(pytest.approx(0.1), 0), (pytest.approx(2), 1), (pytest.approx(-2), 2)]
@@ -127,7 +127,7 @@ def test_power_panels_show_seeds_and_videos_with_the_steps():
 def test_selection_gains_show_both_rules_of_every_row():
     gains = {name: {"best_on_validation": comparison(0.02), "last": comparison(0.03)} for name in ("UR-DMU", "Proposed")}
     fig, points = intervals.selection_gains(gains, "Gain")
-    assert points["rule"].tolist() == ["best_on_validation", "last"] * 2 and points["gain"].tolist() == [0.02, 0.03] * 2
+    assert points["selection"].tolist() == ["best_on_validation", "last"] * 2 and points["gain"].tolist() == [0.02, 0.03] * 2
     assert marks(fig.axes[0], "D") == [(2, pytest.approx(-0.14)), (2, pytest.approx(0.86))]
     assert marks(fig.axes[0], "o") == [(3, pytest.approx(0.14)), (3, pytest.approx(1.14))]
     assert {"over the step chosen on validation", "over the step taken last"} <= {*texts(fig)}

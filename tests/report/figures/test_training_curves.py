@@ -47,7 +47,7 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
     fig, points = training_curves.selection_dots(
         finished_runs.load_runs(made_up.layout, "synth-crime", ["ur-dmu", "proposed"]), "auc", "Rules"
     )
-    last = points[points["rule"] == "last"]
+    last = points[points["selection"] == "last"]
     assert list(last["row"]) == ["UR-DMU", "Proposed", "Proposed"]
     assert np.allclose(last["value"], [0.68, 0.78, 0.88])
     drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}

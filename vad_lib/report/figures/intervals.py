@@ -72,7 +72,7 @@ def paired_differences(
         steps: name of a row -> the paper's gain over the row above it, a fraction; marked.
 
     Returns:
-        the figure, and one row each: ``row``, ``first``, ``second``, ``difference``, ``low``, ``high``, ``word``, ``step``.
+        the figure, and one row each: ``row``, ``first``, ``second``, ``difference``, ``low``, ``high``, ``verdict``, ``step``.
 
     Raises:
         DataError: no row, or rows of different metrics.
@@ -95,7 +95,7 @@ def paired_differences(
                 axes.plot([], [], "o-", color=colour, lw=2, ms=6.5, label=word)
         axes.plot([], [], "o", color=GREY, **_SEED, label="one seed")
         _legend(fig, axes, "the paper's step", {*steps} & {*comparisons})
-    return fig, pd.DataFrame(points, columns=["row", "first", "second", "difference", "low", "high", "word", "step"])
+    return fig, pd.DataFrame(points, columns=["row", "first", "second", "difference", "low", "high", "verdict", "step"])
 
 
 def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -> tuple[Figure, pd.DataFrame]:
@@ -106,7 +106,7 @@ def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -
         title: of the figure; names the data.
 
     Returns:
-        the figure, and a row per method and selection: ``row``, ``rule`` (the selection), ``gain``, ``low``, ``high``, ``word``.
+        the figure, and a row per method and selection: ``row``, ``selection``, ``gain``, ``low``, ``high``, ``verdict``.
 
     Raises:
         DataError: no row, or rows of different metrics.
@@ -131,7 +131,7 @@ def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -
             words = f"over the step {_SELECTION_WORDS[selection]}"
             axes.plot([], [], marker + "-", color=colour, lw=1.8, ms=5.5, label=words)
         fig.legend(loc="outside lower center", ncols=2)
-    return fig, pd.DataFrame(points, columns=["row", "rule", "gain", "low", "high", "word"])
+    return fig, pd.DataFrame(points, columns=["row", "selection", "gain", "low", "high", "verdict"])
 
 
 def _one_metric(rows: Mapping[str, Interval]) -> str:

@@ -27,7 +27,7 @@ class _Box(NamedTuple):
     title: str
     lines: tuple[str, ...]
     kind: str
-    width: float = 1.36
+    width: float = 1.42
     height: float = 0.92
 
 

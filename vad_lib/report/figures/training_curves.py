@@ -98,7 +98,7 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
         title: of the figure.
 
     Returns:
-        the figure, and (row, seed, rule, value) rows, ``rule`` being the selection and ``value`` a fraction.
+        the figure, and (row, seed, selection, value) rows, ``value`` being a fraction.
     """
     points = pd.DataFrame(
         [
@@ -107,13 +107,13 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
             for run in done
             for selection in _SELECTION_LOOKS
         ],
-        columns=["row", "seed", "rule", "value"],
+        columns=["row", "seed", "selection", "value"],
     )
     rows = list(points["row"].unique())
     with style():
         fig, axes = plt.subplots(figsize=(8, 1.2 + 0.36 * len(rows)))
         for shift, (selection, (marker, colour)) in zip((-0.16, 0, 0.16), _SELECTION_LOOKS.items()):
-            theirs = points[points["rule"] == selection]
+            theirs = points[points["selection"] == selection]
             heights = np.array([rows.index(row) for row in theirs["row"]]) + shift
             edge = 2 if marker == "|" else 0.5
             axes.plot(100 * theirs["value"], heights, marker, color=colour, ms=6, mew=edge, label=SELECTION_TITLES[selection])
