@@ -14,10 +14,10 @@ def caption_text(data: Sequence[DatasetRuns]) -> str:
     """The caption of a table: its data sets, features, training, chance, and what selections and intervals mean."""
     sentences = [sentence for each in data for sentence in _data_and_training(each)]
     sentences.append(
-        f"Where a column of ours names no selection, the step was {SELECTION_TITLES[data[0].selection]}; *best on test* picks the step "
-        "by the test set and is an upper bound. FAR is the false alarm rate at threshold 0.5. Intervals are 95 % and of the same "
-        "selection as the step: over the test videos (BCa bootstrap, normal and abnormal ones apart) where a row has one seed, over "
-        "seeds (Student's t) and videos where it has several; differences are paired by seed and video."
+        f"Where a column of ours names no selection, the step was {SELECTION_TITLES[data[0].selection]}; *best on test* picks "
+        "the step by the test set and is an upper bound. FAR is the false alarm rate at threshold 0.5. Intervals are 95 % and of "
+        "the same selection as the step: over the test videos (BCa bootstrap, normal and abnormal ones apart) where a row has one "
+        "seed, over seeds (Student's t) and videos where it has several; differences are paired by seed and video."
     )
     return " ".join(sentences)
 
