@@ -13,7 +13,7 @@ import pytest
 
 from vad_lib.storage.paths import PROJECT_ROOT, Layout, i3d_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1600)]
 
 NARROW = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
 ROWS = 'variants=["logistic-regression", "ur-dmu", "proposed"]'
