@@ -44,6 +44,13 @@ def shared() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    """A slow test may take longer than the usual bound, its fixtures included."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 def pytest_configure(config):
     torch.set_num_threads(int(os.environ.get("VAD_TEST_THREADS", "2")))
 
