@@ -269,8 +269,8 @@ def as_markdown(found: Reproduction) -> str:
         lines.append("Nothing that is recorded: same processor, instruction sets, threads, versions and features.")
     else:
         lines += _grid(differs)
-        lines += ["", "Other instruction sets or threads round sums in another order. Features may then differ in their last digits,"]
-        lines += ["and training magnifies that: numbers may move although nothing is wrong."]
+        lines += ["", "Other instruction sets or threads round sums in another order. Features may then differ in their last"]
+        lines += ["digits, and training magnifies that: numbers may move although nothing is wrong."]
     lines += ["", *(f"- {dataset}: {said}." for dataset, said in found.data.items())]
     for (tables, dataset), part in found.values.groupby(["tables", "dataset"], sort=False):
         lines += ["", f"## {_heading(tables)}, {dataset}", "", *_grid(_printable(part))]
