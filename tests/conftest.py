@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
-    torch.set_num_threads(int(os.environ.get("VAD_TEST_THREADS", "2")))
+    # the models of tests are small: threads win little, and where other programs run they wait for each other many times as long
+    torch.set_num_threads(int(os.environ.get("VAD_TEST_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

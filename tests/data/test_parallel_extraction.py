@@ -92,6 +92,7 @@ def test_processes_make_the_serial_store(videos, serial, tmp_path):
     assert (again.done, again.skipped) == ((), tuple(LENGTHS))
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_an_error_that_keeps_what_is_finished(videos, serial, tmp_path, monkeypatch):
     monkeypatch.setattr(extraction_workers, "work", dying_at("b", None))  # the shortest, so the last to begin
     with pytest.raises(ExtractionError, match=r"one of 2 processes was killed.*run the same command again"):

@@ -87,6 +87,7 @@ def test_fine_grained_results_follow_from_stored_scores(chain):
     assert again["detection"]["abnormal_only"]["map"] == pytest.approx(fine["detection"]["abnormal_only"]["map"], abs=0.02)
 
 
+@pytest.mark.slow
 def test_planted_categories_are_told_apart_and_permuted_ones_are_not(tmp_path, chain):
     _, dataset = chain
     longer = TRAIN.replace(steps=60, eval_every=60, num_segments=12, batch_size=8)

@@ -88,6 +88,7 @@ def test_file_scores_as_the_method(exported, length):
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_file_goes_through_the_usual_scoring(exported, dataset):
     method, path = exported
     records = dataset.videos.split("test")
@@ -302,6 +303,7 @@ def test_student_that_cannot_be_small_enough():
         distillation.student_settings(teacher, distillation.DistilSettings(width=24))
 
 
+@pytest.mark.slow
 def test_distilled_run_is_a_run_like_any_other(tmp_path, dataset, text, teacher_run):
     folder = tmp_path / "proposed-student" / "seed1"
     assert distillation.distil(teacher_run, dataset, text, folder, progress=False)
@@ -322,6 +324,7 @@ def test_distilled_run_is_a_run_like_any_other(tmp_path, dataset, text, teacher_
     assert distillation.distil(teacher_run, dataset, text, folder, distillation.DistilSettings(score_weight=0.5), progress=False)
 
 
+@pytest.mark.slow
 def test_a_student_comes_near_its_teacher(dataset, text, teacher_run, tmp_path):
     """With the teacher's terms the student's scores are nearer to the teacher's than without."""
     teacher, _ = trained_model.load_model(teacher_run)

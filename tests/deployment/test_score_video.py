@@ -66,6 +66,7 @@ def scored(runs, video, tmp_path_factory):
     return score_video.score_video(video, runs / "proposed", tmp_path_factory.mktemp("out"), weights="random", progress=False)
 
 
+@pytest.mark.slow
 def test_a_row_per_frame(scored):
     frames = pd.read_csv(scored.files["scores"])
     assert frames.columns.tolist() == ["frame", "seconds", "score", "visual", "semantic", "category"]
@@ -107,6 +108,7 @@ def test_the_bar_is_as_long_as_the_score(video):
     assert np.corrcoef(lengths[1:], table["score"][1:])[0, 1] > 0.999
 
 
+@pytest.mark.slow
 def test_a_method_without_branches_has_one_score_and_features_are_kept(runs, video, scored):
     out = scored.files["scores"].parent
     store = out / "store" / "store.json"

@@ -77,6 +77,7 @@ def test_both_sources_agree_with_drawing_seeds_and_videos_if_there_are_many_seed
     assert found.high - found.low == pytest.approx(high - low, rel=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "videos", "together"), [(0.02, 0, 0), (0, 0.15, 0), (0, 0, 0.15), (0.02, 0.1, 0.1)], ids=str)
 def test_nine_of_ten_intervals_at_level_ninety_hold_the_true_mean(seeds, videos, together):
     """Whichever source prevails, with three seeds."""

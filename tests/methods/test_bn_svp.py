@@ -164,6 +164,7 @@ def test_every_option_gives_gradients_to_every_parameter(options):
     assert [n for n, p in method.named_parameters() if not p.grad.any() or not p.grad.isfinite().all()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 def test_learns_two_kinds_of_anomaly(options):
     """From labels of videos alone: abnormal videos have two short stretches, each with a shift of its own."""

@@ -103,6 +103,7 @@ def test_a_nan_is_named_in_bf16_too(dataset, tmp_path):
         trainer.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, compile):
     train = BF16.replace(compile=compile, steps=12, eval_every=5)

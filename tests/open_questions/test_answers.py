@@ -37,6 +37,7 @@ def test_results_have_the_base_in_every_question(place, dataset):
     assert base["last"] == measured
 
 
+@pytest.mark.slow
 def test_answers_are_compared_with_the_base_at_a_shared_level(place, dataset):
     found = answers.compare_answers(place, dataset, "gate", FEW)
     assert list(found) == list(questions.QUESTIONS["gate"].answers)

@@ -207,6 +207,7 @@ def test_a_whole_set_is_imported_with_the_public_totals(shared, tmp_path, datase
     assert not import_dataset(tmp_path / dataset, None, settings, progress=False).changed
 
 
+@pytest.mark.slow
 def test_mistakes_in_a_whole_set(shared, tmp_path):
     dataset, rule, folder = "ucf-crime", "B", tmp_path / "ucf-crime"
     lengths = released(shared, folder, dataset, "len_B_rtfm", write_rtfm)
@@ -235,6 +236,7 @@ def test_mistakes_in_a_whole_set(shared, tmp_path):
     assert found.info.note.startswith("partial: 290 of 290 test videos, 1,609 of 1,610 training videos; features of 1 videos")
 
 
+@pytest.mark.slow
 def test_features_of_another_rule_are_recognised(shared, tmp_path):
     released(shared, tmp_path / "ucf-crime", "ucf-crime", "len_C_vadclip", write_rtfm)
     found = check_source(tmp_path / "ucf-crime", ImportSettings(dataset="ucf-crime", dimension=32), read=False)
@@ -329,7 +331,7 @@ def test_the_order_is_that_of_the_arrays_not_of_the_test_list(shared):
 @pytest.mark.parametrize(
     "every",
     [
-        pytest.param(10, marks=pytest.mark.timeout(600), id="a tenth of the videos"),
+        pytest.param(10, marks=pytest.mark.timeout(1200), id="a tenth of the videos"),
         pytest.param(1, marks=[pytest.mark.release, pytest.mark.timeout(3600)], id="all 1,900 videos"),
     ],
 )

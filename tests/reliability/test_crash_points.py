@@ -204,6 +204,7 @@ def test_what_another_version_left_half_done_does_not_get_into_a_run(tmp_path, c
 
 
 # --- an import ----------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_an_import_that_was_killed_is_done_again(tmp_path):
     source, before = tmp_path / "source", tmp_path / "before"
     records = []

@@ -50,6 +50,7 @@ def test_a_constant_changes_exactly_the_runs_that_use_it(edited):
     }
 
 
+@pytest.mark.slow
 def test_what_every_run_uses_changes_every_key(edited):
     before = edited()
     assert changed(before, edited("runs/measure.py", "def test_metrics(", "UNUSED = 1\n\n\ndef test_metrics(")) == set()
@@ -58,6 +59,7 @@ def test_what_every_run_uses_changes_every_key(edited):
     assert on_bags == {*ON_BAGS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "method"),
     [

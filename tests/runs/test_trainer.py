@@ -51,6 +51,7 @@ def run(tmp_path, dataset, text, method="ur-dmu", train=TRAIN, **options):
     return folder, trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name, spec in registry.METHODS.items() if not spec.pixels])
 def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method):
     folder, trained = run(tmp_path, dataset, text, method)

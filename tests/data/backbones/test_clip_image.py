@@ -193,6 +193,7 @@ def test_contracts_of_i3d_features_are_what_they_were():
 
 
 # --- weights ----------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_random_weights_are_seeded_and_say_so(tmp_path):
     one, other = (load_clip_image("clip-vit-b-32", "middle", "random") for _ in range(2))
     assert (one.dimension, one.pixels, one.weights_note) == (512, 224, "random CLIP weights")
@@ -267,6 +268,7 @@ def test_openai_s_weights_need_no_note(unreachable_hub, small_clip):
 
 
 # --- the command ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_command_line_keeps_a_store_for_each_backbone(small_clip, videos, tmp_path, capsys):
     folder = tmp_path / "yard"
     (folder / "videos").mkdir(parents=True)

@@ -72,6 +72,7 @@ def test_videos_decode_to_the_listed_length_and_size(tiny):
         assert frames.std() > 15 and np.abs(np.diff(frames.astype(int), axis=0)).mean() > 0.2  # a picture, and it moves
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_whatever_the_number_of_processes(tiny, tmp_path):
     render_dataset(CRIME, tmp_path, TINY, workers=2, progress=False)
     assert hashes(tmp_path) == hashes(tiny)

@@ -201,6 +201,7 @@ def every_figure():
     )
 
 
+@pytest.mark.slow
 def test_no_words_lie_on_each_other_and_the_points_are_saved(made_up):
     for name, (fig, points) in every_figure():
         assert overlapping(fig) == [], name
