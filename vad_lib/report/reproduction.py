@@ -10,6 +10,7 @@ last digit. Other numbers on another kind of processor are therefore no mistake;
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
@@ -331,9 +332,9 @@ def beside_reference(found: Reproduction) -> tuple[plt.Figure | None, pd.DataFra
             axis.plot(part["reference"], place, "|", color=BLUE, ms=12, mew=2, label="reference, same seeds")
             axis.plot(part["yours"], place, "o", color=ORANGE, ms=5, label="yours")
             axis.set(yticks=place, yticklabels=part["row"], title=dataset, xlabel=f"{FRAME_LEVEL[dataset][0].upper()}, percent")
-        figure.suptitle(found.sentence(), fontsize=9)
+        figure.suptitle(textwrap.fill(found.sentence(), 60 * len(sets)), fontsize=9)
         handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+        figure.legend(handles, labels, loc="outside lower center", ncols=1 if len(sets) == 1 else 3, fontsize=8)
     return figure, points
 
 
