@@ -127,7 +127,10 @@ def reproduce_values(layout: Layout, reference: Layout, datasets: Sequence[str])
             both += pairs
             values += _compared(dataset, variant, pairs, runs)
     if not values:
-        raise DataError(f"reproduction: {reference.read_from} has no runs of {', '.join(datasets)}; name data sets that it has.")
+        raise DataError(
+            f"reproduction: {reference.read_from} has no runs of {', '.join(datasets)}. Name a data set that was run there, or "
+            "another folder; --against takes the folder above results/."
+        )
     lists = {dataset: _lists(layout, reference, dataset) for dataset in datasets}
     return Reproduction(pd.DataFrame(values), _making(both), lists)
 

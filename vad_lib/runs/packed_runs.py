@@ -79,7 +79,14 @@ def packed(archive: Path) -> list[PackedRun]:
 @lru_cache(maxsize=4)
 def _entries(path: Path, changed: int) -> dict[str, Any]:
     """Content of an archive's JSON; ``changed`` is the file's time, so that a new file is read again."""
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except MissingFileError:
+        raise
+    except DataError as error:
+        raise DataError(
+            f"{path}: this file of the reference is damaged ({error}) Restore it with `git checkout -- results`."
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise DataError(f"{path}: expected runs by their place, found something else. Restore the file from git.")
     return content["runs"]
