@@ -4,6 +4,7 @@
 PROFILE ?= quick# smoke (seconds a notebook), quick (minutes), standard (hours), paper (real data)
 OUT ?=#           folder that gets results/ and figures/; the project by default
 DATA ?=#          folder of the data sets; data/PROFILE by default
+JOBS ?= 2#        processes that run the tests
 ARGS ?=#          further arguments, e.g. ARGS="--only table4 --dataset synth-crime"
 PYTHON ?=#        Python that .venv is made with: 3.11, 3.12 or 3.13; looked for by default
 PYTHONS := python3.11 python3.12 python3.13
@@ -47,7 +48,7 @@ lab: weights ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
 
 check: lint ## lint, types and fast tests: three minutes
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 lint: $(INSTALLED) ## style, imports between rooms, types
 	$(BIN)/python -m ruff check .
@@ -56,7 +57,7 @@ lint: $(INSTALLED) ## style, imports between rooms, types
 	$(BIN)/python -m mypy
 
 test: weights ## all tests, notebooks included (ARGS go to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-release: weights ## the tests that only a release needs: UCF-Crime at its full size (ARGS go to pytest)
 	$(BIN)/python -m pytest -m release $(ARGS)
@@ -67,7 +68,7 @@ check-pythons: ## fast tests under every supported Python here, each in an envir
 		folder=$$("$$python" -c 'import sys; print(".venv-%d.%d" % sys.version_info[:2])'); \
 		echo "== $$python in $$folder"; \
 		"$$python" scripts/setup.py --venv "$$folder" --no-weights; \
-		"$$folder/bin/python" -m pytest -m "not slow" $(ARGS); \
+		"$$folder/bin/python" -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS); \
 	done
 
 bench: weights ## every benchmark
