@@ -25,10 +25,11 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
+from numbered_videos import write_numbered
 
 from vad_lib import config
 from vad_lib.config import TrainSettings
-from vad_lib.data import prompts, snippets, video
+from vad_lib.data import prompts, snippets, video, video_files
 from vad_lib.data.annotations import read_video_csv
 from vad_lib.data.backbones.i3d_weights import read_state
 from vad_lib.data.dataset import load_dataset
@@ -540,16 +541,13 @@ def other_scores(rng: Random, arrays: dict[str, np.ndarray]) -> bytes:
 @cache
 def good_video(suffix: str, codec: str) -> bytes:
     path = Path(f"good{suffix}").resolve()
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codec), 25, (64, 48))
-    for number in range(20):
-        writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
-    writer.release()
-    return path.read_bytes()
+    pixel_format = "yuvj420p" if codec == "mjpeg" else None
+    return write_numbered(path, 20, codec, size=(48, 64), pixel_format=pixel_format).read_bytes()
 
 
 def of_videos(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     suffix = str(rng.choice([".mp4", ".avi"]))
-    content = good_video(suffix, "mp4v" if suffix == ".mp4" else "MJPG")
+    content = good_video(suffix, "mpeg4" if suffix == ".mp4" else "mjpeg")
     how = rng.integers(5)
     if how < 3:
         content = damaged(rng, content)
@@ -572,7 +570,7 @@ def of_videos(rng: Random, folder: Path) -> list[Callable[[], Any]]:
     (folder / "videos.csv").write_text("video,split,category,n_frames,intervals\na,train,Normal,20,\n")
     settings = importing_settings.ImportSettings(dataset="mine", partial=True)
     return [
-        lambda: video.find_video(folder / "videos", "a"),
+        lambda: video_files.find_video(folder / "videos", "a"),
         lambda: video.header_frames(path),
         lambda: video.probe(path),
         lambda: [snippet.shape for snippet in snippets.read_snippets(path, 40, 32)],

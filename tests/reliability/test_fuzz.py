@@ -1,6 +1,7 @@
 """A thousand broken files, and no reader that fails in its own way, hangs, or takes memory without end."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ pytest.importorskip("resource", reason="the bound on memory needs setrlimit")
 def report(tmp_path_factory):
     """What came of all cases; they run in a process of their own, which may not have more memory and dies if one hangs."""
     program = [sys.executable, str(Path(__file__).with_name("fuzz.py")), str(tmp_path_factory.mktemp("fuzz")), "0", str(CASES)]
-    done = subprocess.run(program, capture_output=True, text=True, errors="replace", timeout=600)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent / "helpers")}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, errors="replace", timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 

@@ -17,7 +17,7 @@ import torch
 
 from vad_lib import config
 from vad_lib.config import FeatureSettings, SyntheticSettings, TrainSettings
-from vad_lib.data import extraction, prompts, synthetic, video, video_writing
+from vad_lib.data import extraction, prompts, synthetic, video, video_files, video_writing
 from vad_lib.data.annotations import read_video_csv
 from vad_lib.data.backbones import clip_weights, i3d_weights
 from vad_lib.data.backbones.clip_image import load_clip_image
@@ -187,7 +187,7 @@ OUTSIDE = ["../secret", "..", ".", "/etc/hostname", "a/b", "a\\b", "..\\secret",
 def test_names_in_a_list_are_names_only(tmp_path, name):
     assert not plain_name(name)
     with pytest.raises(DataError):
-        video.find_video(tmp_path, name)
+        video_files.find_video(tmp_path, name)
     with pytest.raises(DataError):
         text = VIDEOS.replace("a,train", f'"{name}",train').encode(errors="surrogatepass")
         (tmp_path / "videos.csv").write_bytes(text)
@@ -295,13 +295,13 @@ def test_a_video_that_is_a_link_out_is_not_read(tmp_path, monkeypatch):
         name = Path(place).name
         (tmp_path / place / f"{name}.mp4").symlink_to(secret)
         with pytest.raises(DataError, match="leads out of"):
-            video.find_video(tmp_path / "videos", name)
+            video_files.find_video(tmp_path / "videos", name)
     settings = FeatureSettings(short_side=32, crop_size=32, num_crops=1, weights="random")
     report = extraction.extract_dataset(tmp_path / "videos", ["videos", "../secret"], tmp_path / "store", settings, progress=False)
     assert report.store is None
     assert "leads out of" in report.failures["videos"] and "without folder" in report.failures["../secret"]
     monkeypatch.setenv(LINKS_VARIABLE, "1")
-    assert video.find_video(tmp_path / "videos", "Arson").is_file()
+    assert video_files.find_video(tmp_path / "videos", "Arson").is_file()
 
 
 def test_a_list_that_pretends_to_be_a_video_is_not_played(tmp_path):

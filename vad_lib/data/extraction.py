@@ -16,7 +16,7 @@ import argparse
 import functools
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,8 @@ from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.snippets import CROP_NAMES, check_crop
-from vad_lib.data.video import find_video, header_frames
+from vad_lib.data.video import header_frames
+from vad_lib.data.video_files import find_videos
 from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, VadError, command_line
 from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.locks import LOCK_FILE, sole_writer, waiting
@@ -64,7 +65,7 @@ class ExtractionReport:
 
 
 def extract_dataset(
-    video_folder: Path | str,
+    videos: Path | str | Mapping[str, Path],
     names: Sequence[str],
     store_folder: Path | str,
     settings: FeatureSettings,
@@ -85,7 +86,7 @@ def extract_dataset(
     come out another way in the last digit with another number of threads.
 
     Args:
-        video_folder: holds the videos, name and one of the known endings.
+        videos: the folder that holds them, name and one of the known endings; or the file of each name.
         names: videos, in the order of the store.
         store_folder: where the store is or will be.
         settings: backbone, size, crops, batch, dtype and weights.
@@ -118,7 +119,7 @@ def extract_dataset(
     network = workers.load_backbone(settings)
     contract = _contract(network, settings)
     store_folder = Path(store_folder).resolve()
-    paths, sources, failures = _find_videos(video_folder, names)
+    paths, sources, failures = _find_videos(videos, names)
     parts_folder = store_folder / f"parts-{content_hash(contract.model_dump(mode='json'))[:12]}"
     # a folder in which there is nothing to do may be read-only
     with nullcontext() if _is_finished(store_folder, contract, sources) else sole_writer(store_folder):
@@ -176,15 +177,17 @@ def _contract(network: I3D | ClipImage, settings: FeatureSettings) -> FeatureCon
     )
 
 
-def _find_videos(folder: Path | str, names: Sequence[str]) -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
+def _find_videos(
+    videos: Path | str | Mapping[str, Path], names: Sequence[str]
+) -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
     """Files and their hashes by video, and a message for each that cannot be read."""
-    paths: dict[str, Path] = {}
+    found: Mapping[str, Path]
+    found, failures = (videos, {}) if isinstance(videos, Mapping) else find_videos(videos, names)
+    paths = {name: path.resolve() for name, path in found.items()}
     sources: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    for name in names:
+    for name, path in paths.items():
         try:
-            paths[name] = find_video(folder, name).resolve()
-            sources[name] = file_sha256(paths[name])
+            sources[name] = file_sha256(path)
         except (VadError, OSError) as error:
             failures[name] = str(error)
     return paths, sources, failures

@@ -1,60 +1,105 @@
-"""Frames to a video file."""
+"""Frames to a video file, through FFmpeg's libraries (PyAV)."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
+from typing import Literal, cast
 
-import cv2
+import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 from vad_lib.errors import DataError, OutputError
 from vad_lib.storage.writing import atomic_path
 
-MPEG4 = cv2.VideoWriter.fourcc(*"mp4v")  # every OpenCV of the package index can write it
+Codec = Literal["h264", "mpeg4"]
 
-CODEC_TAGS = {
-    "h264": ("h264", "avc1", "avc3", "x264"),
-    "hevc": ("hevc", "hev1", "hvc1", "h265"),
-    "mpeg4": ("mp4v", "fmp4", "xvid", "divx", "dx50", "mpg4"),
-    "jpeg": ("mjpg", "mjpa", "jpeg"),
-}
+TICKS = 90_000  # a second; times are rounded to these
+
+ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4"}
+OPTIONS = {"h264": {"crf": "20", "preset": "veryfast", "g": "50"}, "mpeg4": {"qmin": "3"}}
 
 
-def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> int:
-    """Write an mp4 file (MPEG-4 part 2), atomically.
+def write_video(
+    path: Path | str, frames: Iterable[np.ndarray], fps: float, *, seconds: Iterable[float] | None = None, codec: Codec = "h264"
+) -> int:
+    """Write an mp4 file, atomically: H.264 that every browser plays, its table of contents at the start.
 
     Args:
         path: target, ending ``.mp4``.
-        frames: uint8 (H, W, 3), RGB, all of one size, at least one.
+        frames: uint8 (H, W, 3), RGB, all of one size, at least one. Of a side that is odd the last line is doubled, since
+            players want even sides.
         fps: frames per second.
+        seconds: when each frame is shown, growing, the first at 0 or later; by default ``fps`` tells.
+        codec: ``mpeg4`` is MPEG-4 part 2, which the rendered videos have; its frames have even sides already.
 
     Returns:
         number of frames.
 
     Raises:
         DataError: no frames, or frames of another shape or type.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or the disk is full. What was there is whole.
     """
-    count, shape, writer = 0, None, None
+    times = iter(seconds) if seconds is not None else None
+    count, shape, stream = 0, None, None
     with atomic_path(path) as temporary:
         try:
-            for frame in frames:
-                if writer is None:
-                    shape = frame.shape
-                    size = (shape[1], shape[0])
-                    writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, MPEG4, fps, size)
-                    if not writer.isOpened():
-                        raise OutputError(
-                            f"cannot write {path} as mp4 with {size[0]} x {size[1]} pixels at {fps} frames per second."
+            options = {"movflags": "+faststart"} if codec == "h264" else {}
+            with av.open(str(temporary), "w", format="mp4", options=options) as container:
+                for frame in frames:
+                    if stream is None:
+                        shape = frame.shape
+                        stream = _add_stream(container, shape, fps, codec)
+                    if frame.shape != shape or frame.dtype != np.uint8 or frame.ndim != 3:
+                        raise DataError(
+                            f"{path}: frame {count}: expected uint8 {shape} like the first one, got {frame.dtype} {frame.shape}."
                         )
-                if frame.shape != shape or frame.dtype != np.uint8 or frame.ndim != 3:
-                    raise DataError(
-                        f"{path}: frame {count}: expected uint8 {shape} like the first one, got {frame.dtype} {frame.shape}."
-                    )
-                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-                count += 1
-        finally:
-            if writer is not None:
-                writer.release()
+                    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(_even(frame)[..., ::-1]), format="bgr24")
+                    picture.time_base = Fraction(1, TICKS)
+                    picture.pts = round((count / fps if times is None else next(times)) * TICKS)
+                    container.mux(stream.encode(picture))
+                    count += 1
+                if stream is not None:
+                    container.mux(stream.encode())
+        except av.error.FFmpegError as error:
+            raise OutputError(
+                f"cannot write {path}: {error.strerror}. Nothing was changed. Free some space or choose another folder, then run "
+                "the command again."
+            ) from error
         if count == 0:
             raise DataError(f"{path}: expected at least one frame to write, got none.")
+        _check_written(path, temporary, count)
     return count
+
+
+def _add_stream(container: OutputContainer, shape: tuple[int, ...], fps: float, codec: Codec) -> VideoStream:
+    rate = Fraction(fps).limit_denominator(1000)
+    stream = cast(VideoStream, container.add_stream(ENCODERS[codec], rate=rate, options=OPTIONS[codec]))
+    stream.height, stream.width = (side + side % 2 for side in shape[:2])
+    stream.pix_fmt = "yuv420p"
+    if codec == "h264":
+        stream.codec_context.time_base = Fraction(1, TICKS)
+    else:  # as OpenCV's writer has it, so that rendered videos are what they were when it wrote them
+        stream.bit_rate = min(round(64 * fps * stream.height * stream.width), 2**30)
+        stream.gop_size = 12
+        stream.codec_context.thread_count = 1
+    return stream
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else frame
+
+
+def _check_written(target: Path | str, written: Path, frames: int) -> None:
+    """Read the file once more: when a disk is full, the last bytes can be lost without an error."""
+    found = 0
+    with suppress(av.error.FFmpegError), av.open(str(written)) as container:
+        found = sum(packet.size > 0 for packet in container.demux(video=0))
+    if found != frames:
+        raise OutputError(
+            f"cannot write {target}: {frames} frames were written but the file holds {found}; the disk may be full. Nothing was "
+            "changed. Free some space or choose another folder, then run the command again."
+        )

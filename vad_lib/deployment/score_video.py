@@ -32,7 +32,7 @@ from vad_lib.data.extraction import extract_dataset
 from vad_lib.data.extraction_workers import load_backbone
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.snippets import CROP_NAMES
-from vad_lib.data.video import VIDEO_SUFFIXES, VideoInfo, VideoWarning, find_video, probe, read_frames
+from vad_lib.data.video import VideoInfo, VideoWarning, probe, read_frames
 from vad_lib.data.video_writing import write_video
 from vad_lib.errors import ConfigError, DataError, command_line
 from vad_lib.evaluation.scoring import frame_scores, snippet_scores
@@ -46,7 +46,6 @@ from vad_lib.storage.writing import atomic_path
 
 I3D_BACKBONES = ("i3d-kinetics400", "as imported")  # the second is I3D only if the user says so by stating sizes
 PADDING_RULES = ("repeat last frame", "as imported")
-ASSUMED_FPS = 25.0  # where a header says nothing plausible
 STRIP_FRAMES, STRIP_HEIGHT = 8, 96
 NARROWEST = 320  # pixels; smaller videos are enlarged so that the words beneath are legible
 
@@ -174,15 +173,14 @@ def score_video(
     contract = FeatureContract(**{name: value for name, value in config["features"].items() if name != "content_hash"})
     recipe = feature_recipe(contract, short_side=short_side, crop_size=crop_size, weights=weights)
     info = probe(video)
-    fps = info.fps or ASSUMED_FPS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VideoWarning)  # said by probe
         store = _extract(video, feature_store(out, recipe.backbone), recipe, device, progress)
-        dataset = _dataset_of_one_video(video.stem, info, store, tuple(config["categories"]), fps)
+        dataset = _dataset_of_one_video(video.stem, info, store, tuple(config["categories"]))
         arrays = snippet_scores(model.to(device), dataset, dataset.videos.records, device)[video.stem]
-        frames = _frame_table(arrays, info.num_frames, fps, dataset.categories)
-        write_video(files["video"], annotated_frames(video, frames), fps)
-        _draw_curve(files["curve"], video, info, arrays, fps, config["title"])
+        frames = _frame_table(arrays, info, dataset.categories)
+        write_video(files["video"], annotated_frames(video, frames), info.fps, seconds=info.seconds)
+        _draw_curve(files["curve"], video, info, arrays, config["title"])
     with atomic_path(files["scores"]) as temporary:
         frames.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     return ScoredVideo(frames, files)
@@ -221,42 +219,43 @@ def _write_words(picture: np.ndarray, words: str, left: int, bottom: int, line: 
 
 
 def _extract(video: Path, folder: Path, recipe: FeatureSettings, device: str, progress: bool) -> FeatureStore:
-    if video.suffix not in VIDEO_SUFFIXES or find_video(video.parent, video.stem) != video:
-        raise ConfigError(
-            f"{video}: expected one of the endings {', '.join(VIDEO_SUFFIXES)}, and no other video of that name beside it; "
-            "rename it."
-        )
-    report = extract_dataset(video.parent, [video.stem], folder, recipe, device=device, progress=progress)
+    report = extract_dataset({video.stem: video}, [video.stem], folder, recipe, device=device, progress=progress)
     if report.store is None:
         raise DataError(report.failures[video.stem])
     return report.store
 
 
-def _dataset_of_one_video(name: str, info: VideoInfo, store: FeatureStore, categories: tuple[str, ...], fps: float) -> Dataset:
+def _dataset_of_one_video(name: str, info: VideoInfo, store: FeatureStore, categories: tuple[str, ...]) -> Dataset:
     """A data set of this video alone; its category is not known and not looked at."""
     record = VideoRecord(name, "test", (categories[0],), info.num_frames)
     about = DatasetInfo(
-        name="own-video", title=name, categories=categories, headline_metric="auc", source="one video", synthetic=False, fps=fps
+        name="own-video",
+        title=name,
+        categories=categories,
+        headline_metric="auc",
+        source="one video",
+        synthetic=False,
+        fps=info.fps,
     )
     return Dataset(store.folder.parent, about, VideoList(categories, (record,)), store)
 
 
-def _frame_table(arrays: dict[str, np.ndarray], num_frames: int, fps: float, categories: tuple[str, ...]) -> pd.DataFrame:
-    frames = np.arange(num_frames)
-    columns = {"frame": frames, "seconds": frames / fps}
+def _frame_table(arrays: dict[str, np.ndarray], info: VideoInfo, categories: tuple[str, ...]) -> pd.DataFrame:
+    num_frames = info.num_frames
+    columns = {"frame": np.arange(num_frames), "seconds": info.seconds}
     columns |= {name: frame_scores(arrays[name], num_frames) for name in style.CURVES if name in arrays}
     if "alignment" in arrays:
         columns["category"] = frame_scores(np.array(categories)[arrays["alignment"].argmax(axis=1)], num_frames)
     return pd.DataFrame(columns)
 
 
-def _draw_curve(path: Path, video: Path, info: VideoInfo, arrays: dict[str, np.ndarray], fps: float, method: str) -> None:
+def _draw_curve(path: Path, video: Path, info: VideoInfo, arrays: dict[str, np.ndarray], method: str) -> None:
     positions = np.unique(np.linspace(0, info.num_frames - 1, STRIP_FRAMES).astype(int))
     strip = Strip(positions, frame_strip(video, positions.tolist(), STRIP_HEIGHT))
     curves = {name: arrays[name] for name in style.CURVES if name in arrays}
     unknown = np.zeros(info.num_frames, dtype=np.uint8)
     scores = VideoScores(video.stem, (), unknown, curves, arrays.get("alignment"))
-    fig, _ = score_curve(scores, strip, fps, f"{video.name}: {method}")
+    fig, _ = score_curve(scores, strip, info.seconds, f"{video.name}: {method}")
     with atomic_path(path) as temporary:
         fig.savefig(temporary, dpi=style.DPI)
     plt.close(fig)

@@ -37,6 +37,11 @@ def inside(path: Path, folder: Path) -> Path:
 
 def leads_out(path: Path, folder: Path) -> bool:
     """True if a path lies outside the folder after all links are followed; False if a person allowed such links."""
-    if os.environ.get(LINKS_VARIABLE, "") not in ("", "0"):
+    if links_allowed():
         return False
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def links_allowed() -> bool:
+    """True if the environment variable says that links may lead out of a folder."""
+    return os.environ.get(LINKS_VARIABLE, "") not in ("", "0")

@@ -34,7 +34,7 @@ from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask
 from vad_lib.data.importing.lists import find_lists, listing, reads_as, suggestion
 from vad_lib.data.importing.public_sets import PUBLIC_SETS, PublicSet, video_key
 from vad_lib.data.importing.settings import SPLIT_NAMES, ImportSettings
-from vad_lib.data.video import VIDEO_SUFFIXES
+from vad_lib.data.video_files import VIDEO_SUFFIXES
 from vad_lib.errors import DataError, MissingFileError, first_few
 
 

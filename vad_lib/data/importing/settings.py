@@ -8,7 +8,7 @@ from vad_lib.config import Settings
 from vad_lib.data.annotations import MaskRule, Split
 from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.importing.layouts import FeatureLayout
-from vad_lib.data.video import VIDEO_SUFFIXES
+from vad_lib.data.video_files import VIDEO_SUFFIXES
 
 # The mask rule that belongs to the public features of a layout. On XD-Violence RTFM's followers use features of mask rule A.
 LAYOUT_MASK_RULES: dict[FeatureLayout, MaskRule] = {"crop-files": "A", "t-n-d": "B", "n-t-d": "B", "single": "C"}

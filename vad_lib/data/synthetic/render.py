@@ -2,12 +2,13 @@
 
 import multiprocessing
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from vad_lib.config import SyntheticSettings
@@ -15,8 +16,8 @@ from vad_lib.data.annotations import Split, VideoList, VideoRecord, write_video_
 from vad_lib.data.synthetic.camera import Camera
 from vad_lib.data.synthetic.plan import Job, plan_video
 from vad_lib.data.synthetic.sets import DATASETS
-from vad_lib.data.video_writing import MPEG4
-from vad_lib.errors import ConfigError, DataError, ExtractionError, OutputError
+from vad_lib.data.video_writing import write_video
+from vad_lib.errors import ConfigError, DataError, ExtractionError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.reading import read_json
@@ -30,29 +31,18 @@ def _render_video(job: Job, path: Path) -> VideoRecord:
     """Render one video to an mp4 file; whatever stops it leaves no half file."""
     record, shots, rng = plan_video(job)
     settings = job.settings
-    with atomic_path(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, MPEG4, settings.fps, (settings.width, settings.height))
-        if not writer.isOpened():
-            raise OutputError(
-                f"cannot write {path}: this OpenCV has no mp4v encoder. Install opencv-python-headless from the package index."
-            )
-        noise = float(rng.uniform(0.4, 1.6))  # cameras differ
+    noise = float(rng.uniform(0.4, 1.6))  # cameras differ
+
+    def frames() -> Iterator[np.ndarray]:
         camera = None
         for i in range(record.num_frames):
             t = i / settings.fps
             if camera is None or (t >= camera.shot.end and shots):
                 camera = Camera(rng, shots.pop(0), settings, DATASETS[job.dataset].moving_camera, noise)
-            writer.write(camera.frame(t))
-        writer.release()
-        # the writer reports no error on a full disk, so ask the file
-        reader = cv2.VideoCapture(str(temporary), cv2.CAP_FFMPEG)
-        written = int(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
-        reader.release()
-        if written != record.num_frames:
-            raise OutputError(
-                f"cannot write {path}: {record.num_frames} frames were drawn but the file holds {written}; the disk may be full. "
-                "Nothing was changed. Free some space and run the command again: finished videos are kept."
-            )
+            yield cv2.cvtColor(camera.frame(t), cv2.COLOR_BGR2RGB)
+
+    with atomic_path(path) as temporary:
+        write_video(temporary, frames(), settings.fps, codec="mpeg4")
         _fill(temporary, record.num_frames * round(BYTES_PER_PIXEL * settings.width * settings.height))
     return record
 

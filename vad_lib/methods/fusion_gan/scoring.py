@@ -11,7 +11,8 @@ from tqdm import tqdm
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
-from vad_lib.data.video import find_video, read_frames
+from vad_lib.data.video import read_frames
+from vad_lib.data.video_files import find_video
 from vad_lib.methods.fusion_gan.frames import frames_to_input, reduced_frame, video_folder
 from vad_lib.methods.fusion_gan.losses import PIXEL_RANGE
 from vad_lib.methods.fusion_gan.networks import FusionGANSettings, Generator

@@ -100,13 +100,13 @@ def _check_panel(scores: RunScores, video: VideoScores, curves: Sequence[str], s
         raise DataError(f"video {video.name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}.")
 
 
-def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tuple[Figure, pd.DataFrame]:
+def score_curve(video: VideoScores, strip: Strip, seconds: np.ndarray, title: str) -> tuple[Figure, pd.DataFrame]:
     """All scores of one video over seconds, with frames of it below.
 
     Args:
         video: its scores; labels that are all 0 draw no ground truth.
         strip: frames of the video.
-        fps: frames per second.
+        seconds: float (F,), when each frame is shown, growing.
         title: of the figure.
 
     Returns:
@@ -118,8 +118,9 @@ def score_curve(video: VideoScores, strip: Strip, fps: float, title: str) -> tup
         cell = fig.add_gridspec(1, 1)[0].subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
         axes = fig.add_subplot(cell[0])
         _draw_scores(axes, video, curves)
-        seconds = MaxNLocator(nbins=10, steps=(1, 2, 3, 5, 6, 10)).tick_values(0, len(video.labels) / fps)
-        places = [(second * fps, f"{second:g}") for second in seconds if 0 <= second * fps <= len(video.labels)]
+        ticks = MaxNLocator(nbins=10, steps=(1, 2, 3, 5, 6, 10)).tick_values(seconds[0], seconds[-1])
+        frames = np.arange(len(seconds))
+        places = [(np.interp(tick, seconds, frames), f"{tick:g}") for tick in ticks if seconds[0] <= tick <= seconds[-1]]
         axes.set_xticks(*zip(*places))
         axes.set_xlabel("seconds")  # keeps place and box of the other score curves
         axes.set_title(title, loc="left")

@@ -10,7 +10,8 @@ import numpy as np
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.snippets import resize_frame
-from vad_lib.data.video import find_video, read_frames
+from vad_lib.data.video import read_frames
+from vad_lib.data.video_files import find_video
 from vad_lib.errors import DataError
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import damaged_as_data_error, read_arrays
