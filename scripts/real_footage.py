@@ -1,11 +1,13 @@
-"""Rows of Tables 2 to 5 with several seeds on a data set of one's own: ``python scripts/real_footage.py --source FOLDER``.
+"""Rows of Tables 2 to 5 with several seeds on real footage: ``python scripts/real_footage.py --source FOLDER --name NAME``.
 
-The folder is one that ``python -m vad_lib.data.importing check`` accepts (lists and features). It is imported, every row is trained
-with every seed, and tables, intervals and figures go to ``results/real_footage``; numbers and plots only, no frames. Finished
-runs are kept in ``--work``, so a report that was stopped goes on.
+The folder is one that ``python -m vad_lib.data.importing check`` accepts: lists, and features or videos. It is imported, features
+are extracted if there are only videos, every row is trained with every seed, and tables, intervals and a figure go to
+``results/real_footage/NAME``; numbers and plots only, no frames. ``results/real_footage/README.md`` lists all sets. Finished runs
+are kept in ``--work``, so a report that was stopped goes on.
 
 The settings are the quick profile's with 32 segments, the field's usual number, and with them the library's own learning rate;
-width and steps are what a CPU does in a quarter of a minute. Weights are chosen on validation videos.
+width and steps are what a CPU does in a quarter of a minute. Weights are chosen on validation videos. Videos give the features of
+the fight bags: shorter side 256 pixels, one central crop of 224.
 """
 
 import argparse
@@ -13,11 +15,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
 
-from vad_lib.config import get_profile
-from vad_lib.data.dataset import load_dataset
+from vad_lib.config import Profile, get_profile
+from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.importing import __main__ as importing_main
+from vad_lib.data.prepare import prepare_dataset
 from vad_lib.evaluation import comparisons
 from vad_lib.evaluation import intervals as evaluation_intervals
 from vad_lib.report.figures import intervals as figures_intervals
@@ -34,39 +38,42 @@ ROWS = ("logistic-regression", "ur-dmu", "msf-dmu", "pcl", "pcl-dbagf", "fine", 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", required=True, help="folder with the lists and features of the data set")
-    parser.add_argument("--name", default="fight-bags", help="of the data set in folders and tables")
-    parser.add_argument("--title", default="Fight bags")
+    parser.add_argument("--name", required=True, help="of the data set in folders and tables, e.g. fight-bags")
+    parser.add_argument("--title", help="of the data set in tables; its name by default")
+    parser.add_argument("--about", default="", help="a sentence on the footage and its source, for the page")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=PROJECT_ROOT / "build" / "real_footage", help="imported set and run folders")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results" / "real_footage")
     options = parser.parse_args()
     torch.set_num_threads(1)  # sums in one order on every machine; for models this small a second thread gains little
     layout, quick = Layout.create("quick", options.work, options.work / "data"), get_profile("quick")
-    profile = quick.replace(width=128, train=quick.train.replace(num_segments=32, lr=2e-4, steps=200))
-    target = layout.dataset(options.name)
-    command = ["import", "--dataset", options.name, "--source", options.source, "--out", str(target), "--title", options.title]
-    if importing_main.main(command):
-        return 1
-    dataset = load_dataset(target)
+    features = quick.features.replace(short_side=256, crop_size=224, num_crops=1)
+    train = quick.train.replace(num_segments=32, lr=2e-4, steps=200)
+    profile = quick.replace(width=128, train=train, features=features)
+    dataset = imported(Path(options.source), options.name, options.title or options.name, layout, profile)
+    out = options.out / options.name
     seeds = range(profile.train.seed, profile.train.seed + options.seeds)
     experiments.run_variants(ROWS, dataset, layout, profile, seeds=seeds)
 
     runs = finished_runs.load_runs(layout, dataset.name, ROWS)
     scored = {row: scored_runs.scored_rows(found) for row, found in runs.items()}
-    parts = [f"# {dataset.title}: real footage, {options.seeds} seeds a row"]
+    parts = [f"# {dataset.title}: {options.seeds} seeds a row", *filter(None, [options.about])]
     tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
     for table in tables:
         frame = table.frame[table.frame["status"] == "run"]
         parts += [f"## {table.title}", tables_table.markdown_grid(frame)]
-        write_text(options.out / f"{table.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        name = "methods" if table is tables[0] else table.name
+        write_text(out / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     parts.append(table.made_with)
     for metric in ("auc", "ap"):
         intervals = {experiments.VARIANTS[row].title: evaluation_intervals.interval(found, metric) for row, found in scored.items()}
         title = f"{dataset.title}: {metric.upper()}, {options.seeds} seeds"
         figure, points = figures_intervals.forest_plot(intervals, title)
         stamp = {"dataset": dataset.name, "seeds": list(seeds)}
-        for path in style.save_figure(figure, layout, f"rows-{metric}", points, stamp).values():
-            shutil.copy(path, options.out / path.name)
+        saved = style.save_figure(figure, layout, f"rows-{metric}", points, stamp)
+        for kind in ("png", "csv"):
+            shutil.copy(saved[kind], out / saved[kind].name)
+        parts.append(f"![{title}: interval of every row](rows-{metric}.png)")
     compared = {
         f"{experiments.VARIANTS[after].title}\nagainst {experiments.VARIANTS[before].title}": comparisons.compare(
             scored[before], scored[after], dataset.headline_metric
@@ -75,9 +82,34 @@ def main() -> int:
     }
     parts.append("## In words\n")
     parts.append("\n".join(f"- {' '.join(pair.split())}: {comparisons.comparison_text(found)}" for pair, found in compared.items()))
-    write_text(options.out / "README.md", "\n\n".join(parts) + "\n")
-    print(options.out / "README.md")
+    write_text(out / "README.md", "\n\n".join(parts) + "\n")
+    write_index(options.out)
+    print(out / "README.md")
     return 0
+
+
+def imported(source: Path, name: str, title: str, layout: Layout, profile: Profile) -> Dataset:
+    """The data set of a folder, with features."""
+    target = layout.dataset(name)
+    command = ["import", "--dataset", name, "--title", title]
+    if not (source / "videos").is_dir():
+        if importing_main.main([*command, "--source", str(source), "--out", str(target)]):
+            raise SystemExit(1)
+        return load_dataset(target)
+    shutil.copytree(source, target, dirs_exist_ok=True)  # features are kept beside the videos
+    if importing_main.main([*command, "--source", str(target)]):
+        raise SystemExit(1)
+    return prepare_dataset(layout, profile, name)
+
+
+def write_index(folder: Path) -> None:
+    """A page that lists the sets, with the rows of each."""
+    parts = ["# Real footage", "Every set has a page with its tables, intervals and how they were made."]
+    for page in sorted(folder.glob("*/README.md")):
+        table = pd.read_csv(page.parent / "methods.csv", dtype=str, keep_default_na=False)
+        title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        parts += [f"## [{title}]({page.parent.name}/README.md)", tables_table.markdown_grid(table)]
+    write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.provenance import seed_everything
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +45,27 @@ def shared() -> Path:
     return folder
 
 
+# Files that take longest, the longest first: several processes take files in this order, and none is left alone with them.
+LONGEST_FIRST = (
+    "notebooks/test_execution.py",
+    "paper/test_official_sets.py",
+    "real/test_long_video.py",
+    "deployment/test_deployment.py",
+    "runs/test_trainer.py",
+    "methods/test_precision.py",
+    "reliability/test_kill_chain.py",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """A slow test may take longer than the usual bound, its fixtures included."""
+    """A slow test may take longer than the usual bound, its fixtures included; files that take longest come first."""
     for item in items:
-        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+        if any(map(item.get_closest_marker, ("slow", "release"))) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
+    places = {TESTS / name: place for place, name in enumerate(LONGEST_FIRST)}
+    if missing := [str(path) for path in places if not path.is_file()]:
+        raise pytest.UsageError(f"LONGEST_FIRST of {__file__}: no such files: {', '.join(missing)}; correct the list.")
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_configure(config):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vad_lib import metrics
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, UndefinedMetricError
 from vad_lib.evaluation import frame_level
 
 LABELS = np.array([0, 1, 0, 1])
@@ -155,12 +155,39 @@ def test_the_message_names_the_video(video, scores, message):
         frame_level.evaluate(labels, all_scores, categories, "Normal")
 
 
-def test_both_kinds_of_video_are_needed():
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"fire": 0, "brawl": 0}, "AUC: not defined, it needs abnormal and normal frames and all 11 frames are normal"),
+        (
+            {"fire": 1, "brawl": 1, "calm": None},
+            "AUC: not defined, it needs .* all 7 frames are abnormal; check the intervals or add",
+        ),
+        ({"fire": None, "brawl": None, "calm": None}, "evaluation: not defined, there are no test videos"),
+    ],
+)
+def test_without_frames_of_both_classes_nothing_is_measured(changed, message):
     labels, scores, categories = small_test_set()
+    for video, value in changed.items():
+        if value is None:
+            del labels[video], scores[video], categories[video]
+        else:
+            labels[video][:] = value
+    with pytest.raises(UndefinedMetricError, match=message):
+        frame_level.evaluate(labels, scores, categories, "Normal")
+
+
+def test_without_normal_videos_their_false_alarm_rate_is_not_defined():
+    labels, scores, categories = small_test_set()
+    whole = frame_level.evaluate(labels, scores, categories, "Normal")
     for part in (labels, scores, categories):
         del part["calm"]
-    with pytest.raises(DataError, match="needs normal and abnormal videos, got 2 abnormal of 2"):
-        frame_level.evaluate(labels, scores, categories, "Normal")
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
+    assert found["far_normal_videos"] is None
+    reason = "FAR on normal videos: not defined, there are no normal test videos; add some."
+    assert found["undefined"] == {"far_normal_videos": reason}
+    assert found["auc"] == found["auc_abnormal_videos"] == whole["auc_abnormal_videos"]
+    assert "undefined" not in whole
 
 
 def test_a_normal_video_has_no_abnormal_frame():
@@ -170,8 +197,23 @@ def test_a_normal_video_has_no_abnormal_frame():
         frame_level.evaluate(labels, scores, categories, "Normal")
 
 
-def test_abnormal_videos_of_one_class_only_are_named():
+def test_within_wholly_abnormal_videos_the_auc_is_not_defined():
     labels, scores, categories = small_test_set()
     labels["fire"][:], labels["brawl"][:] = 1, 1
-    with pytest.raises(DataError, match="AUC on abnormal videos: not defined"):
-        frame_level.evaluate(labels, scores, categories, "Normal")
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
+    assert found["auc_abnormal_videos"] is None
+    assert list(found["undefined"]) == ["auc_abnormal_videos"]
+    assert found["undefined"]["auc_abnormal_videos"].startswith("AUC on abnormal videos: not defined, it needs abnormal and normal")
+    assert 0 <= found["auc"] <= 1 and all(0 <= value <= 1 for value in found["auc_per_category"].values())
+
+
+def test_a_category_without_abnormal_frames_has_no_auc():
+    labels, scores, categories = small_test_set()
+    whole = frame_level.evaluate(labels, scores, categories, "Normal")
+    name = categories["fire"][0]
+    only = [video for video in categories if name in categories[video]]
+    for video in only:
+        labels[video][:] = 0  # as where features end before the event
+    found = frame_level.evaluate(labels, scores, categories, "Normal")
+    assert found["auc_per_category"][name] is None and whole["auc_per_category"][name] is not None
+    assert found["undefined"][f"auc_per_category/{name}"].startswith(f"AUC of category {name}: not defined")

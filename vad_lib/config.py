@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, did_you_mean
 
 FRAMES_PER_SNIPPET = 16  # paper, section 3.1
 CLIP_PIXELS = 224  # of the square that CLIP's ViT-B takes; other sizes do not fit its position embedding
@@ -230,7 +230,7 @@ def get_profile(name: str) -> Profile:
         ConfigError: unknown name; the message lists the known ones.
     """
     if name not in PROFILES:
-        raise ConfigError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}.")
+        raise ConfigError(f"unknown profile {name!r}{did_you_mean(name, PROFILES)}; known: {', '.join(PROFILES)}.")
     return PROFILES[name]
 
 

@@ -4,9 +4,10 @@ Every error that a user can cause is one of these. Messages name the object, wha
 came, and what to do next.
 """
 
+import difflib
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -36,6 +37,10 @@ class BusyError(VadError):
     """Another process is writing the same folder; the message names it. Nothing was changed."""
 
 
+class UndefinedMetricError(DataError):
+    """A metric has no value on these frames or videos (one class only, no event); the message says what is missing."""
+
+
 class TrainingError(VadError):
     """Training cannot go on (NaN loss, too few videos); the message names step, term and videos."""
 
@@ -52,6 +57,18 @@ def first_few(names: Sequence[str]) -> str:
         ('a, b', 'a, b, c, d, e and 2 more', 'none')
     """
     return ", ".join(names[:5]) + f" and {len(names) - 5:,} more" * (len(names) > 5) or "none"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to an unknown one, for a message; empty if none is near.
+
+    Example:
+        >>> did_you_mean("propsed", ["ur-dmu", "proposed"]), did_you_mean("x", ["ur-dmu"])
+        (' (did you mean proposed?)', '')
+    """
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[near[0]]}?)" if near else ""
 
 
 def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

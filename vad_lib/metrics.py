@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, UndefinedMetricError
 
 _CLASSES = ("normal", "abnormal")
 _ROUNDING = 1e-6  # a float32 mean of scores may pass 1 by its last digit
@@ -149,7 +149,7 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 
     recall = true_positive_rate(labels, scores, threshold)
     alarms = np.asarray(scores) >= threshold
     if not alarms.any():
-        raise DataError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
+        raise UndefinedMetricError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
     return float(np.mean(np.asarray(labels)[alarms])), recall
 
 
@@ -241,10 +241,17 @@ def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames")
 
 
 def check_classes(labels: np.ndarray, metric: str, needed: tuple[int, ...] = (0, 1), frames: int | None = None) -> None:
-    """A DataError if the labels lack a class that a metric needs; ``frames``: their number where a label stands for several."""
+    """An UndefinedMetricError if the labels lack a class that a metric needs.
+
+    Args:
+        labels: (F,), 1 abnormal, 0 normal; of frames, or of runs of equal frames.
+        metric: its name, for the message.
+        needed: labels that must occur.
+        frames: number of frames where a label stands for several.
+    """
     if missing := [label for label in needed if not (labels == label).any()]:
         wanted = " and ".join(_CLASSES[label] for label in sorted(needed, reverse=True))
-        raise DataError(
+        raise UndefinedMetricError(
             f"{metric}: not defined, it needs {wanted} frames and all {frames or len(labels):,} frames are "
             f"{_CLASSES[1 - missing[0]]}; check the intervals or add videos of the other class."
         )

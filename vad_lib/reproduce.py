@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from vad_lib.config import PROFILES, get_profile
-from vad_lib.errors import command_line
+from vad_lib.errors import ConfigError, command_line
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import parse_yaml
 
@@ -25,6 +25,13 @@ def _parameter(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE with a value in YAML, got {text!r} ({error})") from None
 
 
+def _each_once(parameters: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in parameters]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ConfigError(f"parameter {', '.join(twice)}: expected once, given several times; leave all but one out.")
+    return dict(parameters)
+
+
 @command_line("run the same command again to go on from here")
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
@@ -32,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     from vad_lib.report import reproduction
     from vad_lib.runner.execution import is_done, reproduce
     from vad_lib.runner.manifest import check_folders, plan, read_manifest
+    from vad_lib.runner.parameters import listing
 
     parser = argparse.ArgumentParser(prog="python -m vad_lib.reproduce", description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -40,19 +48,29 @@ def main(arguments: list[str] | None = None) -> int:
     add("--dataset", action="append", default=[], help="folder name of a data set; may be repeated (default: the built-in two)")
     add("--out", default="", help="folder that gets results/ and figures/ (default: the project)")
     add("--data", default="", help="folder of data sets, one folder each (default: data/<profile> in the project)")
-    add("--parameter", action="append", default=[], type=_parameter, metavar="NAME=VALUE", help="a notebook parameter")
+    add(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="a notebook parameter; may be repeated",
+    )
+    add("--parameters", action="store_true", help="print what each notebook parameter takes, its default and meaning, and stop")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
     add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
     add("--reference", action="store_true", help="execute notebooks 02 to 06 on the committed results; trains nothing")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
+    if options.parameters:
+        print(listing())
+        return 0
     get_profile(options.profile)
     layout = Layout.create(options.profile, options.out, options.data, "reference" if options.reference else "own")
     manifest = read_manifest(layout.manifest)
     check_folders(manifest, layout, tuple(options.dataset))
-    executions = plan(
-        manifest, layout, only=tuple(options.only), datasets=tuple(options.dataset), parameters=dict(options.parameter)
-    )
+    parameters = _each_once(options.parameter)
+    executions = plan(manifest, layout, only=tuple(options.only), datasets=tuple(options.dataset), parameters=parameters)
     if options.list:
         for execution in executions:
             state = "there" if is_done(layout, execution) else f"about {execution.entry.minutes.get(options.profile, '?')} min"

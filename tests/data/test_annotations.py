@@ -53,7 +53,7 @@ def test_frame_labels_are_cut_to_the_video():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "street"}, "video street is listed twice"),
+        ({"name": "street"}, "video street: it is listed twice"),
         ({"name": ""}, "must be a file name"),
         ({"name": "../brawl"}, "must be a file name"),
         ({"split": "validation"}, "video brawl: split must be train or test, got 'validation'"),
@@ -82,11 +82,12 @@ def test_a_wrong_record_is_refused_and_named(tmp_path, change, message):
 
 
 @pytest.mark.parametrize(
-    "line",
-    ["brawl,test,Fighting,many,4-8", "brawl,test,Fighting,20,4 to 8", "brawl,test,Fighting,20,-4-8", "brawl,test", "brawl"],
-)
-def test_a_row_that_cannot_be_understood_is_named(tmp_path, line):
-    with pytest.raises(DataError, match=r"videos\.csv, line 3: cannot be understood"):
+    ("line", "column"),
+    [("brawl,test,Fighting,many,4-8", "n_frames"), ("brawl,test,Fighting,20,4 to 8", "intervals"),
+     ("brawl,test,Fighting,20,-4-8", "intervals"), ("brawl,test", "n_frames"), ("brawl", "split")],
+)  # fmt: skip
+def test_a_row_that_cannot_be_understood_is_named(tmp_path, line, column):
+    with pytest.raises(DataError, match=rf"videos\.csv, line 3, column {column}: expected"):
         read_video_csv(csv_file(tmp_path, "street,train,Normal,40,", line), CATEGORIES)
 
 
@@ -107,7 +108,7 @@ def test_a_missing_column(tmp_path):
 def test_a_missing_file_and_a_file_that_is_no_text(tmp_path):
     with pytest.raises(MissingFileError, match="expected the list of videos"):
         read_video_csv(tmp_path / "videos.csv", CATEGORIES)
-    (tmp_path / "videos.csv").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "videos.csv").write_bytes(b"video\n\xfc\x80")
     with pytest.raises(DataError, match="expected UTF-8 text"):
         read_video_csv(tmp_path / "videos.csv", CATEGORIES)
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from vad_lib.data import prompts
 from vad_lib.data.backbones.clip_text import FrozenTextTower
 from vad_lib.data.backbones.clip_weights import PUBLISHED
-from vad_lib.data.prompts import build_prompts, load_prompts, mean_pairwise_cosine, text_features
+from vad_lib.data.prompts import build_prompts, default_phrase, load_prompts, mean_pairwise_cosine, text_features
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.methods.learned_prompts import LearnedPrompts
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -81,9 +81,22 @@ def test_an_own_file_of_prompts(tmp_path):
     assert build_prompts(["Normal", "Flood"], prompts=load_prompts(path)) == [["seen: nothing"], ["seen: a {deep} flood"]]
 
 
-def test_a_category_without_phrase_is_named_with_the_line_to_add():
-    with pytest.raises(DataError, match=r"categories Flood, Hail: .*prompts\.yml.*'Flood: words for it'"):
-        text_features("sentence", ["Normal", "Flood", "Hail"])
+@pytest.mark.parametrize(
+    ("category", "phrase"),
+    [("RoadAccidents", "road accidents"), ("Fight", "fight"), ("bike_theft", "bike theft"), ("no-helmet", "no helmet"),
+     ("CCTVFailure", "cctv failure"), ("level2", "level2"), ("  two   words ", "two words"), ("Ölaustritt", "ölaustritt"),
+     ("ÜberFall", "über fall"), ("打架", "打架"), ("___", "___"), ("A", "a"), ("(fire)", "fire")],
+)  # fmt: skip
+def test_default_phrases(category, phrase):
+    assert default_phrase(category) == phrase
+
+
+def test_a_category_without_phrase_gets_one_from_its_name(tmp_path):
+    assert build_prompts(["Normal", "BikeTheft"], ["a video of {}"]) == [["a video of normal activity"], ["a video of bike theft"]]
+    assert build_prompts(["Fight"], ["{}"], load_prompts()) == [["fight"]]
+    path = tmp_path / "prompts.yml"
+    path.write_text("templates: ['{}']\nphrases: {Fight: two people hitting each other}\n")
+    assert build_prompts(["Fight"], prompts=load_prompts(path)) == [["two people hitting each other"]]
 
 
 @pytest.mark.parametrize("template", ["no place", "{} and {}"])
@@ -174,6 +187,36 @@ def test_a_missing_or_truncated_shipped_file(tmp_path, monkeypatch):
     save_numpy({"features": np.ones((1, 2), np.float32)}, tmp_path / "sentence.safetensors")
     with pytest.raises(DataError, match="make_sentence_features"):
         text_features("sentence", CATEGORIES)
+
+
+def test_a_phrase_that_was_never_encoded_gets_a_stand_in_that_is_declared():
+    shipped = text_features("sentence", ("Normal", "Arson"))
+    features = text_features("sentence", ("Normal", "Arson", "BikeTheft", "CarTheft"))
+    assert features.note == shipped.note + "; stand-ins without meaning for BikeTheft, CarTheft"
+    np.testing.assert_array_equal(features.values[:2], shipped.values)  # those of others do not change
+    again = text_features("sentence", ("CarTheft", "Normal"))
+    np.testing.assert_array_equal(features.values[3], again.values[0])
+    assert features.values.dtype == np.float32 and np.isfinite(features.values).all()
+
+
+def test_stand_ins_lie_among_the_shipped_features_and_share_words():
+    names = ("Normal", "Arson", "Fighting", "Shoplifting", "BikeTheft", "CarTheft", "Loitering", "打架")
+    rows = text_features("sentence", names).values
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosine = rows @ rows.T
+    among_shipped = cosine[:4, :4][~np.eye(4, dtype=bool)]
+    to_stand_ins = cosine[:4, 4:]
+    assert among_shipped.min() - 0.1 < to_stand_ins.min() and to_stand_ins.max() < among_shipped.max() + 0.1
+    assert cosine[4, 5] > cosine[4, 6:].max() + 0.1 and cosine[4, 5] < 0.95  # bike theft and car theft have a word in common
+    assert mean_pairwise_cosine(rows) < 0.8
+
+
+def test_an_edited_phrase_gets_a_stand_in_too(tmp_path, monkeypatch):
+    path = tmp_path / "prompts.yml"
+    text = "\n".join(f"  - {json.dumps(template)}" for template in load_prompts().templates)
+    path.write_text(f"templates:\n{text}\nphrases:\n  Normal: normal activity\n  Arson: setting fire\n")
+    monkeypatch.setattr(prompts, "prompt_file", lambda: path)
+    assert text_features("sentence", ("Normal", "Arson")).note.endswith("; stand-ins without meaning for Arson")
 
 
 # --- random and file -------------------------------------------------------------------------------

@@ -124,10 +124,10 @@ def test_scorer_knows_temperature_width_and_what_was_kept(exported):
     ("name", "options"),
     [
         ("ur-dmu", {}),
-        ("msf-dmu", {"position": "raw"}),
-        pytest.param("msf-dmu", {"context": "causal", "lookback": 20}, marks=pytest.mark.slow),
-        pytest.param("proposed", {"context": "causal"}, marks=pytest.mark.slow),
-        pytest.param("proposed", {"modulation": "off", "semantic_score": "sum"}, marks=pytest.mark.slow),
+        ("msf-dmu", {"context": "causal", "lookback": 20}),
+        pytest.param("msf-dmu", {"position": "raw"}, marks=pytest.mark.release),
+        pytest.param("proposed", {"context": "causal"}, marks=pytest.mark.release),
+        pytest.param("proposed", {"modulation": "off", "semantic_score": "sum"}, marks=pytest.mark.release),
     ],
 )
 def test_other_methods_and_options_can_be_exported(tmp_path, name, options):

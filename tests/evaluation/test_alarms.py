@@ -83,3 +83,16 @@ def test_operating_points_put_it_together():
     assert row["reached_rate"] == pytest.approx(metrics.false_positive_rate(labels, scores, row["threshold"]))
     assert row["events"] == len(scored.events) and row["missed"] == alarms.detection_delays(scored, row["threshold"], 25.0).missed
     assert found["false_alarms_per_hour"].iloc[1] == 0
+
+
+def test_without_events_recall_and_delay_are_missing_and_false_alarms_are_not():
+    scored = one_video([0.9, 0.1], [0, 0], [16, 16], [])
+    found = alarms.operating_points(scored, fps=1.0, rates=(0.5,)).iloc[0]
+    assert np.isnan(found["recall"]) and np.isnan(found["median_delay_seconds"])
+    assert (found["events"], found["missed"], found["false_alarms_per_hour"]) == (0, 0, pytest.approx(3600 / 32))
+    delays = alarms.detection_delays(scored, 0.5, fps=1.0)
+    assert delays.events.empty and delays.missed == 0
+    # an event that no threshold reaches has no delay, and counts as missed
+    unseen = one_video([0.9, 0.1], [0, 16], [16, 0], [(0, 16, 32)])
+    found = alarms.operating_points(unseen, fps=1.0, rates=(0.01,)).iloc[0]
+    assert (found["recall"], found["missed"]) == (0, 1) and np.isnan(found["median_delay_seconds"])

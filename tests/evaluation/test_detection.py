@@ -270,6 +270,16 @@ def test_without_events_of_every_abnormal_video_there_is_no_detection():
     assert result["category_accuracy_abnormal_videos"] == 1
 
 
+@pytest.mark.parametrize("normal_ground_truth", [True, False])
+def test_without_abnormal_videos_only_the_accuracy_of_all_is_defined(normal_ground_truth):
+    result = fine((CALM,), {"calm": COSINES["calm"]}, normal_ground_truth=normal_ground_truth)
+    assert result["category_accuracy"] == 0 and result["category_accuracy_abnormal_videos"] is None
+    assert result["detection"] is None and result["num_events"] == {"Fire": 0, "Riot": 0}
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    arrays = fine_grained.fine_grained_arrays({"calm": COSINES["calm"]}, 0.1, (CALM,), CATEGORIES)
+    assert sorted(arrays) == ["abnormal_category_named", "category_named"]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

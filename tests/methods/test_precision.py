@@ -66,7 +66,7 @@ def test_the_defaults_are_float32_without_compilation():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["ur-dmu", "msf-dmu", "proposed"])
+@pytest.mark.parametrize("method", ["ur-dmu", pytest.param("msf-dmu", marks=pytest.mark.release), "proposed"])
 def test_bf16_finds_the_planted_spans_too(run, method):
     whole, half = run("float32", TRAIN, method), run("bf16", BF16, method)
     assert min(auc(whole), auc(half)) > 0.75
@@ -104,10 +104,13 @@ def test_a_nan_is_named_in_bf16_too(dataset, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, compile):
+@pytest.mark.parametrize(
+    ("method", "compile"),
+    [("proposed", False), ("sultani-mil", True), pytest.param("proposed", True, marks=pytest.mark.release)],
+)
+def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, method, compile):
     train = BF16.replace(compile=compile, steps=12, eval_every=5)
-    whole, calls, original = run("whole", train), [0], BagLearner.step
+    whole, calls, original = run("whole", train, method), [0], BagLearner.step
 
     def stopping(self, index):
         calls[0] += 1
@@ -117,9 +120,9 @@ def test_a_stopped_run_resumes_to_the_same_weights(run, traced, monkeypatch, com
 
     monkeypatch.setattr(BagLearner, "step", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run("cut", train)
+        run("cut", train, method)
     calls[0] = 100
-    cut = run("cut", train)
+    cut = run("cut", train, method)
     assert calls[0] == 108  # from the checkpoint after step 4
     for name in ("weights.safetensors", "metrics.json", "log.csv"):
         assert file_sha256(cut / name) == file_sha256(whole / name), name
@@ -134,13 +137,14 @@ def test_precision_and_compilation_are_part_of_the_key(dataset):
 
 
 @pytest.mark.slow
-def test_a_compiled_run_gives_the_scores_of_an_eager_one(run):
+@pytest.mark.parametrize("method", ["sultani-mil", pytest.param("ur-dmu", marks=pytest.mark.release)])
+def test_a_compiled_run_gives_the_scores_of_an_eager_one(run, method):
     train = TRAIN.replace(steps=6, eval_every=3)
     try:
-        compiled = run("compiled", train.replace(compile=True), "ur-dmu")
+        compiled = run("compiled", train.replace(compile=True), method)
     except ConfigError as error:
         pytest.skip(f"no compiler here: {error}")
-    assert score_change(run("eager", train, "ur-dmu"), compiled) < 1e-3
+    assert score_change(run("eager", train, method), compiled) < 1e-3
 
 
 @pytest.mark.slow

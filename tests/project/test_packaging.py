@@ -44,6 +44,7 @@ IMPORT_NAMES = {
     "cv2": "opencv-python-headless",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
+    "pydantic_core": "pydantic",  # which pins it
     "open_clip": "open-clip-torch",
 }
 

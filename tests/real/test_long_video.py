@@ -1,4 +1,4 @@
-"""From pixels to a curve and an annotated video, on a long video put together from real clips.
+"""From pixels to events, on a long video put together from real clips.
 
 The clips are from the footage that the fight bags were made of, so this proves the chain, not that the model generalises.
 """
@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.video import probe, read_frames
 from vad_lib.data.video_writing import write_video
-from vad_lib.deployment import score_video
-from vad_lib.errors import ConfigError, MissingFileError
+from vad_lib.deployment import __main__ as deployment
+from vad_lib.deployment.clips import clip_spans
+from vad_lib.deployment.score_video import ScoredVideo, finished_video
+from vad_lib.errors import MissingFileError
 from vad_lib.metrics import frame_roc_auc
 
 FPS = 25.0
@@ -51,17 +52,18 @@ def long_video(shared, tmp_path_factory) -> LongVideo:
 
 
 @pytest.fixture(scope="module")
-def scored(benchmark, long_video, tmp_path_factory) -> score_video.ScoredVideo:
+def scored(benchmark, long_video, tmp_path_factory) -> ScoredVideo:
     try:
         load_i3d("kinetics400")
     except MissingFileError as error:
         pytest.skip(str(error))
     run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
     out = tmp_path_factory.mktemp("scored")
-    command = [str(long_video.path), "--run", str(run), "--out", str(out), "--short-side", "256", "--crop-size", "224"]
-    assert score_video.main(command) == 0
-    files = {"scores": out / "scores.csv", "curve": out / "curve.png", "video": out / "annotated.mp4"}
-    return score_video.ScoredVideo(pd.read_csv(files["scores"]), files)
+    sizes = ["--short-side", "256", "--crop-size", "224"]
+    assert deployment.main(["score", str(long_video.path), "--model", str(run), "--out", str(out), "--annotated", *sizes]) == 0
+    found = finished_video(out / "street")
+    assert found is not None
+    return found
 
 
 @pytest.mark.slow
@@ -93,12 +95,12 @@ def test_fights_score_higher(scored, long_video, capsys):
 
 @pytest.mark.slow
 def test_pictures(scored, long_video):
-    info = probe(scored.files["video"])
+    info = probe(scored.files["annotated"])
     assert info.num_frames == len(long_video.labels)
     assert info.fps == pytest.approx(FPS)
     assert info.width == WIDTH
     assert info.height > HEIGHT
-    for index, (before, after) in enumerate(zip(read_frames(long_video.path), read_frames(scored.files["video"]))):
+    for index, (before, after) in enumerate(zip(read_frames(long_video.path), read_frames(scored.files["annotated"]))):
         if index % 100 == 0:  # the footage stays as it was, up to coding
             assert np.abs(after[:HEIGHT].astype(int) - before).mean() < 6
     curve = cv2.imread(str(scored.files["curve"]))
@@ -107,8 +109,21 @@ def test_pictures(scored, long_video):
 
 
 @pytest.mark.slow
-def test_an_imported_recipe_must_be_stated(benchmark, long_video, tmp_path):
+def test_clips_show_the_events(scored, long_video):
+    assert scored.events
+    frames = list(read_frames(long_video.path))
+    for event, (start, behind) in zip(scored.events, clip_spans(scored.events, probe(long_video.path).seconds), strict=True):
+        assert start <= event.start_frame < event.end_frame <= behind
+        clip = list(read_frames(scored.folder / event.clip))
+        assert len(clip) == behind - start
+        assert max(np.abs(one.astype(int) - other).mean() for one, other in zip(clip, frames[start:behind])) < 6
+        picture = cv2.imread(str(scored.folder / event.picture))[..., ::-1]
+        assert np.abs(picture.astype(int) - frames[event.peak_frame]).mean() < 6
+
+
+@pytest.mark.slow
+def test_an_imported_recipe_must_be_stated(benchmark, long_video, tmp_path, capsys):
     run = benchmark.layout.run("fight-bags", "proposed", benchmark.profile.train.seed)
-    with pytest.raises(ConfigError, match="--short-side 256 --crop-size 224"):
-        score_video.score_video(long_video.path, run, tmp_path)
+    assert deployment.main(["score", str(long_video.path), "--model", str(run), "--out", str(tmp_path)]) == 1
+    assert "--short-side 256 --crop-size 224" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())

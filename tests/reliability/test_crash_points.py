@@ -217,7 +217,7 @@ def test_an_import_that_was_killed_is_done_again(tmp_path):
         records.append(VideoRecord(name, split, (category,), 16 * array.shape[1], spans))
     write_video_csv(source / "videos.csv", VideoList(("Normal", "Arson"), tuple(records)))
     settings = importing_settings.ImportSettings(
-        dataset="mine", dimension=4, layout="t-n-d", crops=("centre", "left"), dtype="float32"
+        dataset="mine", dimension=4, layout="t-n-d", crops=("centre", "left"), dtype="float32", partial=True
     )
     FeatureStore.write(before / "store", CONTRACT, features(1, "ab").items())
     write_json(before / "dataset.json", {"name": "mine"})

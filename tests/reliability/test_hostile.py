@@ -23,7 +23,7 @@ from vad_lib.data.backbones import clip_weights, i3d_weights
 from vad_lib.data.backbones.clip_image import load_clip_image
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.importing import discover, import_record, public_lists, write
+from vad_lib.data.importing import discover, findings, import_record, public_lists, write
 from vad_lib.data.importing import settings as importing_settings
 from vad_lib.data.importing.layouts import files_below, walk
 from vad_lib.data.synthetic import render
@@ -37,7 +37,10 @@ from vad_lib.storage.safe_names import LINKS_VARIABLE, plain_name
 from vad_lib.storage.writing import partial_folder, write_json
 
 OWN = importing_settings.ImportSettings(dataset="mine", dimension=4)
-VIDEOS = "video,split,category,n_frames,intervals\na,train,Normal,32,\nb,test,Arson,32,0-9\n"
+VIDEOS = (
+    "video,split,category,n_frames,intervals\na,train,Normal,32,\nb,test,Arson,32,0-9\n"
+    "c,train,Normal,32,\nd,train,Arson,32,\ne,train,Arson,32,\n"
+)
 needs_links = pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="needs links")
 
 
@@ -49,9 +52,14 @@ def _links_are_not_allowed(monkeypatch):
 def own_folder(folder: Path, **arrays: np.ndarray) -> Path:
     (folder / "features").mkdir(parents=True)
     (folder / "videos.csv").write_text(VIDEOS)
-    for name in ("a", "b"):
-        np.save(folder / "features" / f"{name}.npy", arrays.get(name, np.ones((2, 4), np.float32)))
+    for number, name in enumerate("abcde"):
+        np.save(folder / "features" / f"{name}.npy", arrays.get(name, np.arange(8, dtype=np.float32).reshape(2, 4) + number))
     return folder
+
+
+def checked(folder: Path, settings: importing_settings.ImportSettings = OWN) -> None:
+    """All that a check finds wrong, raised."""
+    findings.refuse_errors(discover.check_source(folder, settings, progress=False))
 
 
 # --- pickles ------------------------------------------------------------------------------------------
@@ -137,7 +145,7 @@ def test_no_loader_runs_a_pickle(tmp_path, planted_folder, maker, monkeypatch):
 
     source = own_folder(tmp_path / "mine")
     (source / "features" / "a.npy").write_bytes(content)
-    refused("feature files", lambda: discover.check_source(source, OWN, progress=False))
+    refused("feature files", lambda: checked(source))
     refused("import", lambda: write.import_dataset(source, None, OWN, progress=False))
 
     contract = FeatureContract(backbone="noise", dimension=4, crops=("centre",), dtype="float32")
@@ -240,7 +248,7 @@ def test_feature_files_behind_a_link_out_are_not_read(tmp_path, monkeypatch, wha
         (folder / "features" / "a.npy").rename(secret / "a.npy")
         (folder / "features" / "more").symlink_to(secret)
     with pytest.raises(DataError, match=rf"leads out of .*{LINKS_VARIABLE}=1 if such links are meant"):
-        discover.check_source(folder, OWN, progress=False)
+        checked(folder)
     with pytest.raises(DataError, match="leads out of"):
         write.import_dataset(folder, tmp_path / "out", OWN, progress=False)
     assert not (tmp_path / "out" / "store").exists()
@@ -256,7 +264,7 @@ def test_links_within_the_folder_and_a_linked_data_set_are_fine(tmp_path):
     (folder / "features" / "a.npy").symlink_to(folder / "features" / "real.npy")
     (folder / "kept.npy").rename(folder / "features" / "real.npy")
     found = files_below(tmp_path / "mine" / "features", (".npy",))
-    assert [file.stem for file in found] == ["a", "b", "real"]
+    assert [file.stem for file in found] == ["a", "b", "c", "d", "e", "real"]
 
 
 @needs_links
@@ -394,7 +402,7 @@ def test_an_array_that_claims_terabytes_is_refused_by_its_header(tmp_path, shape
         for read in (
             lambda: read_array(folder / "features" / "a.npy"),
             lambda: read_array(folder / "features" / "a.npy", mmap=True),
-            lambda: discover.check_source(folder, OWN, progress=False),
+            lambda: checked(folder),
         ):
             with pytest.raises(DataError, match=r"its header (promises [\d,]+ bytes of numbers, there are 1,024|says the shape)"):
                 read()
@@ -422,16 +430,16 @@ def test_an_archive_that_unpacks_to_terabytes_is_refused_by_its_directory(tmp_pa
 
 def test_numbers_of_crops_and_frames_take_no_memory(tmp_path):
     folder = own_folder(tmp_path / "mine")
-    for name in ("a", "b"):
+    for name in "abcde":
         (folder / "features" / f"{name}.npy").write_bytes(claiming("(0, 1000000000000, 4)"))
     (folder / "features" / "a__999999999.npy").write_bytes(claiming("(2, 4)"))
     tracemalloc.start()
     try:
         with pytest.raises(DataError):
-            discover.check_source(folder, OWN, progress=False)
+            checked(folder)
         (folder / "features" / "a__999999999.npy").unlink()
         with pytest.raises(DataError, match="1,000,000,000,000 crops cannot be"):
-            discover.check_source(folder, OWN.replace(layout="t-n-d"), progress=False)
+            checked(folder, OWN.replace(layout="t-n-d"))
         (folder / "videos.csv").write_text(VIDEOS.replace("32", "9" * 15))
         with pytest.raises(DataError, match="expected 1 to 100,000,000 frames"):
             read_video_csv(folder / "videos.csv", ("Normal", "Arson"))

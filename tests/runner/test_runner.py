@@ -1,12 +1,17 @@
 """The runner, on tiny notebooks made here."""
 
+import re
+from typing import Annotated
+
 import nbformat
 import pytest
+from pydantic import Field
 
 from vad_lib import reproduce
 from vad_lib.errors import ConfigError, DataError, OutputError
 from vad_lib.runner import execution as runner_execution
 from vad_lib.runner import manifest as runner_manifest
+from vad_lib.runner.declared_parameters import OF_NOTEBOOK, NotebookParameters
 from vad_lib.storage.paths import Layout
 
 MANIFEST = """
@@ -36,6 +41,21 @@ layout = Layout.create(profile, out, data)
 """
 
 
+class First(NotebookParameters):
+    profile: str = ""
+    dataset: str = ""
+    out: str = ""
+    data: str = ""
+    number: Annotated[int, Field(ge=0, description="that is written")] = 1
+
+
+class Second(NotebookParameters):
+    profile: str = ""
+    datasets: list[str] = Field([])
+    out: str = ""
+    data: str = ""
+
+
 def notebook(path, parameters, *sources):
     cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
     cells += [nbformat.v4.new_code_cell(source) for source in sources]
@@ -55,6 +75,8 @@ def layout(tmp_path, monkeypatch):
     total = "sum(int((layout.results / f'a_{name}.txt').read_text()) for name in datasets)"
     notebook(folder / "b_second.ipynb", second, WRITE, f'write_text(layout.results / "b.txt", str({total}))')
     monkeypatch.setattr(Layout, "notebooks", property(lambda self: folder))
+    monkeypatch.setitem(OF_NOTEBOOK, "a_first", First)
+    monkeypatch.setitem(OF_NOTEBOOK, "b_second", Second)
     for name in ("one", "two"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "videos.csv").write_text("video\n")
@@ -78,19 +100,28 @@ def test_plan_is_in_order_with_what_is_needed(layout):
     assert names(runner_manifest.plan(manifest(layout), layout, datasets=("mine",))) == ["a_first-mine", "b_second"]
 
 
-def test_unknown_names_are_errors(layout):
-    with pytest.raises(ConfigError, match="table9: no such notebook or paper item; known: a_first, b_second, table2"):
+def test_unknown_names_are_errors_that_name_the_nearest(layout):
+    with pytest.raises(ConfigError, match=r"table9: no such .* item \(did you mean table3\?\); known: a_first, b_second, table2"):
         runner_manifest.plan(manifest(layout), layout, only=("table9",))
-    with pytest.raises(ConfigError, match="unknown parameter nummer; the chosen notebooks have data, dataset"):
+    with pytest.raises(ConfigError, match=r"unknown parameter nummer \(did you mean number\?\); the chosen notebooks have number"):
         runner_manifest.plan(manifest(layout), layout, parameters={"nummer": 2})
-    with pytest.raises(ConfigError, match="parameter variants: no row rftm; known: all, logistic-regression"):
-        runner_manifest.plan(manifest(layout), layout, parameters={"variants": ["rtfm", "rftm"]})
-    with pytest.raises(ConfigError, match=r"expected a list, got 'rtfm'; write 'variants=\[rtfm\]'"):
-        runner_manifest.plan(manifest(layout), layout, parameters={"variants": "rtfm"})
     execution = runner_manifest.plan(manifest(layout), layout)[0]
     execution.parameters["nummer"] = 2
     with pytest.raises(ConfigError, match="a_first has no parameter nummer"):
         runner_manifest.check_parameters(layout, execution)
+
+
+def test_a_notebook_whose_parameters_nobody_declared_is_refused(layout, monkeypatch):
+    monkeypatch.delitem(OF_NOTEBOOK, "b_second")
+    with pytest.raises(ConfigError, match="b_second: its parameters are not declared; add them to OF_NOTEBOOK in vad_lib/runner"):
+        runner_manifest.plan(manifest(layout), layout)
+
+
+def test_a_data_set_named_twice_is_run_once(layout):
+    assert names(runner_manifest.plan(manifest(layout), layout, datasets=("two", "one", "two"), only=("table2",))) == [
+        "a_first-two",
+        "a_first-one",
+    ]
 
 
 def test_a_manifest_item_needs_one_owner(layout):
@@ -141,9 +172,43 @@ def test_an_output_that_was_promised_but_not_made_is_an_error(layout):
         runner_execution.execute(layout, runner_manifest.plan(manifest(layout), layout)[0])
 
 
+ROWS_MANIFEST = """
+datasets: [one]
+notebooks:
+  a_first:
+    title: trains rows
+    each_dataset: true
+    items: {}
+    needs: []
+    inputs: []
+    outputs: ["{results}/runs/{dataset}/ur-dmu/seed*/metrics.json", "{results}/runs/{dataset}/proposed/seed*/metrics.json"]
+    minutes: {smoke: 1}
+"""
+
+
+def test_who_names_table_rows_is_promised_these_only(layout, monkeypatch):
+    class Rows(First):
+        variants: list[str] = Field(["all"])
+
+    monkeypatch.setitem(OF_NOTEBOOK, "a_first", Rows)
+    layout.manifest.write_text(ROWS_MANIFEST)
+    cell = 'profile = ""\ndataset = ""\nout = ""\ndata = ""\nnumber = 1\nvariants = ["all"]'
+    notebook(layout.notebooks / "a_first.ipynb", cell)
+
+    def missing(**parameters):
+        (execution,) = runner_manifest.plan(manifest(layout), layout, parameters=parameters)
+        return [path.parts[-3] for path in runner_execution.missing_outputs(layout, execution)]
+
+    assert missing() == ["ur-dmu", "proposed"]
+    assert missing(variants=["proposed", "rtfm"]) == ["proposed"]
+    assert missing(variants=["rtfm"]) == []
+
+
 def test_command_line_errors(layout, capsys):
     assert reproduce.main(["--profile", "fast"]) == 1
     assert "unknown profile 'fast'; known: smoke, quick, standard, paper" in capsys.readouterr().err
+    assert reproduce.main(["--profile", "quik"]) == 1
+    assert "unknown profile 'quik' (did you mean quick?)" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         reproduce.main(["--parameter", "number"])
     assert "expected NAME=VALUE" in capsys.readouterr().err
@@ -152,8 +217,38 @@ def test_command_line_errors(layout, capsys):
     assert "b_second: reads all of them (about 1 min)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["number=nan"], "parameter number: expected a whole number of at least 0, got 'nan'"),
+        (["number=.nan"], "parameter number: expected a whole number of at least 0, got nan"),
+        (['number="1"'], "parameter number: expected a whole number of at least 0, got '1'"),
+        (["number=3.0"], "got 3.0"),
+        (["number=-1"], "got -1"),
+        (["number=true"], "got True"),
+        (["number="], "got None"),
+        (["number=[1]"], r"got \[1\]"),
+        (["number=1", "number=2"], "parameter number: expected once, given several times"),
+        (["dataset=two"], "parameter dataset: --dataset sets it, .* write --dataset VALUE instead"),
+        (["datasets=[two]"], "parameter datasets: --dataset sets it"),
+        (["profile=quick"], "parameter profile: --profile sets it"),
+        (["out=here"], "parameter out: --out sets it"),
+        (["data=here"], "parameter data: --data sets it"),
+        (["source=reference"], "parameter source: --reference sets it"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_a_kernel_starts(layout, capsys, monkeypatch, given, said):
+    monkeypatch.setattr(runner_execution.papermill, "execute_notebook", lambda *args, **kw: pytest.fail("a kernel would start"))
+    where = ["--profile", "smoke", "--data", str(layout.data), "--out", str(layout.out), "--dataset", "one"]
+    assert reproduce.main([*where, *(part for one in given for part in ("--parameter", one))]) == 1
+    assert re.search(said, capsys.readouterr().err)
+    assert not layout.out.exists()
+
+
 def test_a_data_set_without_folder_is_named_with_what_is_there(layout, capsys):
     where = ["--profile", "smoke", "--data", str(layout.data), "--out", str(layout.out)]
+    assert reproduce.main(["--dataset", "tow", *where]) == 1
+    assert "--dataset tow (did you mean two?): expected the folder" in capsys.readouterr().err
     assert reproduce.main(["--dataset", "ucf-crime", *where]) == 1
     message = capsys.readouterr().err
     assert f"expected the folder {layout.data / 'ucf-crime'}, found one, two in" in message and "built in are one, two" in message

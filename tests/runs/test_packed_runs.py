@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from vad_lib.errors import DataError, MissingFileError
+from vad_lib.errors import DataError, MissingFileError, UndefinedMetricError
 from vad_lib.runs import finished_runs
 from vad_lib.runs.packed_runs import Keep, pack, packed
-from vad_lib.runs.run_folder import RunInFolder
+from vad_lib.runs.run_folder import METRICS, RunInFolder
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import write_json
 
 
 @pytest.fixture
@@ -39,6 +41,21 @@ def test_what_is_not_kept_says_so(runs, tmp_path):
         other.log()
     with pytest.raises(MissingFileError, match="comes without weights"):
         other.weights()
+
+
+def test_why_a_metric_is_not_defined_is_kept(made_up, tmp_path):
+    folder = made_up.write("synth-crime", "proposed", 1)
+    measured = read_json(folder / METRICS)
+    for rule in measured["selections"].values():
+        rule["metrics"] |= {"far_normal_videos": None, "undefined": {"far_normal_videos": "no normal videos"}}
+    write_json(folder / METRICS, measured)
+    run = RunInFolder(folder)
+    pack(tmp_path / "set", {"runs/synth-crime/proposed/seed1": run}, lambda place, run: Keep(metrics=("auc", "far_normal_videos")))
+    for each in (run, *packed(tmp_path / "set")):
+        assert each.undefined("far_normal_videos", "last") == "no normal videos" and each.undefined("auc", "last") == ""
+        assert each.value("auc", "last") == measured["selections"]["last"]["metrics"]["auc"]
+        with pytest.raises(UndefinedMetricError, match="no normal videos"):
+            each.value("far_normal_videos", "last")
 
 
 def test_other_test_videos_are_refused(made_up, runs, tmp_path):

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +34,26 @@ def test_content_arrives_folders_are_made_and_nothing_else_is_left(tmp_path):
 def test_the_temporary_file_keeps_the_suffix(tmp_path):
     with writing.atomic_path(tmp_path / "figure.png") as temporary:
         assert (temporary.suffix, temporary.parent) == (".png", tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs locks on files that are renamed")
+def test_a_file_written_within_a_block_is_not_taken_for_an_abandoned_one(tmp_path):
+    with writing.atomic_path(tmp_path / "video.mp4") as temporary:
+        writing.write_text(temporary, "frames")  # as a writer does that is atomic itself
+        writing.remove_abandoned(tmp_path)  # as every other process that writes into this folder does
+        assert temporary.read_text() == "frames"
+    assert (names(tmp_path), (tmp_path / "video.mp4").read_text()) == (["video.mp4"], "frames")
+
+
+def test_a_file_that_another_process_is_about_to_remove_is_not_written(tmp_path, monkeypatch):
+    """It has locked the new file first, because nobody had yet; it is still there for a moment."""
+    answers = [False, True]
+    monkeypatch.setattr(writing, "_lock", lambda handle: answers.pop(0))
+    with writing.atomic_path(tmp_path / "a.txt") as temporary:
+        (other,) = [path for path in tmp_path.iterdir() if path != temporary]
+        other.unlink()
+        temporary.write_text("x")
+    assert (names(tmp_path), answers) == (["a.txt"], [])
 
 
 def test_others_may_read_what_was_written(tmp_path):

@@ -14,16 +14,17 @@ Which frames the intervals stand for is the data set's mask rule (:func:`ground_
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.finding import Finding, Tell, refuse
+from vad_lib.data.hand_made_lists import NOTHING, Row, frame_intervals, read_rows, split_name, whole_number
 from vad_lib.errors import DataError
-from vad_lib.storage.reading import read_csv
 from vad_lib.storage.safe_names import plain_name
 from vad_lib.storage.writing import write_text
 
@@ -142,52 +143,63 @@ def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...],
 
     Raises:
         DataError: unusable or duplicated name, unknown category, normal beside another category, an interval that is
-            empty, outside the video, or in a normal or training video; the message names the video.
+            empty, outside the video, or in a normal or training video; the message names the video, and how many more are wrong.
     """
+    found = list(record_findings(categories, records, where))
+    if found:
+        raise DataError(str(found[0]) + (f" {len(found) - 1:,} more lines are wrong." if len(found) > 1 else ""))
+
+
+def record_findings(categories: tuple[str, ...], records: Sequence[VideoRecord], where: str) -> Iterator[Finding]:
+    """What is wrong with each video of a list, at most one error a video, in the order of the list."""
     seen: set[str] = set()
     for record in records:
-        name = f"{where}: video {record.name}"
+        wrong = _wrong_with(categories, record)
         if record.name in seen:
-            raise DataError(f"{name} is listed twice; names must be unique. Remove one line.")
+            wrong = "it is listed twice; names must be unique", "remove one line"
         seen.add(record.name)
-        if not plain_name(record.name):
-            raise DataError(f"{where}: video name {record.name!r} must be a file name without folder and ending. Correct it.")
-        if record.split not in ("train", "test"):
-            raise DataError(f"{name}: split must be train or test, got {record.split!r}.")
-        if not 1 <= record.num_frames <= MOST_FRAMES:
-            raise DataError(
-                f"{name}: expected 1 to {MOST_FRAMES:,} frames, got {record.num_frames:,}. Remove the video or make it again."
-            )
-        unknown = [
-            category
-            for category in (*record.categories, *(event[0] for event in record.class_intervals))
-            if category not in categories
-        ]
-        if unknown or not record.categories:
-            raise DataError(
-                f"{name}: unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}. "
-                "Correct the list, or add the category to the data set's dataset.json."
-            )
-        if len(set(record.categories)) != len(record.categories):
-            raise DataError(f"{name}: a category is given twice: {';'.join(record.categories)}.")
-        normal = categories[0] in record.categories
-        if normal and len(record.categories) > 1:
-            raise DataError(f"{name}: {categories[0]} cannot stand beside another category, got {';'.join(record.categories)}.")
-        spans = (*record.intervals, *(event[1:] for event in record.class_intervals))
-        if spans and (normal or record.split == "train"):
-            raise DataError(f"{name}: a {'normal' if normal else 'training'} video has no abnormal intervals, got {spans}.")
-        if not normal and record.split == "test" and not record.intervals:
-            raise DataError(f"{name}: an abnormal test video needs at least one interval; add 'start-end' in frames.")
-        for start, end in spans:
-            # mask rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
-            if not 0 <= start < end <= 2 * MOST_FRAMES or (start >= record.num_frames and record.mask_rule == "frames"):
-                raise DataError(f"{name}: interval {start}-{end} is empty or outside the video's {record.num_frames} frames.")
+        if wrong:
+            yield Finding("error", "list-video", f"{where}: video {record.name or '(no name)'}", *wrong)
+
+
+def _wrong_with(categories: tuple[str, ...], record: VideoRecord) -> tuple[str, str] | None:
+    """What is wrong with a video, and what to do about it."""
+    if not plain_name(record.name):
+        return f"the name {record.name!r} must be a file name without folder and ending", "correct it"
+    if record.split not in get_args(Split):
+        return f"split must be train or test, got {record.split!r}", "correct it"
+    if not 1 <= record.num_frames <= MOST_FRAMES:
+        return f"expected 1 to {MOST_FRAMES:,} frames, got {record.num_frames:,}", "correct n_frames, or remove the video"
+    named = (*record.categories, *(event[0] for event in record.class_intervals))
+    unknown = [category for category in named if category not in categories]
+    if unknown or not record.categories:
+        return (
+            f"unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}",
+            "correct the list, or add the category to the data set's dataset.json",
+        )
+    if len(set(record.categories)) != len(record.categories):
+        return f"a category is given twice: {';'.join(record.categories)}", "remove one"
+    normal = categories[0] in record.categories
+    if normal and len(record.categories) > 1:
+        return f"{categories[0]} cannot stand beside another category, got {';'.join(record.categories)}", "remove one"
+    spans = (*record.intervals, *(event[1:] for event in record.class_intervals))
+    if spans and (normal or record.split == "train"):
+        kind = "normal" if normal else "training"
+        return f"a {kind} video has no abnormal intervals, got {spans}", "remove them, or correct its category or split"
+    if not normal and record.split == "test" and not record.intervals:
+        return "an abnormal test video needs at least one interval", "add 'start-end' in frames"
+    for start, end in spans:
+        # mask rules A, B and C evaluate the frames that have features; an event may lie in the lost tail
+        if not 0 <= start < end <= 2 * MOST_FRAMES or (start >= record.num_frames and record.mask_rule == "frames"):
+            return f"interval {start}-{end} is empty or outside the video's {record.num_frames} frames", "correct it, or n_frames"
+    return None
 
 
 def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: MaskRule = "frames") -> VideoList:
     """Read ``videos.csv``, a row per video with the columns ``video,split,category,n_frames,intervals`` and ``class_intervals``.
 
-    Several categories are joined by ``;``; intervals are ``start-end;start-end`` in frames, end exclusive.
+    Several categories are joined by ``;``; intervals are ``start-end;start-end`` in frames, end exclusive. Other separators and
+    forms of numbers are read as :mod:`vad_lib.data.hand_made_lists` says.
 
     Args:
         path: the file.
@@ -196,37 +208,67 @@ def read_video_csv(path: Path | str, categories: tuple[str, ...], mask_rule: Mas
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: a column is missing or a row cannot be understood; the message names file and line.
+        DataError: a column is missing or a row cannot be understood; the message names file, line and column.
     """
-    path = Path(path)
-    records = []
-    for line, row in read_csv(path, COLUMNS[:5], "the list of videos"):
+    records = tuple(record for row in read_list(path) if (record := record_of(row, mask_rule)))
+    check_records(categories, records, str(path))
+    return VideoList(categories, records)
+
+
+def read_list(path: Path | str, tell: Tell = refuse) -> list[Row]:
+    """The rows of a ``videos.csv``, their cells as they are written; ``tell`` gets what is wrong with a line.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is no text; or, if nobody is told, what is wrong first.
+    """
+    return read_rows(path, COLUMNS[:5], "the list of videos", optional=COLUMNS[5:], tell=tell)
+
+
+def record_of(row: Row, mask_rule: MaskRule = "frames", tell: Tell = refuse) -> VideoRecord | None:
+    """A row as a video; None if a cell cannot be understood, which ``tell`` gets.
+
+    Raises:
+        DataError: nobody is told, and a cell cannot be understood.
+    """
+    cells, wrong = row.cells, False
+
+    def cell(column: str, reader: Callable[[str], Any], default: Any) -> Any:
+        nonlocal wrong
         try:
-            records.append(
-                VideoRecord(
-                    name=row["video"].strip(),
-                    split=cast(Split, row["split"].strip()),  # checked with all the others below
-                    categories=tuple(part.strip() for part in row["category"].split(";") if part.strip()),
-                    num_frames=int(row["n_frames"]),
-                    intervals=tuple(_interval(part) for part in row["intervals"].split(";") if part.strip()),
-                    class_intervals=tuple(_event(part) for part in row.get("class_intervals", "").split(";") if part.strip()),
-                    mask_rule=mask_rule,
-                )
-            )
+            return reader(cells[column])
         except ValueError as error:
-            raise DataError(f"{path}, line {line}: cannot be understood ({error}); got {row}.") from error
-    check_records(categories, tuple(records), str(path))
-    return VideoList(categories, tuple(records))
+            wrong = True
+            message, _, fix = str(error).rpartition("; ")
+            tell(Finding("error", "list-cell", f"{row.place}, column {column}", message, fix))
+            return default
+
+    record = VideoRecord(
+        name=cells["video"],
+        split=cell("split", split_name, ""),
+        categories=category_names(cells["category"]),
+        num_frames=cell("n_frames", whole_number, 0),
+        intervals=cell("intervals", frame_intervals, ()),
+        class_intervals=cell("class_intervals", _events, ()),
+        mask_rule=mask_rule,
+    )
+    return None if wrong else record
 
 
-def _interval(text: str) -> tuple[int, int]:
-    start, _, end = text.strip().partition("-")
-    return int(start), int(end)
+def category_names(text: str) -> tuple[str, ...]:
+    """The categories of a cell: names joined by ``;``."""
+    return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
-def _event(text: str) -> tuple[str, int, int]:
-    category, _, span = text.rpartition(":")
-    return category.strip(), *_interval(span)
+def _events(text: str) -> tuple[tuple[str, int, int], ...]:
+    found = []
+    for part in text.split(";") if text.lower() not in NOTHING else ():
+        category, _, span = part.rpartition(":")
+        spans = frame_intervals(span, joined="")
+        if part.strip() and not (category.strip() and spans):
+            raise ValueError(f"expected category:start-end, joined by ';', got {part!r}; correct the cell")
+        found += [(category.strip(), *frames) for frames in spans]
+    return tuple(found)
 
 
 def write_video_csv(path: Path | str, videos: VideoList) -> Path:

@@ -33,6 +33,7 @@ from vad_lib.data.backbones.clip_weights import PUBLISHED
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.data.importing.import_record import videos_folder
 from vad_lib.data.snippets import CROP_NAMES, check_crop
 from vad_lib.data.video import header_frames
 from vad_lib.data.video_files import find_videos
@@ -272,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
     with waiting(options.wait):
         report = extract_dataset(
-            layout.videos(options.dataset),
+            videos_folder(layout.dataset(options.dataset)),
             [record.name for record in records],
             layout.features(options.dataset, options.backbone, options.crops or 0),
             settings,

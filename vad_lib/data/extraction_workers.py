@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +80,34 @@ def _extract_video(
     path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None
 ) -> None:
     """Write the features of one video as (T, N, D)."""
+    snippets = read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places)
+    write_features(path.name, part, snippets, network, settings, device, bar)
+
+
+def write_features(
+    name: str,
+    part: Path,
+    snippets: Iterable[np.ndarray],
+    network: I3D | ClipImage,
+    settings: FeatureSettings,
+    device: str,
+    bar: tqdm | None = None,
+) -> None:
+    """Write the features of snippets, (T, N, D), atomically; one snippet and one batch of views are held at a time.
+
+    Args:
+        name: of the video, for messages.
+        part: file that gets them.
+        snippets: as :func:`~vad_lib.data.snippets.read_snippets` gives them for ``network``.
+        network: on ``device``.
+        settings: crops, batch and dtype.
+        device: of torch.
+        bar: is moved on by one for each snippet.
+
+    Raises:
+        DataError: a feature is not finite.
+        OutputError: the part cannot be written or the disk is full.
+    """
     crops, dimension = settings.num_crops, network.dimension
     waiting: list[np.ndarray] = []  # views that no forward has seen
     features: list[np.ndarray] = []  # of views, fewer than one snippet has
@@ -89,10 +117,10 @@ def _extract_video(
             features.extend(network(network_input(np.stack(views), device)).cpu().numpy())
             complete = len(features) // crops * crops
             if complete:
-                append(finite_rows(path.name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, dimension))
+                append(finite_rows(name, np.stack(features[:complete]), settings.dtype).reshape(-1, crops, dimension))
                 del features[:complete]
 
-        for snippet in read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places):
+        for snippet in snippets:
             waiting.extend(crop_views(snippet, settings.crop_size, crops))
             while len(waiting) >= settings.batch_size:
                 forward(waiting[: settings.batch_size])
@@ -140,21 +168,38 @@ def work(
         )
     if not counted:
         return name, try_video(path, part, network, settings, device)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    attempts = part.with_suffix(".attempts")  # one byte for each; it outlives a process that is killed, and nothing else
-    with open(attempts, "ab") as stream:
+    with counted_attempt(part.with_suffix(".attempts")) as allowed:
+        return name, try_video(path, part, network, settings, device) if allowed else gave_up(name)
+
+
+@contextmanager
+def counted_attempt(file: Path) -> Iterator[bool]:
+    """Count the attempts of Dask workers at a video, so that one at which they die is given up.
+
+    joblib waits for ever for a task that Dask gives up, which is at the fourth death unless configured otherwise.
+
+    Args:
+        file: gets one byte for each attempt; it outlives a process that is killed, and nothing else.
+
+    Yields:
+        False if :data:`MOST_DEATHS` workers have died at it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "ab") as stream:
         stream.write(b".")
         begun = stream.tell()
     try:
-        # joblib waits for ever for a task that Dask gives up, which is at the fourth death unless configured otherwise
-        if begun > MOST_DEATHS:
-            return name, (
-                f"video {name}: {MOST_DEATHS} workers died while they extracted it or its neighbours, often for want of memory; "
-                "run the command again with fewer threads per worker, or take it out of videos.csv."
-            )
-        return name, try_video(path, part, network, settings, device)
+        yield begun <= MOST_DEATHS
     finally:
-        attempts.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+
+
+def gave_up(name: str) -> str:
+    """What is said of a video at which workers died."""
+    return (
+        f"video {name}: {MOST_DEATHS} workers died while they extracted it or its neighbours, often for want of memory; "
+        "run the command again with fewer threads per worker, or leave it out."
+    )
 
 
 @contextmanager

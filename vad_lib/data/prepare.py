@@ -3,7 +3,7 @@
 from vad_lib.config import Profile
 from vad_lib.data import extraction, extraction_workers, prompts, synthetic
 from vad_lib.data.dataset import Dataset, load_dataset
-from vad_lib.data.importing import settings, write
+from vad_lib.data.importing import import_record, set_checks, settings, write
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import DataError
 from vad_lib.storage.paths import Layout
@@ -36,7 +36,8 @@ def prepare_dataset(
 
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the weights are missing.
-        DataError: videos that cannot be read (all others are extracted first), or a folder that cannot be imported.
+        DataError: videos that cannot be read (all others are extracted first), a folder that cannot be imported, or too few
+            videos of a class to train, to validate or to measure.
         ExtractionError: workers died or do not answer, and the same call goes on from there; or a script calls this outside
             ``if __name__ == "__main__":``.
     """
@@ -44,11 +45,14 @@ def prepare_dataset(
     if name in synthetic.DATASETS:
         synthetic.render_dataset(name, folder, profile.synthetic, progress=progress)
     elif write.prepare_folder(folder, name, importing, progress=progress):
+        _check_split(name, load_dataset(folder, features=False))
         return load_dataset(folder)
-    videos = load_dataset(folder, features=False).videos
+    dataset = load_dataset(folder, features=False)
+    _check_split(name, dataset)
+    videos = dataset.videos
     names = [record.name for record in videos.records]
     report = extraction.extract_dataset(
-        layout.videos(name),
+        import_record.videos_folder(folder),
         names,
         layout.features(name, profile.features.backbone),
         profile.features,
@@ -61,6 +65,13 @@ def prepare_dataset(
     if report.failures:
         raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")
     return load_dataset(folder, backbone=profile.features.backbone)
+
+
+def _check_split(name: str, dataset: Dataset) -> None:
+    """Refuse a data set that cannot be trained on or measured with, before hours go into its features."""
+    errors = [str(finding) for finding in set_checks.split_findings(dataset.videos) if finding.level == "error"]
+    if errors:
+        raise DataError(f"{name}: {' '.join(errors)}")
 
 
 def dataset_text(profile: Profile, dataset: Dataset) -> TextFeatures:

@@ -8,7 +8,9 @@ Shapes: C categories, P prompts, D_t width of the text feature (512 for CLIP ViT
 """
 
 import hashlib
+import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +118,7 @@ def _checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
 def build_prompts(
     categories: Sequence[str], templates: Sequence[str] | None = None, prompts: Prompts | None = None
 ) -> list[list[str]]:
-    """Fill every template with every category's phrase.
+    """Fill every template with every category's phrase; one that has none gets :func:`default_phrase`.
 
     Args:
         categories: C identifiers.
@@ -127,7 +129,6 @@ def build_prompts(
         C lists, one prompt per template each.
 
     Raises:
-        DataError: a category has no phrase.
         ConfigError: a template does not hold ``{}`` exactly once.
 
     Example:
@@ -136,14 +137,21 @@ def build_prompts(
     """
     prompts = prompts or load_prompts()
     templates = prompts.templates if templates is None else _checked_templates(templates)
-    missing = [category for category in categories if category not in prompts.phrases]
-    if missing:
-        raise DataError(
-            f"categories {', '.join(missing)}: expected a phrase for each in {_shown(prompt_file())}, found none. "
-            f"Add a line such as '{missing[0]}: words for it' under 'phrases'. Known: {', '.join(prompts.phrases)}."
-        )
+    phrases = [prompts.phrases.get(category) or default_phrase(category) for category in categories]
     # replace, not format: a phrase or template may hold other braces
-    return [[template.replace("{}", prompts.phrases[category]) for template in templates] for category in categories]
+    return [[template.replace("{}", phrase) for template in templates] for phrase in phrases]
+
+
+def default_phrase(category: str) -> str:
+    """Words for a category that ``prompts.yml`` has no phrase for, made from its name.
+
+    Example:
+        >>> default_phrase("RoadAccidents"), default_phrase("CCTV_theft")
+        ('road accidents', 'cctv theft')
+    """
+    spaced = re.sub(r"[\W_]+", " ", category)
+    apart = re.sub(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", spaced)
+    return apart.strip().lower() or category
 
 
 def text_features(
@@ -161,7 +169,8 @@ def text_features(
     Args:
         source: ``clip``: the text tower of CLIP ViT-B/32 with OpenAI's weights, as in the paper;
             ``sentence``: shipped features of the same prompts from the sentence encoder
-            all-MiniLM-L6-v2, which need no download; ``random``: unit vectors; ``file``: an array.
+            all-MiniLM-L6-v2, which need no download, and stand-ins for phrases of one's own, which the note names;
+            ``random``: unit vectors; ``file``: an array.
         categories: C identifiers, the normal one first.
         templates: with ``clip`` and ``sentence``, replaces the templates of ``prompts.yml``.
         weights: with ``clip``, a checkpoint (``.safetensors``, a ``.pt`` state dict, or OpenAI's archive);
@@ -175,7 +184,7 @@ def text_features(
 
     Raises:
         ConfigError: unknown source, a bad template, or an argument that the source does not use.
-        DataError: a category without phrase, a prompt without shipped feature, an unusable file.
+        DataError: a template without shipped features, an unusable file.
         MissingFileError: no weights or no such file; the message says how to get them.
     """
     if source not in ("clip", "sentence", "random", "file"):
@@ -193,8 +202,10 @@ def text_features(
     used_templates = prompts.templates if templates is None else tuple(templates)
     filled = build_prompts(categories, used_templates, prompts)
     if source == "sentence":
-        values = _mean_over_templates(_shipped_sentence_features, filled)
+        values, made_up = _sentence_features(filled, used_templates)
         note = "text features: all-MiniLM-L6-v2 sentence features, not CLIP"
+        if made_up:
+            note += f"; stand-ins without meaning for {', '.join(categories[i] for i in made_up)}"
         return TextFeatures(categories, values, "sentence all-MiniLM-L6-v2", note, used_templates)
     otherwise = "or choose text features 'sentence', which are another encoder's and are declared so in every table"
     path = Path(weights) if weights is not None else find_weights("clip-vit-b-32", otherwise)
@@ -253,24 +264,69 @@ def _from_file(file: Path | str | None, categories: tuple[str, ...]) -> TextFeat
     return TextFeatures(categories, values.astype(np.float32), "file", f"text features: read from {name}", ())
 
 
-def _shipped_sentence_features(prompts: list[str]) -> np.ndarray:
-    """float32 (P, 384), unit rows."""
+def _sentence_features(filled: list[list[str]], templates: Sequence[str]) -> tuple[np.ndarray, list[int]]:
+    """float32 (C, 384): means over the templates of shipped rows, and of :func:`_stand_in` for phrases that have none.
+
+    Returns:
+        the features, and the numbers of the categories that have stand-ins.
+    """
+    rows = _shipped_sentence_features()
+    centres, spread = {}, {}
+    for template in templates:
+        before, after = template.split("{}")
+        alike = [row for prompt, row in rows.items() if prompt.startswith(before) and prompt.endswith(after)]
+        own = np.stack(alike or [np.zeros(1, dtype=np.float32)])
+        centres[template] = own.mean(axis=0)
+        spread[template] = float(np.linalg.norm(own - centres[template], axis=1).mean())
+    foreign = [template for template in templates if not centres[template].any()]
+    if foreign:
+        lacking = [prompts[number] for prompts in filled for number, template in enumerate(templates) if template in foreign]
+        raise DataError(
+            f"{_shown(sentence_features())}: holds no feature of the prompt {lacking[0]!r} ({len(lacking)} of "
+            f"{sum(map(len, filled))} are missing). Templates were edited: run {SENTENCE_SCRIPT}, or choose text features 'clip'."
+        )
+    made_up = [number for number, prompts in enumerate(filled) if not rows.keys() >= set(prompts)]
+
+    def encode(prompts: list[str]) -> np.ndarray:
+        places = zip(prompts, itertools.cycle(templates))
+        return np.stack([rows[p] if p in rows else _stand_in(_phrase_in(p, t), centres[t], spread[t]) for p, t in places])
+
+    return _mean_over_templates(encode, filled), made_up
+
+
+def _phrase_in(prompt: str, template: str) -> str:
+    before, after = template.split("{}")
+    return prompt.removeprefix(before).removesuffix(after)
+
+
+def _stand_in(phrase: str, centre: np.ndarray, spread: float) -> np.ndarray:
+    """A feature for a phrase that was never encoded: as far from its template's centre as others are, each word a direction.
+
+    Args:
+        phrase: words of a category.
+        centre: float (D,), mean of the shipped features of the template.
+        spread: mean distance of these from the centre.
+
+    Returns:
+        float32 (D,).
+    """
+    digests = [hashlib.sha256(word.encode("utf-8", "replace")).digest() for word in phrase.split() or [phrase]]
+    drawn = [np.random.default_rng(list(digest)).standard_normal(len(centre)) for digest in digests]
+    direction = np.sum(drawn, axis=0)
+    return (centre + spread * direction / np.linalg.norm(direction)).astype(np.float32)
+
+
+def _shipped_sentence_features() -> dict[str, np.ndarray]:
+    """float32 (384,) by prompt, unit vectors."""
     path = sentence_features()
     if not path.is_file():
         raise MissingFileError(f"{_shown(path)}: expected the shipped features, found none. Restore it or run {SENTENCE_SCRIPT}.")
     try:
         with safe_open(path, framework="np") as stored:
-            rows = {prompt: row for row, prompt in enumerate(json.loads(stored.metadata()["description"])["prompts"])}
-            values = stored.get_tensor("features")
+            prompts = json.loads(stored.metadata()["description"])["prompts"]
+            return dict(zip(prompts, stored.get_tensor("features"), strict=True))
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{_shown(path)}: cannot be read ({error}). Restore it or run {SENTENCE_SCRIPT}.") from error
-    missing = [prompt for prompt in prompts if prompt not in rows]
-    if missing:
-        raise DataError(
-            f"{_shown(path)}: holds no feature of the prompt {missing[0]!r} ({len(missing)} of {len(prompts)} are missing). "
-            f"Templates or phrases were edited: run {SENTENCE_SCRIPT}, or choose text features 'clip'."
-        )
-    return values[[rows[prompt] for prompt in prompts]]
 
 
 def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ the length of the video. At 256 x 341 pixels that is 8 MiB, plus what the decode
 frames).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -88,10 +88,35 @@ def read_snippets(
         DataError: not a video, no frames, or far fewer frames than the header says. The last can only show after snippets
             were given out: drop those.
     """
+    return cut_snippets(read_frames(path), short_side, crop_size, resize, places)
+
+
+def cut_snippets(
+    pictures: Iterable[np.ndarray],
+    short_side: int,
+    crop_size: int,
+    resize: Callable[[np.ndarray, int, int], np.ndarray] = resize_frame,
+    places: Sequence[int] = range(FRAMES_PER_SNIPPET),
+) -> Iterator[np.ndarray]:
+    """Cut frames into snippets of 16, stride 16; the last frame is repeated to fill the last one.
+
+    Args:
+        pictures: uint8 (H, W, 3), RGB, all of one size.
+        short_side: pixels of the shorter side after resizing.
+        crop_size: pixels of the crops to come, at most ``short_side``.
+        resize: :func:`resize_frame` or :func:`resize_bicubic`.
+        places: frames of each snippet to keep, from 0 up to 15, ascending; all by default.
+
+    Yields:
+        uint8 (len(places), H, W, 3), RGB, ceil(frames / 16) of them.
+
+    Raises:
+        ConfigError: ``crop_size`` is larger than ``short_side``.
+    """
     check_crop(short_side, crop_size)
     frames: list[np.ndarray] = []
     place = 0
-    for frame in read_frames(path):
+    for frame in pictures:
         size = resized_size(frame.shape[0], frame.shape[1], short_side, crop_size)
         if place in places:
             frames.append(resize(frame, *size))

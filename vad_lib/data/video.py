@@ -110,7 +110,7 @@ def decode(path: Path | str) -> Iterator[Frame]:
     Warns:
         VideoWarning: frames are lost, the last ones are missing, times are missing or run backwards, or the resolution changes.
     """
-    noticed = _Noticed()
+    noticed = Noticed()
     yield from _decode(Path(path), noticed)
     for note in noticed.sentences():
         warnings.warn(f"{path}: {note}", VideoWarning, stacklevel=2)
@@ -121,17 +121,44 @@ def probe(path: Path | str) -> VideoInfo:
 
     Raises and warns: as :func:`decode`.
     """
-    noticed, seconds, lost, shape = _Noticed(), [], [], (0, 0, 3)
-    for number, frame in enumerate(_decode(Path(path), noticed)):
-        seconds.append(frame.seconds)
-        shape = frame.pixels.shape
-        if frame.lost:
-            lost.append(number)
-    notes = tuple(noticed.sentences())
-    for note in notes:
+    reading = Reading(path)
+    for _ in reading:
+        pass
+    for note in reading.info.notes:
         warnings.warn(f"{path}: {note}", VideoWarning, stacklevel=2)
-    times = np.array(seconds)
-    return VideoInfo(len(times), _average_fps(times, noticed.stated_fps), shape[1], shape[0], times, tuple(lost), notes)
+    return reading.info
+
+
+class Reading:
+    """One pass over a video that gives frames and says at its end what the file holds, so that it is decoded only once.
+
+    Args:
+        path: the video.
+
+    Attributes:
+        info: what the video holds; there when all frames have been given out.
+    """
+
+    info: VideoInfo
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames of :func:`decode`, by the same rules; what would be a warning there stands in the notes of ``info``.
+
+        Raises:
+            MissingFileError, DataError: as :func:`decode`.
+        """
+        noticed, seconds, lost, shape = Noticed(), [], [], (0, 0, 3)
+        for number, frame in enumerate(_decode(self.path, noticed)):
+            seconds.append(frame.seconds)
+            shape = frame.pixels.shape
+            if frame.lost:
+                lost.append(number)
+            yield frame
+        times, notes = np.array(seconds), tuple(noticed.sentences())
+        self.info = VideoInfo(len(times), _average_fps(times, noticed.stated_fps), shape[1], shape[0], times, tuple(lost), notes)
 
 
 def header_frames(path: Path | str) -> int:
@@ -160,7 +187,7 @@ def _average_fps(seconds: np.ndarray, stated: float) -> float:
 
 
 @dataclass
-class _Noticed:
+class Noticed:
     """What decoding a file brought to light."""
 
     stated_fps: float = ASSUMED_FPS
@@ -198,10 +225,10 @@ def _numbers(frames: list[int]) -> str:
     return f"frame{'s' * (len(frames) > 1)} {first_few([str(number) for number in frames])}"
 
 
-class _Painter:
+class Painter:
     """Coded frames to pixels: RGB, all of the first one's size, turned as the file asks."""
 
-    def __init__(self, noticed: _Noticed) -> None:
+    def __init__(self, noticed: Noticed) -> None:
         self.size: tuple[int, int] | None = None
         self.noticed = noticed
         self._graphs: dict[tuple[int, int, str], Graph] = {}
@@ -233,12 +260,12 @@ class _Painter:
         return cast(VideoFrame, self._graphs[key].pull())
 
 
-def _decode(path: Path, noticed: _Noticed) -> Iterator[Frame]:
+def _decode(path: Path, noticed: Noticed) -> Iterator[Frame]:
     """The frames; ``noticed`` is filled on the way and complete at the end."""
     with opened(path) as (container, stream):
         names = set(container.format.name.split(","))
         fps = noticed.stated_fps = stated_fps(stream)
-        clock, painter = Clock(container, stream, fps), _Painter(noticed)
+        clock, painter = Clock(container, stream, fps), Painter(noticed)
         packets = Packets(
             timed=not names & WITHOUT_TIMES,
             hidden=stream.codec_context.codec.canonical_name in WITH_HIDDEN_FRAMES,
@@ -320,7 +347,7 @@ def _one_pass(container: InputContainer, stream: VideoStream, packets: Packets) 
             yield from frames
 
 
-def _check_whole(path: Path, container: InputContainer, stream: VideoStream, packets: Packets, noticed: _Noticed) -> None:
+def _check_whole(path: Path, container: InputContainer, stream: VideoStream, packets: Packets, noticed: Noticed) -> None:
     """Refuse a video that was cut off, or of which little is left; note it where only the last frames are missing."""
     again = "Get or render it again"
     if packets.count < TRUNCATED_BELOW * stream.frames:

@@ -19,7 +19,8 @@ Codec = Literal["h264", "mpeg4"]
 TICKS = 90_000  # a second; times are rounded to these
 
 ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4"}
-OPTIONS = {"h264": {"crf": "20", "preset": "veryfast", "g": "50"}, "mpeg4": {"qmin": "3"}}
+# Without B-frames ("bf"): an mp4 file counts its length in the order of decoding; at uneven times players would cut the end off.
+OPTIONS = {"h264": {"crf": "20", "preset": "veryfast", "g": "50", "bf": "0"}, "mpeg4": {"qmin": "3"}}
 
 
 def write_video(

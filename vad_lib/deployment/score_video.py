@@ -1,285 +1,323 @@
-"""Score a video of one's own with a trained run: pixels in, scores, a curve and an annotated video out.
+"""One video of own footage: pixels in; scores, events, clips, pictures, a curve and a page out.
 
-    python -m vad_lib.deployment.score_video VIDEO --run results/quick/runs/synth-violence/proposed/seed2022 --out DIR
-
-The video's features are extracted as those were that the run was trained on (its feature contract), into ``DIR/store``;
-another run with the same contract finds them there. ``DIR`` then gets ``scores.csv``, a row per frame; ``curve.png``, the
-score over time with frames of the video; and ``annotated.mp4``, the video with its score.
-
-A model knows the footage that it was trained on. On other footage its scores still order the moments of a video, but do
-not expect 0.5 to separate normal from abnormal.
+The folder of a video's results is built beside its place and takes it when it is complete, with a record, ``scored.json``, of
+what it was made from. What was there before stays whole until then.
 """
 
-import argparse
-import sys
-import warnings
-from collections.abc import Iterator
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_rgb
+import torch
+from tqdm import tqdm
 
-from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
-from vad_lib.data.annotations import VideoList, VideoRecord
-from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
-from vad_lib.data.backbones.i3d import FEATURE_DIM
-from vad_lib.data.dataset import Dataset, DatasetInfo
-from vad_lib.data.extraction import extract_dataset
-from vad_lib.data.extraction_workers import load_backbone
-from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.snippets import CROP_NAMES
-from vad_lib.data.video import VideoInfo, VideoWarning, probe, read_frames
+from vad_lib.data.video import VideoInfo
 from vad_lib.data.video_writing import write_video
-from vad_lib.errors import ConfigError, DataError, command_line
-from vad_lib.evaluation.scoring import frame_scores, snippet_scores
+from vad_lib.deployment.clips import annotated_frames, write_pictures
+from vad_lib.deployment.events import Event, EventRule, find_events, read_events, write_events
+from vad_lib.deployment.footage_features import Stopwatch, video_features
+from vad_lib.deployment.inputs import RECORD, Footage, printable
+from vad_lib.deployment.model_choice import ModelChoice
+from vad_lib.deployment.page import write_page
+from vad_lib.deployment.scoring_model import ScoringModel
+from vad_lib.deployment.small_copy import SmallCopy
+from vad_lib.errors import ConfigError, OutputError, VadError
+from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.report.figures import style
 from vad_lib.report.figures.run_scores import VideoScores
 from vad_lib.report.figures.score_curves import score_curve
-from vad_lib.report.figures.strips import Strip, frame_strip
-from vad_lib.runs.trained_model import load_model
-from vad_lib.storage.paths import feature_store
-from vad_lib.storage.writing import atomic_path
+from vad_lib.report.figures.strips import Strip
+from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.storage.reading import damaged_as_data_error, read_json
+from vad_lib.storage.writing import atomic_path, partial_folder, replace_folder, write_json
 
-I3D_BACKBONES = ("i3d-kinetics400", "as imported")  # the second is I3D only if the user says so by stating sizes
-PADDING_RULES = ("repeat last frame", "as imported")
-STRIP_FRAMES, STRIP_HEIGHT = 8, 96
-NARROWEST = 320  # pixels; smaller videos are enlarged so that the words beneath are legible
+FORMAT = 1  # of the folder of results; another one is made anew
+
+_ALONE = threading.Lock()  # a Dask worker may have several threads; a causal model and pyplot keep a state
+
+SPARK = 200  # scores of a video that its record keeps for the small curve of the index page
+
+ANNOTATED = "annotated.mp4"
+
+FILES = {"scores": "scores.csv", "events": "events.csv", "curve": "curve.png", "page": "report.html", "annotated": ANNOTATED}
 
 
-class ScoredVideo(NamedTuple):
-    """The scores of one's own video, and the files that they were written to.
+@dataclass(frozen=True)
+class Job:
+    """What is done with each of many videos.
 
     Attributes:
-        frames: a row per frame: ``frame``, ``seconds``, ``score`` in [0, 1]; and where the method has them, ``visual`` and
-            ``semantic`` in [0, 1], and ``category``, the one of the largest cosine in the alignment map.
-        files: ``scores``, ``curve`` and ``video`` -> path.
+        model: that scores.
+        features: folder that keeps the features of all videos and, unless pictures are switched off, small copies.
+        rule: how scores become events.
+        note: where the threshold comes from, in a few words.
+        out: folder that gets a folder for each video.
+        pictures: False for no clip, no picture and no frame of the video anywhere.
+        annotated: True for a copy of the video with its scores beneath.
     """
 
-    frames: pd.DataFrame
-    files: dict[str, Path]
+    model: ModelChoice
+    features: Path
+    rule: EventRule
+    note: str
+    out: Path
+    pictures: bool = True
+    annotated: bool = False
+
+    def key(self, sha256: str) -> str:
+        """Identifies the results of a video with this content."""
+        rule = self.rule.model_dump(mode="json")
+        return content_hash([FORMAT, sha256, self.model.key, rule, self.note, self.pictures, self.annotated])
 
 
-def feature_recipe(
-    contract: FeatureContract, *, short_side: int | None = None, crop_size: int | None = None, weights: str = ""
-) -> FeatureSettings:
-    """Settings that extract features as a contract has them.
+@dataclass(frozen=True)
+class ScoredVideo:
+    """The results of one video.
+
+    Attributes:
+        name: of the folder.
+        folder: of the results.
+        video: path of the file, for people.
+        events: in the order of time.
+        seconds: how long the video lasts.
+        highest: the highest score, in [0, 1].
+        notes: a sentence for each thing that is special about the file.
+        model: title of the model.
+        spark: at most 200 scores at equal distances, each the highest of its part.
+        spent: seconds of work by stage; empty if the results were there before.
+    """
+
+    name: str
+    folder: Path
+    video: str
+    events: Sequence[Event]
+    seconds: float
+    highest: float
+    notes: Sequence[str]
+    model: str
+    spark: Sequence[float] = field(repr=False, default_factory=list)
+    spent: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def frames(self) -> pd.DataFrame:
+        """``scores.csv``: a row per frame with ``frame``, ``seconds``, ``score`` in [0, 1]; and where the method has them,
+        ``visual`` and ``semantic`` in [0, 1], and ``category``, the one of the largest cosine in the alignment map."""
+        return pd.read_csv(self.folder / "scores.csv", keep_default_na=False)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What was written: ``scores``, ``events``, ``curve``, ``page`` and perhaps ``annotated`` -> path."""
+        return {kind: self.folder / name for kind, name in FILES.items() if (self.folder / name).is_file()}
+
+
+class FrameScores(NamedTuple):
+    """Scores of one video, frame by frame.
+
+    Attributes:
+        table: as ``scores.csv`` has it.
+        arrays: of the snippets, as :meth:`ScoringModel.scores` gives them.
+        probabilities: float (F, K), of each category at each frame: the softmax of the cosines divided by the model's
+            temperature; None without categories.
+        end: seconds at which the last frame ends.
+    """
+
+    table: pd.DataFrame
+    arrays: dict[str, np.ndarray]
+    probabilities: np.ndarray | None
+    end: float
+
+
+def frame_table(arrays: dict[str, np.ndarray], info: VideoInfo, model: ScoringModel) -> FrameScores:
+    """Scores of snippets, frame by frame.
 
     Args:
-        contract: of the features that a model was trained on.
-        short_side: pixels of the shorter side; only for imported features, whose contract does not know it.
-        crop_size: pixels of a square crop, likewise. Stating both also says that the features are I3D's with stride 16.
-        weights: path of a checkpoint of the backbone; empty for Kinetics-400's (I3D) or OpenAI's (CLIP).
-
-    Raises:
-        DataError: such features cannot be made here from pixels: another backbone, width, stride, padding or crops, or
-            other weights.
-        ConfigError: a size is not known and not stated, or stated otherwise than the contract has it.
+        arrays: of :meth:`ScoringModel.scores`.
+        info: of the video.
+        model: that scored it.
     """
-    backbone, clip_frames = CLIP_BACKBONES.get(contract.backbone, ("i3d", "middle"))
-    _check_possible(contract, backbone)
-    settings = FeatureSettings(
-        backbone=backbone,
-        clip_frames=clip_frames,
-        short_side=_known_size("short_side", contract.short_side, short_side),
-        crop_size=_known_size("crop_size", contract.crop_size, crop_size),
-        num_crops=len(contract.crops),
-        dtype=contract.dtype,
-        weights=weights,
-    )
-    found = load_backbone(settings).weights_sha256
-    if contract.weights_sha256 not in ("", found):
-        kind = "I3D" if backbone == "i3d" else "CLIP"
-        raise DataError(
-            f"the model was trained on features of other {kind} weights ({contract.weights_note or contract.weights_sha256[:12]}) "
-            f"than {settings.weights} ({found[:12]}); give their checkpoint with --weights."
-        )
-    return settings
+    num_frames = info.num_frames
+    columns: dict[str, Any] = {"frame": np.arange(num_frames), "seconds": info.seconds}
+    columns |= {name: frame_scores(arrays[name], num_frames) for name in style.CURVES if name in arrays}
+    probabilities = None
+    if "alignment" in arrays:
+        columns["category"] = frame_scores(np.array(model.categories)[arrays["alignment"].argmax(axis=1)], num_frames)
+        cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (model.temperature or 1.0)
+        probabilities = frame_scores(torch.softmax(cosines, dim=1).numpy(), num_frames)
+    return FrameScores(pd.DataFrame(columns), arrays, probabilities, float(info.seconds[0]) + info.duration)
 
 
-def _check_possible(contract: FeatureContract, backbone: str) -> None:
-    """Refuse features that cannot be made here from pixels."""
-    possible = {
-        "backbone": (*I3D_BACKBONES, *CLIP_BACKBONES),
-        "dimension": (FEATURE_DIM,) if backbone == "i3d" else (contract.dimension,),
-        "frames_per_snippet": (FRAMES_PER_SNIPPET,),
-        "stride": (FRAMES_PER_SNIPPET,),
-        "padding_rule": PADDING_RULES,
-        "crops": tuple(CROP_NAMES.values()),
-    }
-    for name, values in possible.items():
-        if (found := getattr(contract, name)) not in values:
-            raise DataError(
-                f"{name} of the features that the model was trained on is {found!r}, which cannot be made here from pixels (only "
-                f"{' or '.join(map(repr, values))}); train a model on features extracted here."
-            )
-
-
-def _known_size(name: str, known: int | None, stated: int | None) -> int:
-    """A size in pixels: the contract's, or else the one that was stated."""
-    if known is not None and stated not in (None, known):
-        raise ConfigError(f"{name}: the model was trained on features with {known}, {stated} was stated; leave it out.")
-    size = stated if known is None else known
-    if size is None:
-        raise ConfigError(
-            f"{name}: the model was trained on imported features, whose recipe is not known here; if they are I3D's with "
-            "stride 16 (vad_lib.data.feature_comparison tells), state the sizes, e.g. --short-side 256 --crop-size 224."
-        )
-    return size
-
-
-def score_video(
-    video: Path | str,
-    run: Path | str,
-    out: Path | str,
-    *,
-    device: str = "cpu",
-    short_side: int | None = None,
-    crop_size: int | None = None,
-    weights: str = "",
-    progress: bool = True,
-) -> ScoredVideo:
-    """Score a video with a trained run: extract its features, score them, write scores, curve and annotated video.
+def score_video(footage: Footage, job: Job, bar: tqdm | None = None) -> ScoredVideo:
+    """Score a video and write the folder of its results, unless the same results are there already.
 
     Memory does not grow with the pixels of the video, only with its features and scores.
 
     Args:
-        video: the file.
-        run: folder of a finished run.
-        out: folder for the results; made if missing. What was there stays whole until its successor is complete.
-        device: of torch.
-        short_side: pixels of the shorter side; only for a model that was trained on imported features.
-        crop_size: pixels of a square crop, likewise.
-        weights: path of a checkpoint of the backbone; empty for Kinetics-400's (I3D) or OpenAI's (CLIP).
-        progress: True for a bar on a terminal.
+        footage: the video.
+        job: model, rule, folder and options.
+        bar: is moved on by one for each snippet whose features are made now.
 
     Raises:
-        MissingFileError: no video, no finished run, or no weights of the backbone.
-        DataError: the video cannot be decoded, the run is damaged, or such features cannot be made here from pixels.
-        ConfigError: a size is missing or contradicts the run; the run's method has no kept weights; or the video lies where
-            a result would.
-        OutputError: ``out`` cannot be written or the disk is full.
+        MissingFileError: no such video, or no weights of the backbone.
+        DataError: the video cannot be decoded, or such features cannot be made here.
+        ConfigError: the video lies where its results would.
+        OutputError: the folder cannot be written or the disk is full. What was there is whole.
     """
-    video, out = Path(video), Path(out)
-    files = {"scores": out / "scores.csv", "curve": out / "curve.png", "video": out / "annotated.mp4"}
-    if video.resolve() in {path.resolve() for path in files.values()}:
-        raise ConfigError(
-            f"{video}: the annotated video would take the place of the video itself; choose another folder with --out."
+    folder, spent = job.out / footage.name, Stopwatch()
+    with spent("hash"):
+        sha256 = _hash(footage.path)
+    if (finished := finished_video(folder, job.key(sha256))) is not None:
+        return finished
+    if footage.path.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{printable(footage.path)}: lies where its results would; choose another folder with --out.")
+    model, recipe = job.model.open(), job.model.recipe
+    copy = SmallCopy(job.features, sha256[:20]) if job.pictures else None
+    features, info = video_features(
+        footage.path, sha256, recipe, job.features, device=job.model.device, copy=copy, bar=bar, spent=spent
+    )
+    with spent("scores"):
+        with _ALONE:
+            arrays = model.scores(np.asarray(features))
+        scores = frame_table(arrays, info, model)
+        events = find_events(
+            scores.table, job.rule, end=scores.end, categories=model.categories, probabilities=scores.probabilities
         )
-    model, config = load_model(run, fast_cpu=device == "cpu")
-    contract = FeatureContract(**{name: value for name, value in config["features"].items() if name != "content_hash"})
-    recipe = feature_recipe(contract, short_side=short_side, crop_size=crop_size, weights=weights)
-    info = probe(video)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VideoWarning)  # said by probe
-        store = _extract(video, feature_store(out, recipe.backbone), recipe, device, progress)
-        dataset = _dataset_of_one_video(video.stem, info, store, tuple(config["categories"]))
-        arrays = snippet_scores(model.to(device), dataset, dataset.videos.records, device)[video.stem]
-        frames = _frame_table(arrays, info, dataset.categories)
-        write_video(files["video"], annotated_frames(video, frames), info.fps, seconds=info.seconds)
-        _draw_curve(files["curve"], video, info, arrays, config["title"])
-    with atomic_path(files["scores"]) as temporary:
-        frames.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    return ScoredVideo(frames, files)
+    partial = partial_folder(folder)
+    try:
+        _fill(partial, footage, job, info, scores, events, sha256, copy, spent)
+        _keep_others(folder, partial)
+        replace_folder(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    scored = finished_video(folder, job.key(sha256))
+    assert scored is not None  # it was written just now
+    return replace(scored, spent=dict(spent))
 
 
-def annotated_frames(video: Path | str, frames: pd.DataFrame) -> Iterator[np.ndarray]:
-    """The frames of a video, each with its score as a bar, the number, the time and, if known, the category beneath.
+def _hash(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError:  # said better by who opens the video
+        return ""
+
+
+def finished_video(folder: Path, key: str | None = None) -> ScoredVideo | None:
+    """The results in a folder; None unless they are there, whole, and those of the key.
 
     Args:
-        video: the file.
-        frames: a row per frame with ``score``, ``seconds`` and perhaps ``category``, as :class:`ScoredVideo` has them.
-
-    Yields:
-        uint8 (height, width, 3), RGB, sides even, width at least 320; one frame held at a time.
+        folder: of one video's results.
+        key: of :meth:`Job.key`; None for whatever is there.
     """
-    colour = tuple(round(255 * part) for part in to_rgb(style.VERMILION))
-    for frame, row in zip(read_frames(video), frames.itertuples(index=False), strict=True):
-        height, width = frame.shape[:2]
-        scale = max(1.0, NARROWEST / width)
-        # players want even sides
-        height, width = (2 * round(side * scale / 2) for side in (height, width))
-        line = max(24, height // 12)
-        picture = np.full((height + 2 * line, width, 3), 24, dtype=np.uint8)
-        picture[:height] = frame if scale == 1 and frame.shape[:2] == (height, width) else cv2.resize(frame, (width, height))
-        words = f"score {row.score:.2f}" + (f"  {row.category}" if "category" in frames else "")
-        _write_words(picture, words, 8, height + line, line)
-        _write_words(picture, f"{int(row.seconds // 60)}:{row.seconds % 60:04.1f}", width - 3 * line, height + line, line)
-        top, bottom, right = height + line + line // 4, height + 2 * line - line // 4, width - 8
-        cv2.rectangle(picture, (8, top), (right, bottom), (90, 90, 90), 1)
-        cv2.rectangle(picture, (8, top), (8 + round(row.score * (right - 8)), bottom), colour, cv2.FILLED)
-        yield picture
+    try:
+        record = read_json(folder / RECORD)
+        with damaged_as_data_error(folder / RECORD, "the record of a scored video"):
+            whole = all((folder / file).is_file() for file in record["files"])
+            if not whole or record["format"] != FORMAT or key not in (None, record["key"]):
+                return None
+            values = {name: record[name] for name in ("video", "seconds", "highest", "notes", "model", "spark")}
+            return ScoredVideo(folder.name, folder, events=read_events(folder), **values)
+    except VadError:
+        return None
 
 
-def _write_words(picture: np.ndarray, words: str, left: int, bottom: int, line: int) -> None:
-    cv2.putText(picture, words, (left, bottom - line // 4), cv2.FONT_HERSHEY_SIMPLEX, line / 44, (240, 240, 240), 1, cv2.LINE_AA)
+def _fill(
+    partial: Path,
+    footage: Footage,
+    job: Job,
+    info: VideoInfo,
+    scores: FrameScores,
+    events: list[Event],
+    sha256: str,
+    copy: SmallCopy | None,
+    spent: Stopwatch,
+) -> None:
+    """Write all results into a folder that is empty at first."""
+    shutil.rmtree(partial, ignore_errors=True)
+    model, shown = job.model.open(), printable(footage.path.name)
+    with atomic_path(partial / "scores.csv") as temporary:
+        # six digits in all would not do for the times of long videos
+        table = scores.table.assign(seconds=[f"{value:.6f}" for value in scores.table["seconds"]])
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    if copy is not None:
+        with spent("pictures"):
+            events = write_pictures(footage.path, info, events, partial)
+    about = {"video": shown, "model": model.title, "rule": job.rule.model_dump(), "threshold_from": job.note}
+    write_events(partial, events, about)
+    with spent("pages"):
+        strip = None if copy is None else copy.strip()
+        title = f"{shown}: {model.title}; events shaded, threshold {job.rule.threshold:.3g} dotted"
+        with _ALONE:
+            _draw_curve(partial / "curve.png", title, info, scores.arrays, events, job.rule, strip)
+        write_page(
+            partial / "report.html",
+            title=shown,
+            video=None if copy is None else copy.file,
+            ready=True,
+            info=info,
+            frames=scores.table,
+            events=events,
+            rule=job.rule,
+            categories=model.categories if scores.probabilities is not None else (),
+            alignment=scores.arrays.get("alignment"),
+            model_title=model.title,
+            probabilities=scores.probabilities,
+            end=scores.end,
+            threshold_note=job.note,
+        )
+    if job.annotated:
+        with spent("annotated"):
+            write_video(partial / ANNOTATED, annotated_frames(footage.path, scores.table), info.fps, seconds=info.seconds)
+    score = scores.table["score"].to_numpy()
+    record = {
+        "format": FORMAT,
+        "key": job.key(sha256),
+        "video": printable(footage.path),
+        "sha256": sha256,
+        "model": model.title,
+        "seconds": info.duration,
+        "highest": float(score.max()),
+        "notes": list(info.notes),
+        "spark": [round(float(part.max()), 4) for part in np.array_split(score, min(SPARK, len(score)))],
+        "files": sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file()),
+    }
+    write_json(partial / RECORD, record)
 
 
-def _extract(video: Path, folder: Path, recipe: FeatureSettings, device: str, progress: bool) -> FeatureStore:
-    report = extract_dataset({video.stem: video}, [video.stem], folder, recipe, device=device, progress=progress)
-    if report.store is None:
-        raise DataError(report.failures[video.stem])
-    return report.store
-
-
-def _dataset_of_one_video(name: str, info: VideoInfo, store: FeatureStore, categories: tuple[str, ...]) -> Dataset:
-    """A data set of this video alone; its category is not known and not looked at."""
-    record = VideoRecord(name, "test", (categories[0],), info.num_frames)
-    about = DatasetInfo(
-        name="own-video",
-        title=name,
-        categories=categories,
-        headline_metric="auc",
-        source="one video",
-        synthetic=False,
-        fps=info.fps,
-    )
-    return Dataset(store.folder.parent, about, VideoList(categories, (record,)), store)
-
-
-def _frame_table(arrays: dict[str, np.ndarray], info: VideoInfo, categories: tuple[str, ...]) -> pd.DataFrame:
-    num_frames = info.num_frames
-    columns = {"frame": np.arange(num_frames), "seconds": info.seconds}
-    columns |= {name: frame_scores(arrays[name], num_frames) for name in style.CURVES if name in arrays}
-    if "alignment" in arrays:
-        columns["category"] = frame_scores(np.array(categories)[arrays["alignment"].argmax(axis=1)], num_frames)
-    return pd.DataFrame(columns)
-
-
-def _draw_curve(path: Path, video: Path, info: VideoInfo, arrays: dict[str, np.ndarray], method: str) -> None:
-    positions = np.unique(np.linspace(0, info.num_frames - 1, STRIP_FRAMES).astype(int))
-    strip = Strip(positions, frame_strip(video, positions.tolist(), STRIP_HEIGHT))
+def _draw_curve(
+    path: Path,
+    title: str,
+    info: VideoInfo,
+    arrays: dict[str, np.ndarray],
+    events: list[Event],
+    rule: EventRule,
+    strip: Strip | None,
+) -> None:
     curves = {name: arrays[name] for name in style.CURVES if name in arrays}
     unknown = np.zeros(info.num_frames, dtype=np.uint8)
-    scores = VideoScores(video.stem, (), unknown, curves, arrays.get("alignment"))
-    fig, _ = score_curve(scores, strip, info.seconds, f"{video.name}: {method}")
-    with atomic_path(path) as temporary:
-        fig.savefig(temporary, dpi=style.DPI)
-    plt.close(fig)
+    fig, _ = score_curve(VideoScores("", (), unknown, curves, None), strip, info.seconds, title)
+    for event in events:
+        fig.axes[0].axvspan(event.start_frame, event.end_frame, color=style.GROUND_TRUTH, lw=0, zorder=0)
+    fig.axes[0].axhline(rule.threshold, color=style.VERMILION, lw=0.8, ls=":")
+    try:
+        with atomic_path(path) as temporary:
+            fig.savefig(temporary, dpi=style.DPI)
+    finally:
+        plt.close(fig)
 
 
-@command_line("run the same command again to go on from here")
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m vad_lib.deployment.score_video", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("video", help="the video file")
-    add("--run", required=True, help="folder of a finished run, results/PROFILE/runs/DATASET/VARIANT/seedN")
-    add("--out", required=True, help="folder that gets scores.csv, curve.png, annotated.mp4 and the features")
-    add("--device", default="cpu", help="torch device (default: cpu)")
-    add("--short-side", type=int, help="pixels; for models trained on imported features")
-    add("--crop-size", type=int, help="pixels; for models trained on imported features")
-    add("--weights", default="", help="checkpoint of I3D or CLIP, for models trained on features of one's own weights")
-    options = parser.parse_args(arguments)
-    scored = score_video(**vars(options))
-    highest = scored.frames.loc[scored.frames["score"].idxmax()]
-    print(f"{len(scored.frames):,} frames, highest score {highest['score']:.2f} at {highest['seconds']:.1f} s")
-    print("\n".join(str(path) for path in scored.files.values()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _keep_others(folder: Path, partial: Path) -> None:
+    """Copy what people put beside earlier results, so that it outlives these."""
+    try:
+        ours = {Path(file).parts[0] for file in (read_json(folder / RECORD)["files"] if folder.exists() else ())} | {RECORD}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in ours and not (partial / path.name).exists():
+                copy = shutil.copytree if path.is_dir() else shutil.copy2
+                copy(path, partial / path.name)
+    except OSError as error:
+        raise OutputError(f"cannot write {partial}: {error.strerror or error}. Nothing was changed. Free some space.") from error

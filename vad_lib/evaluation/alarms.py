@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError, UndefinedMetricError
 from vad_lib.evaluation.scored_videos import ScoredVideos
 
 
@@ -72,13 +72,13 @@ def threshold_at(scored: ScoredVideos, rate: float) -> float:
 
     Raises:
         ConfigError: a rate outside [0, 1).
-        DataError: no normal frame.
+        UndefinedMetricError: no normal frame.
     """
     if not 0 <= rate < 1:
         raise ConfigError(f"false alarm rate: expected a fraction in [0, 1), got {rate}.")
     total = scored.normal.sum()
     if not total:
-        raise DataError(f"{scored.title}: a false alarm rate needs normal frames, got none; add normal test videos.")
+        raise UndefinedMetricError(f"{scored.title}: a false alarm rate needs normal frames, got none; add normal test videos.")
     values, rank = np.unique(-scored.score, return_inverse=True)
     false = np.cumsum(np.bincount(rank, scored.normal)) / total
     allowed = int(np.searchsorted(false, rate, side="right"))
@@ -145,13 +145,13 @@ def false_alarms_per_hour(scored: ScoredVideos, threshold: float, fps: float) ->
 
     Raises:
         ConfigError: fps not above 0.
-        DataError: no normal frame.
+        UndefinedMetricError: no normal frame.
     """
     if not fps > 0:
         raise ConfigError(f"false alarms: expected frames per second above 0, got {fps}.")
     hours = scored.normal.sum() / fps / 3600
     if not hours:
-        raise DataError(f"{scored.title}: false alarms need normal frames, got none; add normal test videos.")
+        raise UndefinedMetricError(f"{scored.title}: false alarms need normal frames, got none; add normal test videos.")
     alarm = scored.score >= threshold
     begins = alarm & ~(np.append(False, alarm[:-1]) & np.append(False, np.diff(scored.video) == 0))
     number = np.cumsum(begins)[alarm] - 1
@@ -167,11 +167,11 @@ def operating_points(scored: ScoredVideos, fps: float, rates: Sequence[float] = 
         rates: wanted parts of the normal frames that are called abnormal.
 
     Returns:
-        one row per rate: ``rate``, ``threshold``, ``reached_rate`` (at most ``rate``), ``recall`` of abnormal frames,
-        ``false_alarms_per_hour``, ``events``, ``missed``, and ``median_delay_seconds`` of the events that are seen.
-        Thresholds are set on the test frames themselves, so recall is an upper bound.
+        one row per rate: ``rate``, ``threshold``, ``reached_rate`` (at most ``rate``), ``recall`` of abnormal frames, missing
+        if there are none, ``false_alarms_per_hour``, ``events``, ``missed``, and ``median_delay_seconds`` of the events that are
+        seen, missing if none is. Thresholds are set on the test frames themselves, so recall is an upper bound.
     """
-    rows = []
+    rows, abnormal = [], int(scored.abnormal.sum())
     for rate in rates:
         threshold = threshold_at(scored, rate)
         alarm, delays = scored.score >= threshold, detection_delays(scored, threshold, fps)
@@ -180,7 +180,7 @@ def operating_points(scored: ScoredVideos, fps: float, rates: Sequence[float] = 
                 "rate": rate,
                 "threshold": threshold,
                 "reached_rate": float(scored.normal[alarm].sum() / scored.normal.sum()),
-                "recall": float(scored.abnormal[alarm].sum() / max(scored.abnormal.sum(), 1)),
+                "recall": float(scored.abnormal[alarm].sum() / abnormal) if abnormal else np.nan,
                 "false_alarms_per_hour": false_alarms_per_hour(scored, threshold, fps),
                 "events": len(delays.events),
                 "missed": delays.missed,

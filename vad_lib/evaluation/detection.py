@@ -22,7 +22,7 @@ import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError, UndefinedMetricError
 from vad_lib.evaluation.event_matching import IOUS, Matched, matched_segments
 from vad_lib.evaluation.scoring import Tail
 
@@ -70,8 +70,9 @@ def detect(
         tail: ``extend`` lets the features end up to one snippet early; the last row then holds to the end.
 
     Raises:
+        UndefinedMetricError: no event at all.
         DataError: videos missing, surplus or listed twice; another number of snippets or classes than expected; NaN; a
-            probability outside [0, 1]; an abnormal video without events, or no event at all.
+            probability outside [0, 1]; an abnormal video without events.
         ConfigError: unknown convention, or an IoU outside (0, 1].
     """
     if convention not in CONVENTIONS:
@@ -99,12 +100,14 @@ def class_ap(matched: Matched, convention: Convention = "vadclip_code") -> Detec
         convention: ``vadclip_code`` takes the segments of all videos, ``abnormal_only`` those of abnormal ones.
 
     Raises:
-        DataError: no event at all.
+        UndefinedMetricError: no event at all.
     """
     once = np.ones((1, len(matched.abnormal_video)))
     ap, num_segments, num_events = _weighted_ap(matched, once, convention)
     if not num_events.any():
-        raise DataError("detection: expected annotated events, got none; add intervals or class_intervals to the test videos.")
+        raise UndefinedMetricError(
+            "detection: expected annotated events, got none; add intervals or class_intervals to the test videos."
+        )
     return Detection(ap[0], num_segments[0].astype(np.int64), num_events[0].astype(np.int64))
 
 
@@ -117,13 +120,13 @@ def mean_ap(detection: Detection, convention: Convention = "vadclip_code") -> np
             abnormal classes that have events.
 
     Raises:
-        DataError: ``abnormal_only`` and no abnormal class has an event.
+        UndefinedMetricError: ``abnormal_only`` and no abnormal class has an event.
     """
     if convention == "vadclip_code":
         return detection.ap.mean(axis=1) * bool(detection.num_segments.all())
     chosen = np.flatnonzero(detection.num_events[1:]) + 1
     if not len(chosen):
-        raise DataError("mAP: expected events of abnormal categories, got none; add class_intervals to the test videos.")
+        raise UndefinedMetricError("mAP: expected events of abnormal categories, got none; add class_intervals to the test videos.")
     return detection.ap[:, chosen].mean(axis=1)
 
 

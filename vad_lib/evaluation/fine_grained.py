@@ -41,27 +41,29 @@ def fine_grained(
     Returns:
         plain numbers, all fractions: ``temperature``; ``normal_ground_truth``; ``detection``, for each convention ``map`` (IoU
         -> mAP, and ``average``) and ``ap_per_category`` (category -> the same of its AP; categories without events are
-        left out), or None if an abnormal video's events are not annotated; ``num_events`` per category;
+        left out), or None if an abnormal video's events are not annotated or there is no abnormal video; ``num_events`` per
+        category;
         ``category_accuracy``, the part of all videos whose category is the one among all that scores highest, and
-        ``category_accuracy_abnormal_videos``, the same among abnormal videos and abnormal categories. One hit among a
-        video's several categories is a hit.
+        ``category_accuracy_abnormal_videos``, the same among abnormal videos and abnormal categories, None if there is no
+        abnormal video. One hit among a video's several categories is a hit.
 
     Raises:
         DataError: videos missing, surplus or listed twice; another number of snippets or categories than expected; cosines that
-            are NaN or outside [-1, 1]; no event at all.
+            are NaN or outside [-1, 1].
     """
     check_videos([record.name for record in records], alignment, "alignment maps")
     for record in records:
         _check_cosines(record, np.asarray(alignment[record.name]), categories)
     best = {record.name: top_categories(alignment[record.name], categories) for record in records}
     abnormal, matched = [record for record in records if categories[0] not in record.categories], None
-    if all(record.events() for record in abnormal):
+    if abnormal and all(record.events() for record in abnormal):
         matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
+    named_abnormal = [best[r.name][1] in r.categories for r in abnormal]
     return {
         "temperature": float(temperature),
         "normal_ground_truth": normal_ground_truth,
         "category_accuracy": float(np.mean([best[r.name][0] in r.categories for r in records])),
-        "category_accuracy_abnormal_videos": float(np.mean([best[r.name][1] in r.categories for r in abnormal])),
+        "category_accuracy_abnormal_videos": float(np.mean(named_abnormal)) if abnormal else None,
         "num_events": {c: sum(event[0] == c for r in abnormal for event in r.events()) for c in categories[1:]},
         "detection": _detection(matched, categories) if matched else None,
     }
@@ -110,7 +112,7 @@ def fine_grained_arrays(
 
     Returns:
         ``category_named`` and ``abnormal_category_named``, bool (V,), whether the highest of all categories, or of the abnormal
-        ones, is one of the video's; and, where events are annotated, the fields of
+        ones, is one of the video's; and, where the events of all abnormal videos are annotated, the fields of
         :class:`vad_lib.evaluation.event_matching.Matched` as ``detection_FIELD``.
     """
     best = [(record.categories, top_categories(alignment[record.name], categories)) for record in records]
@@ -118,7 +120,8 @@ def fine_grained_arrays(
         "category_named": np.array([named in its for its, (named, _) in best]),
         "abnormal_category_named": np.array([named in its for its, (_, named) in best]),
     }
-    if not all(record.events() for record in records if categories[0] not in record.categories):
+    abnormal = [record for record in records if categories[0] not in record.categories]
+    if not abnormal or not all(record.events() for record in abnormal):
         return arrays
     matched = _matched_alignment(alignment, temperature, records, categories, normal_ground_truth, tail)
     return arrays | {f"detection_{name}": array for name, array in matched._asdict().items()}

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from scipy import sparse
 
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError, DataError, UndefinedMetricError
 from vad_lib.evaluation import detection, event_matching
 
 Metric = Literal["auc", "ap", "map_vadclip_code", "map_abnormal_only", "category_accuracy", "category_accuracy_abnormal_videos"]
@@ -139,7 +139,8 @@ def metric_on_draws(scored: ScoredVideos, counts: np.ndarray, metric: Metric) ->
 
     Raises:
         ConfigError: another metric.
-        DataError: a draw has frames of one class only, or a fine-grained metric of a run that has none.
+        UndefinedMetricError: a draw has frames of one class only.
+        DataError: a fine-grained metric of a run that has none.
     """
     if metric not in get_args(Metric):
         raise ConfigError(f"metric: expected one of {', '.join(get_args(Metric))}, got {metric!r}.")
@@ -148,7 +149,7 @@ def metric_on_draws(scored: ScoredVideos, counts: np.ndarray, metric: Metric) ->
         return _fine_grained_on_draws(scored, counts, metric)
     num_abnormal, num_normal = counts @ scored.abnormal_frames, counts @ scored.normal_frames
     if not (num_abnormal.all() and num_normal.all()):
-        raise DataError(
+        raise UndefinedMetricError(
             f"{metric.upper()} of {scored.title}: not defined, it needs abnormal and normal frames and a choice of videos has one "
             "class only; add test videos of the other class."
         )

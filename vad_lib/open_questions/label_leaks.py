@@ -24,14 +24,17 @@ def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
 
     Returns:
         for ``first_frame`` and ``file_size``, or for ``length`` without videos: ``NAME_auc``, video-level ROC-AUC in
-        [0, 1], and ``NAME_low``, ``NAME_high``, its 95 % bootstrap interval over the test videos of each class.
+        [0, 1], and ``NAME_low``, ``NAME_high``, its 95 % bootstrap interval over the test videos of each class. Nothing if all
+        test videos are normal, or all abnormal: there is no order to get right.
 
     Raises:
         MissingFileError: a listed video has no file.
-        DataError: a split holds one class only, or a video's first frame cannot be decoded.
+        DataError: the training videos are of one class only, or a video's first frame cannot be decoded.
     """
     labels = np.array([dataset.videos.is_abnormal(record) for record in dataset.videos.split("test")], dtype=bool)
     found: dict[str, float] = {}
+    if labels.all() or not labels.any():
+        return found
     for name, scores in guesses(dataset).items():
         numbers = _video_auc(scores[labels], scores[~labels], Bootstrap(seed=seed))
         found |= {f"{name}_{part}": number for part, number in zip(("auc", "low", "high"), numbers)}

@@ -163,12 +163,17 @@ def _printed(dataset: str, run: Run) -> Iterator[tuple[str, str, Any]]:
     """Metric, selection and how it is read from a run, for every number that the tables print of a row."""
     metrics = FRAME_LEVEL.get(dataset, (run.config["headline_metric"], "far_normal_videos", "far_all_normal_frames"))
     for selection in SELECTIONS:
-        yield metrics[0], selection, lambda run, s=selection: run.value(metrics[0], s)
+        yield metrics[0], selection, lambda run, s=selection: _frame_level(run, metrics[0], s)
     for metric in metrics[1:]:
-        yield metric, run.selection, lambda run, m=metric: run.value(m, run.selection)
+        yield metric, run.selection, lambda run, m=metric: _frame_level(run, m, run.selection)
     if run.fine_grained(run.selection):
         for metric in FINE_GRAINED:
             yield metric, run.selection, lambda run, m=metric: _fine_grained(run, m)
+
+
+def _frame_level(run: Run, metric: str, selection: str) -> float:
+    """NaN where it is not defined on the test videos."""
+    return float("nan") if run.undefined(metric, selection) else run.value(metric, selection)
 
 
 def _fine_grained(run: Run, metric: str) -> float:
@@ -296,7 +301,9 @@ def _printable(part: pd.DataFrame) -> pd.DataFrame:
             "seeds": part["seeds"],
             "yours": part["yours"].map(percent),
             "reference": part["reference"].map(percent),
-            "interval": [f"[{percent(low)}, {percent(high)}]" for low, high in zip(part["low"], part["high"])],
+            "interval": [
+                "" if np.isnan(low) else f"[{percent(low)}, {percent(high)}]" for low, high in zip(part["low"], part["high"])
+            ],
             "verdict": part["verdict"],
         }
     )

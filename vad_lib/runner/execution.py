@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import re
 import sys
 import time
 from functools import cache
@@ -67,10 +68,20 @@ def _meaning(path: Path) -> str:
 
 
 def missing_outputs(layout: Layout, execution: Execution) -> list[Path]:
-    """Declared outputs that do not exist; who reads the reference makes no runs."""
-    promised = [pattern for pattern in execution.entry.outputs if layout.source == "own" or "/runs/" not in pattern]
-    outputs = [path for pattern in promised for path in _fill(layout, pattern, execution.dataset)]
+    """Declared outputs that do not exist; who reads the reference makes no runs, and who names table rows makes these only."""
+    outputs = [
+        path
+        for pattern in execution.entry.outputs
+        if _is_promised(layout, execution, pattern)
+        for path in _fill(layout, pattern, execution.dataset)
+    ]
     return [path for path in outputs if not path.is_file()]
+
+
+def _is_promised(layout: Layout, execution: Execution, pattern: str) -> bool:
+    row = re.search(r"/runs/\{dataset\}/([^/]+)/", pattern)
+    rows = execution.parameters.get("variants", ["all"])
+    return not row or (layout.source == "own" and (rows == ["all"] or row[1] in rows))
 
 
 def is_done(layout: Layout, execution: Execution) -> bool:

@@ -8,8 +8,8 @@ import papermill
 from pydantic import Field
 
 from vad_lib.config import Settings
-from vad_lib.errors import ConfigError, DataError, MissingFileError
-from vad_lib.runs import experiments
+from vad_lib.errors import ConfigError, DataError, MissingFileError, did_you_mean
+from vad_lib.runner.parameters import OPTIONS, check_free, checked, declared
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_yaml
 
@@ -94,7 +94,7 @@ def plan(
     datasets: tuple[str, ...] = (),
     parameters: dict[str, Any] | None = None,
 ) -> list[Execution]:
-    """Choose the executions, in order, with what they need.
+    """Choose the executions, in order, with what they need. Every parameter is checked here, before a kernel starts.
 
     Args:
         manifest: what there is.
@@ -102,14 +102,38 @@ def plan(
             are chosen.
         only: notebooks or paper items (``table4``); all if empty.
         datasets: data sets; those of the manifest if empty.
-        parameters: further notebook parameters; each must be known to at least one chosen notebook.
+        parameters: further notebook parameters; each must be known to at least one chosen notebook, and say nothing that an
+            option of the command says.
 
     Raises:
-        ConfigError: unknown notebook, item, parameter or table row; the message lists the known ones.
+        ConfigError: unknown notebook, item, parameter or table row, or a value that a parameter cannot have; the message names
+            what is known, and the nearest name.
     """
-    _check_variants((parameters or {}).get("variants", []))
-    chosen_datasets = datasets or manifest.datasets
-    wanted: dict[str, set[str]] = {}  # notebook -> data sets
+    parameters = parameters or {}
+    check_free(parameters)
+    chosen_datasets = tuple(dict.fromkeys(datasets or manifest.datasets))
+    wanted = _wanted(manifest, only, chosen_datasets, named=bool(datasets))
+    # a notebook without a source needs videos or features, which no clone has
+    chosen = [name for name in manifest.entries if name in wanted and (layout.source == "own" or _has(name, "source"))]
+    known = {name: None for notebook in chosen for name in declared(notebook).model_fields if name not in OPTIONS}
+    if unknown := [name for name in parameters if name not in known]:
+        near = "; ".join(f"{name}{did_you_mean(name, known)}" for name in unknown)
+        raise ConfigError(f"unknown parameter {near}; the chosen notebooks have {', '.join(known)}.")
+    executions = []
+    for notebook in chosen:
+        entry, ordered = manifest.entries[notebook], [name for name in chosen_datasets if name in wanted[notebook]]
+        given = {name: value for name, value in parameters.items() if _has(notebook, name)}
+        for dataset in ordered if entry.each_dataset else (None,):
+            of_data = {"dataset": dataset} if dataset is not None else {"datasets": ordered}
+            values = checked(notebook, {**_base(layout, notebook), **of_data, **given})
+            executions.append(Execution(entry, dataset, values))
+            check_parameters(layout, executions[-1])
+    return executions
+
+
+def _wanted(manifest: Manifest, only: tuple[str, ...], datasets: tuple[str, ...], *, named: bool) -> dict[str, set[str]]:
+    """Notebook -> its data sets, of what was asked for and all that it needs; ``named`` if a person named the data sets."""
+    wanted: dict[str, set[str]] = {}
 
     def want(name: str, for_datasets: set[str]) -> None:
         for need in manifest.entries[name].needs:
@@ -118,53 +142,31 @@ def plan(
 
     for name in only or manifest.entries:
         if name in manifest.entries:
-            want(name, set(chosen_datasets))
+            want(name, set(datasets))
         elif name in manifest.items:
             entry, dataset = manifest.items[name]
-            want(entry.notebook, set(chosen_datasets) if dataset == "all" or datasets else {dataset})
+            want(entry.notebook, set(datasets) if dataset == "all" or named else {dataset})
         else:
-            names = ", ".join((*manifest.entries, *manifest.items))
-            raise ConfigError(f"--only {name}: no such notebook or paper item; known: {names}.")
-
-    executions = []
-    used: set[str] = set()
-    for notebook, entry in manifest.entries.items():
-        if notebook not in wanted:
-            continue
-        known = set(notebook_parameters(layout, notebook))
-        if layout.source == "reference" and "source" not in known:  # it needs videos or features, which no clone has
-            continue
-        given = {name: value for name, value in (parameters or {}).items() if name in known}
-        used |= set(given)
-        own_data = layout.source == "own" and layout.data != Layout.create(layout.profile).data
-        base = {
-            "profile": layout.profile,
-            "out": "" if layout.out == PROJECT_ROOT else str(layout.out),
-            "data": str(layout.data) if own_data else "",
-        }
-        if "source" in known:
-            base["source"] = layout.source
-        ordered = [dataset for dataset in chosen_datasets if dataset in wanted[notebook]]
-        if entry.each_dataset:
-            executions += [Execution(entry, dataset, {**base, "dataset": dataset, **given}) for dataset in ordered]
-        else:
-            executions.append(Execution(entry, None, {**base, "datasets": ordered, **given}))
-        for execution in executions:
-            check_parameters(layout, execution)
-    unknown = sorted(set(parameters or {}) - used)
-    if unknown:
-        everything = sorted({name for notebook in wanted for name in notebook_parameters(layout, notebook)})
-        raise ConfigError(f"unknown parameter {', '.join(unknown)}; the chosen notebooks have {', '.join(everything)}.")
-    return executions
+            names = (*manifest.entries, *manifest.items)
+            raise ConfigError(
+                f"--only {name}: no such notebook or paper item{did_you_mean(name, names)}; known: {', '.join(names)}."
+            )
+    return wanted
 
 
-def _check_variants(variants: Any) -> None:
-    """Before features are made, not after."""
-    if not isinstance(variants, list):
-        raise ConfigError(f"parameter variants: expected a list, got {variants!r}; write 'variants=[{variants}]'.")
-    unknown = [str(name) for name in variants if name not in ("all", *experiments.VARIANTS)]
-    if unknown:
-        raise ConfigError(f"parameter variants: no row {', '.join(unknown)}; known: all, {', '.join(experiments.VARIANTS)}.")
+def _has(notebook: str, parameter: str) -> bool:
+    return parameter in declared(notebook).model_fields
+
+
+def _base(layout: Layout, notebook: str) -> dict[str, str]:
+    """What the folders and the profile of a run say."""
+    own_data = layout.source == "own" and layout.data != Layout.create(layout.profile).data
+    base: dict[str, str] = {
+        "profile": layout.profile,
+        "out": "" if layout.out == PROJECT_ROOT else str(layout.out),
+        "data": str(layout.data) if own_data else "",
+    }
+    return base | ({"source": layout.source} if _has(notebook, "source") else {})
 
 
 def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...]) -> None:
@@ -178,9 +180,10 @@ def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...])
         if name in manifest.datasets or folder.is_dir():
             continue
         there = sorted(path.name for path in layout.data.iterdir()) if layout.data.is_dir() else []
+        near = did_you_mean(name, (*there, *manifest.datasets))
         found = f"{', '.join(there[:6])}{', ...' if len(there) > 6 else ''}" if there else "nothing"
         raise MissingFileError(
-            f"--dataset {name}: expected the folder {folder}, found {found} in {layout.data}; built in are "
+            f"--dataset {name}{near}: expected the folder {folder}, found {found} in {layout.data}; built in are "
             f"{', '.join(manifest.datasets)}. Put the lists and features of {name} into that folder, and give the folder above it "
             "as --data."
         )

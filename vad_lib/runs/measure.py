@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy
 from vad_lib import metrics
 from vad_lib.data.annotations import MaskRule, VideoRecord
 from vad_lib.data.dataset import Dataset
+from vad_lib.errors import DataError, UndefinedMetricError
 from vad_lib.evaluation import fine_grained, frame_level, scoring
 from vad_lib.model import video_score
 
@@ -22,8 +23,24 @@ def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records:
     return {"auc": float(metrics.frame_roc_auc(labels, values)), "bce": float(bce)}
 
 
+def check_measurable(dataset: Dataset) -> None:
+    """Check that the headline metric is defined on the test videos, before anything is trained.
+
+    Raises:
+        DataError: there are no test videos, or all their frames are normal, or all abnormal.
+    """
+    records = dataset.videos.split("test")
+    if not records:
+        raise DataError(f"data set {dataset.name}: training needs test videos to be measured on, got none; add some to videos.csv.")
+    labels = np.concatenate([record.frame_labels() for record in records])
+    metrics.check_classes(labels, f"data set {dataset.name}, {dataset.headline_metric.upper()} of its test videos")
+
+
 def test_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, Any]:
     """All frame-level metrics on the test videos, from snippet scores (T,) per video.
+
+    Returns:
+        what :func:`vad_lib.evaluation.frame_level.evaluate` gives.
 
     Raises:
         DataError: videos missing, surplus or listed twice, and all that :func:`vad_lib.evaluation.frame_level.evaluate` refuses.
@@ -58,7 +75,10 @@ def detection_rules(dataset: Dataset) -> dict[str, Any]:
 
 
 def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Metrics of the same snippet scores under each rule for frame masks; none where frames are counted exactly."""
+    """Metrics of the same snippet scores under each rule for frame masks; none where frames are counted exactly.
+
+    A rule that leaves frames of one class only has the entry ``undefined`` alone, with the reason.
+    """
     if dataset.info.mask_rule == "frames":
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -66,5 +86,8 @@ def mask_rule_metrics(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[s
     for rule in sorted(in_use):
         records = tuple(dataclasses.replace(record, mask_rule=rule) for record in dataset.videos.records)
         ruled = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=records))
-        found[rule] = test_metrics(ruled, scores)
+        try:
+            found[rule] = test_metrics(ruled, scores)
+        except UndefinedMetricError as error:
+            found[rule] = {"undefined": {dataset.headline_metric: str(error)}}
     return found

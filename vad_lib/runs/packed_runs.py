@@ -149,7 +149,8 @@ def _kept_metrics(run: Run, kept: Keep) -> dict[str, Any]:
     """Metrics, without the fine-grained ones of selections that no table uses."""
 
     def part(name: str, rule: Mapping[str, Any]) -> dict[str, Any]:
-        metrics = {n: value for n, value in rule["metrics"].items() if kept.metrics is None or n in kept.metrics}
+        wanted = None if kept.metrics is None else (*kept.metrics, "undefined")
+        metrics = {n: value for n, value in rule["metrics"].items() if wanted is None or n in wanted}
         fine = {"fine_grained": rule["fine_grained"]} if kept.metrics is None and "fine_grained" in rule else {}
         return {"step": rule["step"], "metrics": metrics, **(fine if name == run.selection else {})}
 

@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vad_lib.errors import DataError, MissingFileError
+from vad_lib.errors import DataError, MissingFileError, UndefinedMetricError
 from vad_lib.storage.reading import read_arrays, read_json, read_text
 from vad_lib.storage.writing import atomic_path, write_arrays, write_json, write_text
 
@@ -112,8 +112,18 @@ class Run(ABC):
         return self.measured["selection"]
 
     def value(self, metric: str, selection: str) -> float:
-        """A frame-level metric of the step that a selection chose, as a fraction."""
+        """A frame-level metric of the step that a selection chose, as a fraction.
+
+        Raises:
+            UndefinedMetricError: it is not defined on these test videos; see :meth:`undefined`.
+        """
+        if reason := self.undefined(metric, selection):
+            raise UndefinedMetricError(f"{self.name}: {reason}")
         return self.measured["selections"][selection]["metrics"][metric]
+
+    def undefined(self, metric: str, selection: str) -> str:
+        """Why a frame-level metric is not defined on these test videos; empty if it is."""
+        return self.measured["selections"][selection]["metrics"].get("undefined", {}).get(metric, "")
 
     def fine_grained(self, selection: str) -> dict[str, Any] | None:
         """Detection and category metrics of the selected step; None if the method has no alignment map."""

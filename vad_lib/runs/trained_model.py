@@ -1,7 +1,10 @@
 """The trained method of a finished run, to score with it again."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from vad_lib import registry
 from vad_lib.config import RunSettings, TrainSettings
@@ -34,27 +37,44 @@ def load_model(folder: Path | str, *, fast_cpu: bool = True) -> tuple[Method, di
         ConfigError: the run's method takes no bags of features; see :data:`vad_lib.registry.ON_BAGS`.
     """
     run = RunInFolder(folder)
+    return method_of(run.config, run.weights, run.name, fast_cpu=fast_cpu), run.config
+
+
+def method_of(config: dict[str, Any], weights_of: Callable[[], dict[str, Tensor]], name: str, *, fast_cpu: bool = True) -> Method:
+    """A trained method from the settings of its run and its weights, on the CPU and in evaluation mode.
+
+    Args:
+        config: content of the run's ``config.json``.
+        weights_of: reads the weights; called once the settings are known to be of a method on bags.
+        name: where both are kept, for messages.
+        fast_cpu: swap modules for fast forms of the same weights (:mod:`vad_lib.methods.fast_cpu`); switch it off before a
+            model is exported or goes to a GPU.
+
+    Raises:
+        DataError: settings and weights do not belong to each other.
+        ConfigError: the method takes no bags of features; see :data:`vad_lib.registry.ON_BAGS`.
+    """
     try:
-        name, categories = run.config["method"], tuple(run.config["categories"])
-        if not registry.method_spec(name).on_bags:
+        method, categories = config["method"], tuple(config["categories"])
+        if not registry.method_spec(method).on_bags:
             raise ConfigError(
-                f"{folder}: {name} is no method on bags of features; give a run of one of {', '.join(registry.ON_BAGS)}."
+                f"{name}: {method} is no method on bags of features; give a run of one of {', '.join(registry.ON_BAGS)}."
             )
-        weights = run.weights()
+        weights = weights_of()
         model = registry.build_method(
-            name,
-            feature_dim=run.config["features"]["dimension"],
+            method,
+            feature_dim=config["features"]["dimension"],
             categories=categories,
-            text=_text(run, weights) if registry.METHODS[name].needs_text else None,
-            width=run.config["width"],
-            options=run.config["options"],
+            text=_text(config, weights, name) if registry.METHODS[method].needs_text else None,
+            width=config["width"],
+            options=config["options"],
         )
         model.load_state_dict(weights)
     except VadError:
         raise
     except (KeyError, TypeError, RuntimeError) as error:
-        raise _not_of_one_run(folder, error) from error
-    return (use_fast_forms(model) if fast_cpu else model).eval(), run.config
+        raise _not_of_one_run(name, error) from error
+    return (use_fast_forms(model) if fast_cpu else model).eval()
 
 
 def load_learner(folder: Path | str, dataset: Dataset) -> Learner:
@@ -74,7 +94,7 @@ def load_learner(folder: Path | str, dataset: Dataset) -> Learner:
     run = RunInFolder(folder)
     try:
         weights, settings = run.weights(), run_settings_of(run)
-        text = _text(run, weights) if registry.method_spec(settings.method).needs_text else None
+        text = _text(run.config, weights, run.name) if registry.method_spec(settings.method).needs_text else None
         learner = learner_maker(settings, text)(settings, dataset, ())
         learner.load_weights(weights)
     except VadError:
@@ -90,13 +110,13 @@ def run_settings_of(run: Run) -> RunSettings:
     return RunSettings(**named, train=TrainSettings(**run.config["train"]))
 
 
-def _text(run: Run, weights: dict[str, Any]) -> TextFeatures:
+def _text(config: dict[str, Any], weights: dict[str, Tensor], name: str) -> TextFeatures:
     """Text features as the method was given them: they stand among its weights."""
-    about, categories = run.config["text"], tuple(run.config["categories"])
-    values = next(weights[name] for name in ("text_features", "text") if name in weights)
+    about, categories = config["text"], tuple(config["categories"])
+    values = next(weights[key] for key in ("text_features", "text") if key in weights)
     if len(values) != len(categories):
         raise DataError(
-            f"{run.name}: {len(categories)} categories in config.json, text features of {len(values)} among the weights; train "
+            f"{name}: {len(categories)} categories in config.json, text features of {len(values)} among the weights; train "
             "it again with this version of the library."
         )
     return TextFeatures(categories, values.numpy(), about["source"], about["note"], ())

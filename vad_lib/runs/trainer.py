@@ -30,7 +30,7 @@ from vad_lib.evaluation import scoring
 from vad_lib.methods.base import Method
 from vad_lib.runs.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from vad_lib.runs.learner import LearnerMaker, learner_maker
-from vad_lib.runs.measure import fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
+from vad_lib.runs.measure import check_measurable, fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
 from vad_lib.runs.record import Outcome, Scores, run_key, run_record
 from vad_lib.runs.run_folder import is_complete, write_run
 from vad_lib.storage.locks import remove_free_lock, sole_writer
@@ -69,6 +69,8 @@ def train_run(
 
     Raises:
         TrainingError: a loss became NaN or infinite; step, term and the batch's videos are named.
+        DataError: too few training videos of a class, or test videos on which the headline metric is not defined; nothing was
+            trained.
         ConfigError: unknown method or option; text features missing.
         BusyError: another process trains this very run.
     """
@@ -109,12 +111,16 @@ class Trainer:
         rows: of the log.
         best: selection -> ``step``, ``value``, ``measured`` and ``weights`` of the best evaluation so far.
         scored: step -> scores of the test videos, for steps that a selection still holds.
+
+    Raises:
+        DataError: too few training videos of a class, or test videos on which the headline metric is not defined.
     """
 
     def __init__(self, settings: RunSettings, dataset: Dataset, make: LearnerMaker, folder: Path, key: str) -> None:
         self.settings, self.train, self.folder, self.key = settings, settings.train, folder, key
         self.device = torch.device(self.train.device)
         self.dataset = permute_labels(dataset, self.train.seed) if self.train.permute_labels else dataset
+        check_measurable(dataset)
         fit, self.validation = validation_split(self.dataset, self.train.validation_fraction, self.train.seed)
         seed_everything(self.train.seed)
         self.learner = make(settings, self.dataset, fit)

@@ -4,6 +4,7 @@ What is read may be damaged, or made to do harm. Readers refuse what is no plain
 sensibly be, or claims to be larger than it is, before memory is taken for it; nothing is ever unpickled.
 """
 
+import codecs
 import csv
 import io
 import json
@@ -29,7 +30,7 @@ DEEPEST_NESTING = 64  # lists and mappings in one another; notebooks have 8
 
 
 def read_text(path: Path | str, what: str = "a text file", advice: str = "Correct it or get it again.") -> str:
-    """Read UTF-8 text, with or without a byte order mark, and any line ends.
+    """Read UTF-8 text, with or without a byte order mark, or UTF-16 with one, and any line ends.
 
     Args:
         path: the file.
@@ -45,14 +46,17 @@ def read_text(path: Path | str, what: str = "a text file", advice: str = "Correc
         size = _plain_size(path)
         if size > LARGEST_TEXT_BYTES:
             raise ValueError(f"it has {size:,} bytes, more than {LARGEST_TEXT_BYTES:,}")
-        text = path.read_text(encoding="utf-8-sig")
+        with open(path, "rb") as stream:
+            wide = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Windows writes it
+        text = path.read_text(encoding="utf-16" if wide else "utf-8-sig")
         if "\0" in text:
             raise ValueError("it holds NUL bytes, so it is no UTF-8 text")
         return text
     except FileNotFoundError:
         raise MissingFileError(f"{path}: expected {what}, found no such file.") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text ({error}). {advice}") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}: expected UTF-8 text (line {line}: {error}). {advice}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected {what}, but it cannot be read ({error}). {advice}") from error
 

@@ -29,12 +29,15 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``target``; rename it over ``target`` if the block succeeds.
 
     The temporary name keeps the suffix of the target, because numpy, OpenCV and matplotlib choose the
-    format by it.
+    format by it. Inside another such block, for its temporary path, that path is given as it is.
 
     Raises:
         OutputError: the folder cannot be written or the disk is full; ``target`` is unchanged.
     """
     target = Path(target)
+    if TEMPORARY in target.name:  # a second file renamed over it would lack its lock, and another process would remove it
+        yield target
+        return
     temporary: Path | None = None
     held: int | None = None
     try:
@@ -65,12 +68,13 @@ def _temporary(target: Path) -> tuple[Path, int | None]:
     """A new temporary file, and its handle, locked as long as it is open: so others see that it is in use."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=f"{TEMPORARY}{target.suffix}", dir=target.parent)
-        if _lock(handle) is None:
+        locked = _lock(handle)
+        if locked is None:
             os.close(handle)
             return Path(name), None
-        if Path(name).exists():
+        if locked and Path(name).exists():
             return Path(name), handle
-        os.close(handle)  # another process took it for an abandoned one before it was locked
+        os.close(handle)  # another process took it for an abandoned one before it was locked, and removes it
 
 
 def _lock(handle: int) -> bool | None:

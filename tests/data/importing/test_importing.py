@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import tracemalloc
 
@@ -247,7 +248,7 @@ def test_a_length_that_does_not_fit_is_told_with_both_numbers(tmp_path, length, 
 
 
 def test_alignment_follows_the_stated_rule_and_is_noted(tmp_path):
-    folder = small_ucf(tmp_path / "ucf-crime", snippets={"Abuse028_x264": 9, "Arson011_x264": 3})
+    folder = small_ucf(tmp_path / "ucf-crime", snippets={"Abuse028_x264": 8, "Arson011_x264": 4})
     counts = frames_csv(tmp_path)
     for align, problem in (("cut", "Arson011"), ("pad", "Abuse028")):
         found = check_source(folder, partial(frames=counts, align=align), progress=False)
@@ -255,10 +256,10 @@ def test_alignment_follows_the_stated_rule_and_is_noted(tmp_path):
     dataset = brought(folder, "ucf-crime", partial=True, frames=counts, align="both")
     assert dataset.info.note.endswith("features of 2 videos aligned to their frames (both)")
     cut, padded = dataset.store.snippets("Abuse028_x264"), dataset.store.snippets("Arson011_x264")
-    assert np.array_equal(cut, values(2, 10, 9, WIDTH)[:, :7].astype(np.float16))
+    assert np.array_equal(cut, values(2, 10, 8, WIDTH)[:, :7].astype(np.float16))
     assert padded.shape[1] == 5
-    assert np.array_equal(padded[:, :3], values(3, 10, 3, WIDTH).astype(np.float16))
-    assert np.array_equal(padded[:, 3], padded[:, 2]) and np.array_equal(padded[:, 4], padded[:, 2])
+    assert np.array_equal(padded[:, :4], values(3, 10, 4, WIDTH).astype(np.float16))
+    assert np.array_equal(padded[:, 4], padded[:, 3])
 
 
 def test_alignment_needs_frame_counts(tmp_path):
@@ -274,7 +275,7 @@ def test_an_interval_behind_the_features_is_told_without_frame_counts(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("video,frames\na,1", "column n_frames is missing"), ("video,n_frames\na,x", "line 2: expected columns"),
+    [("video,frames\na,1", "column n_frames is missing"), ("video,n_frames\na,x", "line 2, column n_frames: expected a whole"),
      ("video,n_frames\na,0", "line 2: 0 frames of a"), ("video,n_frames\na,1\na_x264,2", "line 3: 2 frames of a_x264"),
      ("", "column video, n_frames is missing"), ("video,n_frames", "expected columns video and n_frames and a line per video")],
 )  # fmt: skip
@@ -282,8 +283,9 @@ def test_frame_counts_that_cannot_be_read(tmp_path, text, message):
     path = tmp_path / "frames.csv"
     path.write_text(text)
     folder = small_ucf(tmp_path / "ucf-crime")
+    assert message in "".join(check_source(folder, partial(frames=str(path)), progress=False).problems)
     with pytest.raises(DataError, match=message):
-        check_source(folder, partial(frames=str(path)), progress=False)
+        import_dataset(folder, None, partial(frames=str(path)), progress=False)
     with pytest.raises(MissingFileError, match="found no such file"):
         check_source(folder, partial(frames=str(tmp_path / "none.csv")), progress=False)
 
@@ -327,7 +329,7 @@ def test_crops_that_are_the_same(tmp_path):
     shutil.copy(folder / "features/Abuse/Abuse028_x264__2.npy", folder / "features/Abuse/Abuse028_x264__5.npy")
     found = check_source(folder, partial(), progress=False)
     assert found.problems == (
-        "video Abuse028_x264: crops 2 and 5 (top_right, centre_mirrored) are the same; a file was copied under two names. Take "
+        "video Abuse028_x264: crops 2 and 5 (top_right, centre_mirrored) are the same; a file was copied under two names; take "
         "the crop from the release again.",
     )
     with pytest.raises(DataError, match="crops 2 and 5"):
@@ -391,10 +393,8 @@ def test_crops_without_likeness_raise_no_suspicion(tmp_path):
 
 def test_features_of_another_width(tmp_path):
     folder = small_ucf(tmp_path / "ucf-crime", crops=1, width=2048)
-    with pytest.raises(
-        DataError, match=r"features are 2,048 wide \(I3D with ResNet-50, as RTFM uses\), configured is 1,024; pass --dimension 2048"
-    ):
-        check_source(folder, partial(dimension=1024), progress=False)
+    (problem,) = check_source(folder, partial(dimension=1024), progress=False).problems
+    assert "features are 2,048 wide (I3D with ResNet-50, as RTFM uses), configured is 1,024; pass --dimension 2048" in problem
 
 
 def other_width(folder):
@@ -453,14 +453,13 @@ def renamed(folder):
         (pickled, "street_1.npy: expected a plain .npy array, but it cannot be read"),
         (whole_numbers, "street_1.npy: expected features as float numbers, got int64"),
         (flat, "expected T x D, T x crops x D or crops x T x D, got"),
-        (renamed, "none of the 6 videos with files is in the lists .*Check --dataset and --source"),
+        (renamed, "none of the 6 videos with files is in the lists .*check --dataset and --source"),
     ],
 )
 def test_files_that_cannot_be_right(own, mistake, message):
     before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
     mistake(own)
-    with pytest.raises(DataError, match=message):
-        check_source(own, settings(), progress=False)
+    assert any(re.search(message, problem) for problem in check_source(own, settings(), progress=False).problems)
     with pytest.raises(DataError, match=message):
         import_dataset(own, None, settings(), progress=False)
     assert not (own / "store").exists() and not (own / "dataset.json").exists()
@@ -474,7 +473,7 @@ def test_nan_is_found_by_both_commands(own):
     assert check_source(own, settings(), progress=False).problems == (
         "video brawl_2: its features hold NaN or infinity; copy or extract them again.",
     )
-    with pytest.raises(DataError, match="video brawl_2: a feature is NaN or infinite"):
+    with pytest.raises(DataError, match="video brawl_2: its features hold NaN or infinity; copy or extract them again"):
         import_dataset(own, None, settings(), progress=False)
 
 
@@ -485,14 +484,12 @@ def test_no_snippets(own):
 
 def test_ambiguous_and_mixed_shapes_of_three_axes(tmp_path):
     folder = small_ucf(tmp_path / "ucf-crime", crops=5, snippets=dict.fromkeys(UCF, 5))
-    with pytest.raises(DataError, match=r"could be snippets x crops or crops x snippets.*--layout t-n-d or --layout n-t-d"):
-        check_source(folder, partial(), progress=False)
+    (problem,) = check_source(folder, partial(), progress=False).problems
+    assert "could be snippets x crops or crops x snippets" in problem and "--layout t-n-d or --layout n-t-d" in problem
     assert check_source(folder, partial(layout="n-t-d"), progress=False).layout == "n-t-d"
-    with pytest.raises(DataError, match="--layout single cannot be"):
-        check_source(folder, partial(layout="single"), progress=False)
+    assert "--layout single cannot be" in check_source(folder, partial(layout="single"), progress=False).problems[0]
     save(folder / "features/Abuse/Abuse028_x264_i3d.npy", values(0, 7, 10, WIDTH))
-    with pytest.raises(DataError, match="neither of the first two axes has one size in all files"):
-        check_source(folder, partial(), progress=False)
+    assert "neither of the first two axes has one size in all files" in check_source(folder, partial(), progress=False).problems[0]
     assert "files have 5, 10 crops" in check_source(folder, partial(layout="t-n-d"), progress=False).problems[0]
 
 
@@ -505,26 +502,24 @@ def test_the_wrong_folder(tmp_path):
             "ucf-crime",
             f"Anomaly_Train.txt, .* missing; found Abuse/, .*{folder} looks right: use --source {folder}",
         ),
-        (folder, "xd-violence", "expected the lists of XD-Violence .* These are the lists of UCF-Crime: use --dataset ucf-crime"),
-        (folder, "mine", "expected videos.csv, found .* It holds lists of UCF-Crime: use --dataset ucf-crime"),
+        (folder, "xd-violence", "expected the lists of XD-Violence .*; these are the lists of UCF-Crime: use --dataset ucf-crime"),
+        (folder, "mine", "expected videos.csv, found .*; it holds lists of UCF-Crime: use --dataset ucf-crime"),
     ]
     for source, dataset, message in cases:
         with pytest.raises(MissingFileError, match=message):
-            check_source(source, partial(dataset), progress=False)
+            import_dataset(source, tmp_path / "out", partial(dataset), progress=False)
+    with pytest.raises(MissingFileError, match="expected the folder of ucf-crime, found none"):
+        check_source(tmp_path / "nowhere", partial(), progress=False)
     for path in folder.rglob("*.npy"):
         path.unlink()
-    with pytest.raises(
-        MissingFileError, match=r"expected feature files \(.npy\) anywhere below or videos in videos/, found Anomaly_T"
-    ):
-        check_source(folder, partial(), progress=False)
+    (problem,) = check_source(folder, partial(), progress=False).problems
+    assert "expected feature files (.npy) anywhere below or videos in videos/, found Anomaly_T" in problem
 
 
 def test_features_under_another_name_than_features(own):
     (own / "features").rename(own / "i3d")
-    with pytest.raises(
-        MissingFileError, match=r"in features/ or videos in videos/, found i3d/, videos.csv. .*i3d looks right: name that"
-    ):
-        check_source(own, settings(), progress=False)
+    (problem,) = check_source(own, settings(), progress=False).problems
+    assert re.search("in features/ or videos in videos/, found i3d/, videos.csv; .*i3d looks right: name that", problem)
 
 
 def test_the_annotation_under_the_name_of_the_authors_archive(tmp_path):
@@ -541,28 +536,24 @@ def test_lists_of_two_releases(tmp_path):
     shutil.copy(folder / "Anomaly_Test.txt", folder / "old" / "anomaly_test.txt")
     assert not check_source(folder, partial(), progress=False).problems
     (folder / "old" / "anomaly_test.txt").write_text("Abuse/Abuse028_x264.mp4\n")
-    with pytest.raises(DataError, match="differ; two releases are mixed"):
-        check_source(folder, partial(), progress=False)
+    assert "differ; two releases are mixed" in check_source(folder, partial(), progress=False).problems[0]
 
 
 def test_an_own_list_needs_a_normal_category_and_its_own_name(own):
     (own / "videos.csv").write_text((own / "videos.csv").read_text().replace("Normal", "calm"))
-    with pytest.raises(DataError, match="expected the category Normal among Fighting, calm"):
-        check_source(own, settings(), progress=False)
+    assert "expected the category Normal among Fighting, calm" in check_source(own, settings(), progress=False).problems[0]
     assert check_source(own, settings(categories=("calm", "Fighting")), progress=False).videos.categories == ("calm", "Fighting")
     (own / "dataset.json").write_text('{"name": "other"}')
-    with pytest.raises(DataError, match="its name is 'other', asked for is 'mine'"):
-        check_source(own, settings(), progress=False)
+    assert "its name is 'other', asked for is 'mine'" in check_source(own, settings(), progress=False).problems[0]
     (own / "dataset.json").write_text("[1]")
-    with pytest.raises(DataError, match="expected named values, got a list"):
-        check_source(own, settings(), progress=False)
+    assert "expected named values, got a list" in check_source(own, settings(), progress=False).problems[0]
 
 
 def test_names_that_differ_by_a_suffix_only(own):
     with open(own / "videos.csv", "a") as stream:
         stream.write("street_1_x264,train,Normal,60,\n")
-    with pytest.raises(DataError, match="the lists hold street_1 and street_1_x264, which are one video"):
-        check_source(own, settings(), progress=False)
+    (problem,) = check_source(own, settings(), progress=False).problems
+    assert "the lists hold street_1 and street_1_x264, which are one video" in problem
 
 
 def test_an_own_list_is_never_overwritten(own):
@@ -636,9 +627,15 @@ def test_listed_frames_are_compared_with_the_videos(own):
         path.parent.mkdir(exist_ok=True)
         write_video(path, iter(np.zeros((frames + 20 * (name == "street_3"), 64, 64, 3), dtype=np.uint8)), fps=25)
     found = check_source(own, settings(), progress=False)
-    assert (found.layout, found.problems) == (None, ())
-    assert found.warnings == (
-        "by the headers of their files, videos of other length than listed: street_3; correct n_frames if so.",
+    message = "video street_3: listed with 80 frames, its file has 100; that is 7 snippets, not 5; correct n_frames to 100."
+    assert (found.layout, found.problems) == (None, (message,))
+    by_header = check_source(own, settings(), read=False, progress=False)
+    assert (by_header.problems, by_header.warnings) == (
+        (),
+        (
+            "by the headers of their files, videos of other length than listed: street_3; correct n_frames if so; "
+            "check --decode counts them.",
+        ),
     )
 
 
@@ -650,7 +647,7 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
         rows.append(f"v{number},train,{('Normal', 'Fighting')[number % 2]},320000,")
     (tmp_path / "mine" / "videos.csv").write_text("\n".join(rows))
     tracemalloc.start()
-    import_dataset(tmp_path / "mine", None, settings(dimension=32), progress=False)
+    import_dataset(tmp_path / "mine", None, settings(dimension=32, partial=True), progress=False)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < features.nbytes / 3  # of one video
@@ -687,6 +684,8 @@ def test_the_command_line(own, capsys):
     assert main(["import", *common]) == 0
     assert capsys.readouterr().out.endswith("nothing has changed since the last import\n")
     assert main(["check", *common[:-1], "1024"]) == 1
+    assert "\nerror: " in capsys.readouterr().out
+    assert main(["import", *common[:-1], "1024"]) == 1
     assert capsys.readouterr().err.startswith("error: ")
     (own / "features/brawl_1.npy").unlink()
     assert main(["check", *common, "--headers"]) == 1
@@ -706,4 +705,4 @@ def test_a_list_can_be_written_by_hand(tmp_path):
     path = write_video_csv(tmp_path / "mine" / "videos.csv", VideoList(("Normal", "Fighting"), records))
     for number, name in enumerate("ab"):
         save(path.parent / "features" / f"{name}.npy", values(number, 1, WIDTH))
-    assert brought(path.parent).store.videos == ("a", "b")
+    assert brought(path.parent, partial=True).store.videos == ("a", "b")

@@ -14,231 +14,318 @@ Feature files are ``.npy`` in one of four layouts, which are told apart by names
 * ``single``: one file per video, T x D.
 
 ``check`` reads everything and writes nothing. ``import`` writes ``dataset.json``, ``videos.csv`` and ``store/``, video by video,
-and does nothing if neither the files nor the settings have changed since.
+and does nothing if neither the files nor the settings have changed since. Both go through the whole folder and say all that is
+wrong, and how to put it right; a broken file does not keep them from looking at the others.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Container
 from pathlib import Path
-
-import numpy as np
+from typing import Literal
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import VideoList, VideoRecord, check_records
-from vad_lib.data.backbones.i3d import FEATURE_DIM
-from vad_lib.data.feature_store import ROWS_AT_ONCE
-from vad_lib.data.importing.crop_check import CropComparison, check_crops
-from vad_lib.data.importing.findings import Findings, dataset_info_of, features_of
-from vad_lib.data.importing.layouts import FeatureFile, FeatureLayout, check_dimension, files_below, find_layout, walk, with_shape
+from vad_lib.data.annotations import MaskRule, VideoList, record_findings
+from vad_lib.data.dataset import DatasetInfo
+from vad_lib.data.finding import Finding, Level, error_at
+from vad_lib.data.importing.counting import compare_frames, differ_by_headers, late_intervals, snippet_counting
+from vad_lib.data.importing.feature_checks import checked_features
+from vad_lib.data.importing.findings import Findings, dataset_info_of
+from vad_lib.data.importing.layouts import files_below, walk
 from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask_rule_for, miscounted, wrong_totals
-from vad_lib.data.importing.lists import find_lists, listing, reads_as, suggestion
+from vad_lib.data.importing.lists import FoundLists, find_lists, listing, reads_as, suggestion
+from vad_lib.data.importing.matching import match_arrays, settle_arrays, tell_no_match, tell_unmatched, with_shapes
 from vad_lib.data.importing.public_sets import PUBLIC_SETS, PublicSet, video_key
+from vad_lib.data.importing.raw_videos import Looking, look_at, look_at_all, match_videos, raw_files
+from vad_lib.data.importing.set_checks import category_findings, name_findings, split_findings
 from vad_lib.data.importing.settings import SPLIT_NAMES, ImportSettings
-from vad_lib.data.video_files import VIDEO_SUFFIXES
-from vad_lib.errors import DataError, MissingFileError, first_few
+from vad_lib.errors import ConfigError, MissingFileError
 
 
-def check_source(source: Path | str, settings: ImportSettings, *, read: bool = True, progress: bool = True) -> Findings:
+def check_source(
+    source: Path | str,
+    settings: ImportSettings,
+    out: Path | None = None,
+    *,
+    read: bool = True,
+    decode: bool = False,
+    progress: bool = True,
+) -> Findings:
     """Look through a folder and find everything that is wrong; nothing is written.
 
     Args:
         source: the folder.
         settings: how to read it.
-        read: True to read all features too (NaN, crops that are the same), False for names and shapes only.
+        out: where the data set would be; the source by default.
+        read: True to read all features too (NaN, crops that are the same) and to decode the first frames of every video and look
+            for its end; False for names, lists and shapes, and to open the videos only.
+        decode: True to decode all videos whole, which finds every damage and counts frames exactly.
         progress: True for a bar on a terminal.
 
     Returns:
-        what was found, its ``problems`` included.
+        what was found, ``problems`` included.
 
     Raises:
-        MissingFileError: no folder, lists, features or videos; the message says what was found instead.
-        DataError: lists or files from which nothing can be told ; the message says why.
+        MissingFileError: there is no such folder.
+        ConfigError: settings that cannot be, such as names of crops that are not as many as the crops.
     """
-    found = find_source(Path(source), settings)
-    if not read or found.layout is None or found.problems:
-        return found
-    problems: list[str] = []
-    crops = CropComparison(found.crops)
-    for video, features in features_of(found, progress=progress):
-        broken = not all(
-            np.isfinite(crop[start : start + ROWS_AT_ONCE]).all()
-            for crop in features
-            for start in range(0, len(crop), ROWS_AT_ONCE)
-        )
-        if broken:
-            problems.append(f"video {video}: its features hold NaN or infinity; copy or extract them again.")
-        elif error := crops.look(video, features):
-            problems.append(error)
-    return dataclasses.replace(found, problems=tuple(problems), warnings=(*found.warnings, *crops.warnings()))
+    looking: Looking = "all" if decode else "begin" if read else "open"
+    found = find_source(Path(source), settings, out, looking=looking, progress=progress)
+    told = list(found.findings)
+    if read:
+        for _ in checked_features(found, told.append, broken_level(settings), progress=progress):
+            pass
+    return dataclasses.replace(found, findings=tuple(told))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Features:
-    """What the feature files of a folder have in common; of a folder with videos only, nothing."""
-
-    layout: FeatureLayout | None = None
-    crops: tuple[str, ...] = ()
-    lengths: dict[str, int] = dataclasses.field(default_factory=dict)
-    dimension: int = FEATURE_DIM
+def check_folder(source: Path, settings: ImportSettings) -> None:
+    """Raise a MissingFileError if there is no such folder."""
+    if not source.is_dir():
+        raise MissingFileError(f"{source}: expected the folder of {settings.dataset}, found none; check --source.")
 
 
-def find_source(source: Path, settings: ImportSettings, out: Path | None = None) -> Findings:
-    """Look through a folder by names, lists and the shapes of its arrays; what the arrays hold is not read.
+def broken_level(settings: ImportSettings) -> Level:
+    """How bad a video is that cannot be used: a part of a data set may be imported if a person says so."""
+    return "warning" if settings.partial else "error"
+
+
+def find_source(
+    source: Path,
+    settings: ImportSettings,
+    out: Path | None = None,
+    *,
+    unusable: Collection[str] = (),
+    looking: Looking = "begin",
+    progress: bool = False,
+) -> Findings:
+    """Look through a folder by names, lists, the shapes of its arrays and a look at its videos; no array is read whole.
 
     Args:
         source: the folder.
         settings: how to read it.
         out: where the data set will be; the source by default.
+        unusable: names of videos that are to be left out.
+        looking: how closely to look at videos.
+        progress: True for a bar on a terminal.
 
     Raises:
-        MissingFileError: no folder, lists, features or videos; the message says what was found instead.
-        DataError: lists or files from which nothing can be told.
+        MissingFileError: there is no such folder.
+        ConfigError: settings that cannot be.
     """
-    known, out = PUBLIC_SETS.get(settings.dataset), out or source
-    if not source.is_dir():
-        raise MissingFileError(f"{source}: expected the folder of {settings.dataset}, found none; check --source.")
-    raw = files_below(source / "videos", VIDEO_SUFFIXES)
-    arrays = files_below(
-        source if known else source / "features", (".npy",), skip=(source / "videos", source / "store", out / "store")
-    )
-    lists = find_lists(source, settings, arrays or raw)
-    if not (arrays or raw):
-        raise MissingFileError(
-            f"{source}: expected feature files (.npy) {'anywhere below' if known else 'in features/'} or videos in videos/, "
-            f"found {listing(source)}.{suggestion(source, _holds_arrays, '' if known else 'name that folder features')}"
+    check_folder(source, settings)
+    return _Search(source, settings, out or source, unusable, looking, progress).findings()
+
+
+class _Search:
+    """One look through a folder; what it brings to light collects in ``told``."""
+
+    def __init__(
+        self, source: Path, settings: ImportSettings, out: Path, unusable: Collection[str], looking: Looking, progress: bool
+    ) -> None:
+        self.source, self.settings, self.out = source, settings, out
+        self.unusable, self.looking, self.progress = unusable, looking, progress
+        self.known = PUBLIC_SETS.get(settings.dataset)
+        self.level = broken_level(settings)
+        self.told: list[Finding] = []
+        self.tell = self.told.append
+        skip = (source / "videos", source / "store", out / "store")
+        self.files = files_below(source if self.known else source / "features", (".npy",), skip, self.tell)
+        self.raw = raw_files(source / "videos")
+
+    def findings(self) -> Findings:
+        """All that is found."""
+        lists = find_lists(self.source, self.settings, self.files or self.raw, self.tell)
+        if not (self.files or self.raw):
+            place = "anywhere below" if self.known else "in features/"
+            message = f"expected feature files (.npy) {place} or videos in videos/, found {listing(self.source)}"
+            fix = suggestion(self.source, _holds_arrays, "" if self.known else "name that folder features")
+            self.tell(Finding("error", "data-missing", str(self.source), message, fix or "put them there"))
+        if lists is None or not (self.files or self.raw):
+            self._look_without_lists()
+            return Findings(self.settings.dataset, tuple(self.told))
+        self._tell_list(lists)
+        return self._with_arrays(lists) if self.files else self._with_videos(lists)
+
+    def _look_without_lists(self) -> None:
+        if self.files:
+            with_shapes(self.files, self.tell, self.level)
+        else:
+            paths = {str(file.path): file.path for file in self.raw}
+            look_at_all(paths, self.looking, self.tell, self.level, progress=self.progress)
+
+    def _tell_list(self, lists: FoundLists) -> None:
+        """What is wrong with a person's own list as a whole."""
+        if not self.known:
+            found = [*category_findings(lists.videos.categories), *name_findings(lists.videos.records)]
+            if not self.settings.partial:
+                found += split_findings(lists.videos, unread=len(lists.faulty))
+            self.told += found
+
+    def _with_arrays(self, lists: FoundLists) -> Findings:
+        records = {video_key(record.name): record for record in lists.videos.records}
+        grouped, missing, surplus = match_arrays(self.files, records, self.source, self.tell, self.level)
+        surplus = self._unmatched(lists, bool(grouped), missing, surplus)
+        if not grouped:
+            return Findings(self.settings.dataset, tuple(self.told), missing=missing, surplus=surplus)
+        arrays = settle_arrays(self.source, self.settings, grouped, records, self.tell, self.level)
+        present = self._usable(lists, arrays.files)
+        rule = mask_rule_for(self.settings, self.known, arrays.layout, lists.content)
+        looks = {}
+        if rule == "frames" or self.settings.align != "none":
+            looks = self._header_frames(present)
+        counted = known_frame_counts(self.settings, self.known, present, looks, self.tell)
+        videos, lengths, notes = present, arrays.lengths, []
+        if arrays.layout is not None:
+            videos, fitted = fit_lengths(present, lengths, counted, rule, self.known, self.settings.align, self.tell)
+            if changed := sum(fitted[name] != lengths[name] for name in fitted):
+                notes.append(f"features of {changed:,} videos aligned to their frames ({self.settings.align})")
+            snippet_counting(lengths, counted, rule, self.tell)
+            lengths = lengths | fitted
+        if looks:
+            differ_by_headers(counted, looks, self.tell)
+        late_intervals(videos.records, counted, self.tell)
+        early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
+        info = self._whole(lists, videos, rule, "extend" if early else "exact", notes, lengths, missing)
+        return Findings(
+            name=self.settings.dataset,
+            findings=tuple(self.told),
+            info=info,
+            videos=videos,
+            files={name: tuple(file.path for file in arrays.files[name]) for name in arrays.files},
+            kind="features",
+            lengths=lengths,
+            layout=arrays.layout,
+            crops=arrays.crops,
+            dimension=arrays.dimension,
+            dtype=self.settings.dtype,
+            missing=missing,
+            surplus=surplus,
+            own_note=lists.content.get("note", ""),
         )
-    records = _by_key(lists.videos, source)
-    grouped, missing, surplus = _match(arrays or raw, records, lists.foreign, source)
-    present = VideoList(lists.videos.categories, tuple(records[key] for key in grouped))
-    problems, notes, test_complete = _completeness(known, lists.videos, present, missing, surplus, settings.partial, source)
-    features = _Features(dimension=settings.dimension)
-    if arrays:
-        grouped = {key: [with_shape(file) for file in group] for key, group in grouped.items()}
-        features, found = _features(source, settings, grouped, records)
-        problems += found
-    lengths = features.lengths
-    rule = mask_rule_for(settings, known, features.layout, lists.content)
-    counted, warnings = known_frame_counts(
-        settings, known, present, raw, asked=not arrays or rule == "frames" or settings.align != "none"
-    )
-    if arrays:
-        videos, fitted, found = fit_lengths(present, lengths, counted, rule, known, settings.align)
-        problems += found
-        if changed := sum(fitted[name] != lengths[name] for name in fitted):
-            notes.append(f"features of {changed:,} videos aligned to their frames ({settings.align})")
-        lengths = lengths | fitted
-    else:
-        counts = {record: counted.get(video_key(record.name), record.num_frames) for record in present.records}
-        with_frames = tuple(dataclasses.replace(r, num_frames=frames, mask_rule=rule) for r, frames in counts.items())
+
+    def _with_videos(self, lists: FoundLists) -> Findings:
+        names = [record.name for record in lists.videos.records]
+        paths, missing, surplus = match_videos(self.source / "videos", names, self.tell, self.level)
+        surplus = self._unmatched(lists, bool(paths), missing, surplus)
+        if not paths:
+            return Findings(self.settings.dataset, tuple(self.told), missing=missing, surplus=surplus)
+        looks = look_at_all(paths, self.looking, self.tell, self.level, progress=self.progress)
+        present = self._usable(lists, looks)
+        rule = mask_rule_for(self.settings, self.known, None, lists.content)
+        if not self.known or self.settings.frames:
+            listed = known_frame_counts(self.settings, self.known, present, {}, self.tell)
+            looks = compare_frames(listed, looks, paths, rule, self.looking, self.tell)
+        counted = known_frame_counts(
+            self.settings, self.known, present, {name: look.frames for name, look in looks.items()}, lambda finding: None
+        )
+        counts = {record.name: counted.get(record.name, record.num_frames) for record in present.records}
+        with_frames = tuple(dataclasses.replace(r, num_frames=counts[r.name], mask_rule=rule) for r in present.records)
         videos = dataclasses.replace(present, records=with_frames)
-    if known and test_complete and not problems:
-        text = wrong_totals(known, videos, rule, lengths)
-        # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
-        (notes if settings.align != "none" or not arrays else problems).extend(text)
-        if rule not in known.totals:
-            warnings.append(f"mask rule {rule} is not in use with {known.title}, so its totals cannot be checked.")
-    if not problems:
-        check_records(videos.categories, videos.records, str(source))
-        if not known and source.resolve() == out.resolve() and not reads_as(lists.paths[0], videos, rule):
-            problems.append(
+        late_intervals(videos.records, counts, self.tell)
+        info = self._whole(lists, videos, rule, "exact", [], {}, missing)
+        return Findings(
+            name=self.settings.dataset,
+            findings=tuple(self.told),
+            info=info,
+            videos=videos,
+            kind="videos",
+            dimension=self.settings.dimension,
+            dtype=self.settings.dtype,
+            missing=missing,
+            surplus=surplus,
+            own_note=lists.content.get("note", ""),
+        )
+
+    def _unmatched(
+        self, lists: FoundLists, any_matched: bool, missing: tuple[str, ...], surplus: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Tell of videos without file and of files without video; the latter, as they are shown."""
+        without_line = tuple(sorted({name for name in surplus if video_key(name) not in lists.faulty} | lists.foreign))
+        if not any_matched and without_line:
+            tell_no_match(without_line, [record.name for record in lists.videos.records], self.source, self.tell)
+        else:
+            tell_unmatched(missing, without_line, len(lists.videos.records), self.source, self.settings.partial, self.tell)
+        return without_line
+
+    def _usable(self, lists: FoundLists, names: Container[str]) -> VideoList:
+        """The listed videos that can be used."""
+        kept = tuple(r for r in lists.videos.records if r.name in names and r.name not in self.unusable)
+        return VideoList(lists.videos.categories, kept)
+
+    def _header_frames(self, present: VideoList) -> dict[str, int]:
+        """Frames by the headers of the video files that lie beside features; one that cannot be opened is told."""
+        by_key, looks = {file.key: file.path for file in self.raw}, {}
+        for record in present.records:
+            if path := by_key.get(video_key(record.name)):
+                look = look_at(path, "open")
+                if look.problem is None:
+                    looks[record.name] = look.frames
+                else:
+                    self.tell(error_at("video-broken", path, look.problem, "leave it: its features are used", "warning"))
+        return looks
+
+    def _whole(
+        self,
+        lists: FoundLists,
+        videos: VideoList,
+        rule: MaskRule,
+        tail: Literal["exact", "extend"],
+        notes: list[str],
+        lengths: dict[str, int],
+        missing: tuple[str, ...],
+    ) -> DatasetInfo | None:
+        """What is wrong with the set as a whole; and what becomes ``dataset.json``."""
+        settings, known = self.settings, self.known
+        if not videos.records:
+            self.tell(Finding("error", "no-video", "", "no listed video can be used", "put right what is said above"))
+        totals = {split: sum(known.counts[split]) if known else len(lists.videos.split(split)) for split in SPLIT_NAMES}
+        there = {split: len(videos.split(split)) for split in SPLIT_NAMES}
+        if settings.partial and there != totals:
+            parts = ", ".join(f"{there[s]:,} of {totals[s]:,} {name} videos" for s, name in SPLIT_NAMES.items())
+            notes.insert(0, f"partial: {parts}")
+        elif known and not missing and not self._has_errors():
+            miscounted(known, videos, self.tell)
+        if known and there["test"] == totals["test"] and not self._has_errors():
+            notes += self._tell_totals(known, videos, rule, lengths)
+        if settings.partial:
+            self.told += split_findings(videos, self.level)
+        if not self._has_errors():
+            self.told += record_findings(videos.categories, videos.records, str(self.source))
+        in_place = not known and self.source.resolve() == self.out.resolve()
+        if in_place and not self._has_errors() and not reads_as(lists.paths[0], videos, rule):
+            message = (
                 f"the imported list would differ from {lists.paths[0]} (mask rule {rule}, {len(videos.records):,} videos) and take "
-                "its place; give another folder with --out."
+                "its place"
             )
-    early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
-    kind = "features" if arrays else "videos"
-    return Findings(
-        info=dataset_info_of(settings, known, lists, rule, "extend" if early else "exact", notes, kind),
-        videos=videos,
-        files={records[key].name: tuple(file.path for file in group) for key, group in grouped.items()},
-        lengths=lengths,
-        layout=features.layout,
-        crops=features.crops,
-        dimension=features.dimension,
-        dtype=settings.dtype,
-        missing=missing,
-        surplus=surplus,
-        problems=tuple(problems),
-        warnings=tuple(warnings),
-        own_note=lists.content.get("note", ""),
-    )
+            self.tell(Finding("error", "list-replaced", "", message, "give another folder with --out"))
+        return self._info(lists, rule, tail, notes)
 
+    def _tell_totals(self, known: PublicSet, videos: VideoList, rule: MaskRule, lengths: dict[str, int]) -> list[str]:
+        """Tell of totals that are not the public ones; or what every table must say of them."""
+        if rule not in known.totals:
+            message = f"mask rule {rule} is not in use with {known.title}, so its totals cannot be checked"
+            fix = f"use one of {', '.join(known.totals)} to compare with others"
+            self.tell(Finding("warning", "public-totals", "", message, fix))
+        wrong = wrong_totals(known, videos, rule, lengths)
+        # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
+        if wrong and (self.settings.align != "none" or not lengths):
+            return [str(wrong)]
+        self.told += [wrong] if wrong else []
+        return []
 
-def _features(
-    source: Path, settings: ImportSettings, grouped: dict[str, list[FeatureFile]], records: dict[str, VideoRecord]
-) -> tuple[_Features, list[str]]:
-    """Layout, crops, lengths and width of the files, and what is wrong with them."""
-    files = [file for group in grouped.values() for file in group]
-    layout = find_layout(source, files, settings.layout)
-    dimension = check_dimension(source, files, settings.dimension)
-    crops, problems = check_crops(grouped, layout, settings.crops)
-    lengths = {records[key].name: group[0].shape[layout == "n-t-d"] for key, group in grouped.items()}
-    return _Features(layout, crops, lengths, dimension), problems
+    def _info(self, lists: FoundLists, rule: MaskRule, tail: Literal["exact", "extend"], notes: list[str]) -> DatasetInfo | None:
+        if len(lists.videos.categories) < 2:
+            message = f"one category only, {', '.join(lists.videos.categories)}; expected the normal one and at least another"
+            self.tell(Finding("error", "category-one", "", message, "add videos of another category, or name it with --categories"))
+            return None
+        try:
+            kind = "features" if self.files else "videos"
+            return dataset_info_of(self.settings, self.known, lists, rule, tail, notes, kind)
+        except ConfigError as error:
+            self.tell(Finding("error", "dataset-json", str(self.source / "dataset.json"), str(error).rstrip("."), "correct it"))
+            return None
 
-
-def _completeness(
-    known: PublicSet | None,
-    videos: VideoList,
-    present: VideoList,
-    missing: Sequence[str],
-    surplus: Sequence[str],
-    partial: bool,
-    source: Path,
-) -> tuple[list[str], list[str], bool]:
-    """Problems with missing and surplus videos, the note on a partial set, and whether all test videos are there."""
-    problems, notes = [], []
-    if surplus:
-        problems.append(
-            f"files of videos that no list names: {first_few(surplus)}; move them out of {source}, or add them to the lists."
-        )
-    if missing and not partial:
-        problems.append(
-            f"{len(missing):,} of {len(videos.records):,} listed videos have no file ({', '.join(missing[:5])}"
-            f"{', ...' if len(missing) > 5 else ''}); add them, or accept it with --partial."
-        )
-    totals = {split: sum(known.counts[split]) if known else len(videos.split(split)) for split in SPLIT_NAMES}
-    there = {split: len(present.split(split)) for split in SPLIT_NAMES}
-    if partial and there != totals:
-        notes.append("partial: " + ", ".join(f"{there[s]:,} of {totals[s]:,} {name} videos" for s, name in SPLIT_NAMES.items()))
-    elif known and not missing:
-        problems += miscounted(known, present)
-    return problems, notes, there["test"] == totals["test"]
-
-
-def _by_key(videos: VideoList, source: Path) -> dict[str, VideoRecord]:
-    records: dict[str, VideoRecord] = {}
-    for record in videos.records:
-        other = records.setdefault(video_key(record.name), record)
-        if other is not record:
-            raise DataError(f"{source}: the lists hold {other.name} and {record.name}, which are one video; remove one.")
-    return records
-
-
-def _match(
-    files: list[FeatureFile], records: dict[str, VideoRecord], foreign: set[str], source: Path
-) -> tuple[dict[str, list[FeatureFile]], tuple[str, ...], tuple[str, ...]]:
-    """Files of the listed videos in the order of the list, listed videos without file, and files of unlisted ones."""
-    found: dict[str, dict[int | None, FeatureFile]] = {}
-    for file in files:
-        if video_key(file.stem) in records:  # a name of one's own may end like a crop
-            file = dataclasses.replace(file, key=video_key(file.stem), crop=None)
-        other = found.setdefault(file.key, {}).setdefault(file.crop, file)
-        if other is not file and file.key in records:
-            raise DataError(
-                f"{source}: {other.path.relative_to(source)} and {file.path.relative_to(source)} are files of the same video "
-                "and crop; two releases are mixed, or a file is there twice. Keep one."
-            )
-    surplus = tuple(sorted((found.keys() - records.keys()) | foreign))
-    if not found.keys() & records.keys():
-        raise DataError(
-            f"{source}: none of the {len(found):,} videos with files is in the lists (files: {', '.join(sorted(found)[:3])}; "
-            f"lists: {', '.join(sorted(records)[:3])}); they are of another data set, or renamed. Check --dataset and --source."
-        )
-    grouped = {
-        key: [found[key][crop] for crop in sorted(found[key], key=lambda c: -1 if c is None else c)]
-        for key in records
-        if key in found
-    }
-    return grouped, tuple(record.name for key, record in records.items() if key not in found), surplus
+    def _has_errors(self) -> bool:
+        return any(finding.level == "error" for finding in self.told)
 
 
 def _holds_arrays(folder: Path) -> bool:

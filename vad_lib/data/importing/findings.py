@@ -1,7 +1,7 @@
 """What was found in a folder to import, and the data set that it becomes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,11 +10,15 @@ from tqdm import tqdm
 
 from vad_lib.data.annotations import MaskRule, Split, VideoList, VideoRecord
 from vad_lib.data.dataset import DatasetInfo
+from vad_lib.data.finding import Finding, Level
 from vad_lib.data.importing.layouts import FeatureLayout, read_crops
 from vad_lib.data.importing.lists import FoundLists
 from vad_lib.data.importing.public_sets import PublicSet
 from vad_lib.data.importing.settings import ImportSettings
-from vad_lib.errors import first_few
+from vad_lib.errors import DataError, MissingFileError, first_few
+from vad_lib.storage.reading import read_array
+
+MOST_SHOWN = 12  # findings of one code that are printed; a report holds all
 
 
 @dataclass(frozen=True)
@@ -22,37 +26,64 @@ class Findings:
     """What a folder holds.
 
     Attributes:
-        info: what becomes ``dataset.json``.
-        videos: all listed videos that have features (or files, if only videos are there).
-        files: per video the files of its features in the order of the crops, or its video file.
+        name: of the data set.
+        findings: all that is wrong or worth knowing; nothing is imported while there is an error.
+        kind: what is there to import; empty if nothing, or there is no list of it.
+        info: what becomes ``dataset.json``; None if there is too little to tell.
+        videos: all listed videos that have features (or files, if only videos are there) and can be used.
+        files: per video the files of its features in the order of the crops; empty if only videos are there.
         lengths: T of every video as stored in its files; empty if only videos are there.
         layout: of the features; None if only videos are there.
         crops: names in stored order.
         dtype: of the store.
         missing: listed videos without file.
         surplus: files of videos that no list names.
-        problems: one sentence each; nothing is imported while there is one.
-        warnings: one sentence each, for a person to judge.
         own_note: the part of the note that a person wrote.
     """
 
-    info: DatasetInfo
-    videos: VideoList
-    files: dict[str, tuple[Path, ...]]
-    lengths: dict[str, int]
-    layout: FeatureLayout | None
-    crops: tuple[str, ...]
-    dimension: int
-    dtype: str
-    missing: tuple[str, ...]
-    surplus: tuple[str, ...]
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
-    own_note: str
+    name: str
+    findings: tuple[Finding, ...]
+    kind: Literal["features", "videos", ""] = ""
+    info: DatasetInfo | None = None
+    videos: VideoList = field(default_factory=lambda: VideoList((), ()))
+    files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    layout: FeatureLayout | None = None
+    crops: tuple[str, ...] = ()
+    dimension: int = 0
+    dtype: str = ""
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    own_note: str = ""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each error."""
+        return self._said("error")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each warning, for a person to judge."""
+        return self._said("warning")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that is good to know."""
+        return self._said("note")
+
+    def _said(self, level: Level) -> tuple[str, ...]:
+        return tuple(str(finding) for finding in self.findings if finding.level == level)
 
     def __str__(self) -> str:
-        if self.layout is None:
+        said = [f"{level}: {text}" for level in ("note", "warning", "error") for text in shown(self.findings, level)]
+        return "\n".join((self._summary() if self.info else []) + said)
+
+    def _summary(self) -> list[str]:
+        assert self.info is not None
+        if self.kind == "videos":
             kind = "videos, from which features are to be extracted"
+        elif self.layout is None:
+            kind = "features of a layout that cannot be told"
         else:
             crops = f"{len(self.crops)} crop{'s' * (len(self.crops) > 1)} ({', '.join(self.crops)})"
             kind = f"features, layout {self.layout}, {crops}, {self.dimension:,} wide"
@@ -71,8 +102,37 @@ class Findings:
         lines.append(f"missing: {first_few(self.missing)}; surplus: {first_few(self.surplus)}; duplicates: none")
         if self.info.note:
             lines.append(f"note for every table: {self.info.note}")
-        lines += [f"warning: {text}" for text in self.warnings] + [f"error: {text}" for text in self.problems]
-        return "\n".join(lines)
+        return lines
+
+
+def shown(findings: Iterable[Finding], level: Level) -> list[str]:
+    """The findings of a level as sentences, and how many more there are of a code that has many."""
+    by_code: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.level == level:
+            by_code.setdefault(finding.code, []).append(str(finding))
+    sentences = []
+    for code, texts in by_code.items():
+        sentences += texts[:MOST_SHOWN]
+        if len(texts) > MOST_SHOWN:
+            sentences.append(f"{len(texts) - MOST_SHOWN:,} more like these ({code}); --report FILE holds all.")
+    return sentences
+
+
+def refuse_errors(found: Findings) -> None:
+    """Raise all errors as one.
+
+    Raises:
+        MissingFileError: all that is wrong is that lists or files are not there.
+        DataError: something else is wrong.
+    """
+    errors = shown(found.findings, "error")
+    if not errors:
+        return
+    count = sum(finding.level == "error" for finding in found.findings)
+    missing = all(finding.code.endswith("-missing") for finding in found.findings if finding.level == "error")
+    text = errors[0] if count == 1 else f"{count:,} things are wrong:" + "".join(f"\n  - {error}" for error in errors)
+    raise (MissingFileError if missing else DataError)(f"{found.name}: {text}")
 
 
 def num_test_frames(records: Iterable[VideoRecord]) -> tuple[int, int]:
@@ -83,9 +143,16 @@ def num_test_frames(records: Iterable[VideoRecord]) -> tuple[int, int]:
 
 
 def features_of(found: Findings, *, progress: bool) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Name and crops (T, D) of every video, memory-mapped, cut or padded to the length that was decided on."""
-    assert found.layout is not None  # of a folder with videos only there is nothing to read
-    for record in tqdm(found.videos.records, unit="video", disable=None if progress else True):
+    """Name and crops (T, D) of every video, memory-mapped, cut or padded to the length that was decided on.
+
+    Where the layout cannot be told, the arrays come as they are, as rows of D.
+    """
+    records = [record for record in found.videos.records if record.name in found.files]
+    for record in tqdm(records, unit="video", disable=None if progress else True):
+        if found.layout is None:
+            arrays = [np.atleast_2d(read_array(path, mmap=True)) for path in found.files[record.name]]
+            yield record.name, [array.reshape(-1, array.shape[-1]) for array in arrays]
+            continue
         arrays = read_crops(found.files[record.name], found.layout)
         length = found.lengths[record.name]
         more = length - len(arrays[0])

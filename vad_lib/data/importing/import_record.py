@@ -44,6 +44,12 @@ def own_note(folder: Path, content: dict[str, Any]) -> str:
     return str(content.get("note", ""))
 
 
+def videos_folder(folder: Path) -> Path:
+    """Where the videos of a data set lie: in its own ``videos/``, or in that of the folder that it was imported from."""
+    own, source = folder / "videos", read_import_record(folder).get("source", "")
+    return Path(source) / "videos" if source and not own.is_dir() else own
+
+
 def fingerprint_of(source: Path, out: Path, settings: ImportSettings) -> str:
     """A hash that changes with the settings and with name, size or time of any file that an import may read."""
     if not source.is_dir():

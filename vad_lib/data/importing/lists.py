@@ -1,19 +1,30 @@
 """The lists of a folder to import: those of a public set, or a person's own ``videos.csv``; and hints where there are none."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from vad_lib.data.annotations import MaskRule, VideoList, read_video_csv
+from vad_lib.data.annotations import (
+    MaskRule,
+    VideoList,
+    VideoRecord,
+    category_names,
+    read_list,
+    read_video_csv,
+    record_findings,
+    record_of,
+)
+from vad_lib.data.finding import Finding, Tell, error_at
+from vad_lib.data.hand_made_lists import Row
 from vad_lib.data.importing.import_record import own_note
 from vad_lib.data.importing.layouts import FeatureFile, walk
 from vad_lib.data.importing.public_lists import read_names, read_ucf_crime, read_xd_violence
 from vad_lib.data.importing.public_sets import ALIASES, NORMAL, PUBLIC_SETS, UCF_CRIME, XD_LABEL, PublicSet, video_key
 from vad_lib.data.importing.settings import ImportSettings
-from vad_lib.errors import DataError, MissingFileError, VadError
+from vad_lib.errors import DataError, VadError
 from vad_lib.storage.hashing import file_sha256
-from vad_lib.storage.reading import read_csv, read_json
+from vad_lib.storage.reading import read_json
 from vad_lib.storage.safe_names import inside
 
 
@@ -22,35 +33,41 @@ class FoundLists:
     """What the lists of a folder say.
 
     Attributes:
-        videos: all that are listed.
+        videos: all that are listed and can be understood.
         paths: files that were read.
         content: of the person's own ``dataset.json``; empty for the public sets.
         foreign: keys of files below the folder that cannot be of the data set.
+        faulty: keys of videos that are listed, but whose lines are wrong.
     """
 
     videos: VideoList
     paths: list[Path]
     content: dict[str, Any]
     foreign: set[str]
+    faulty: set[str] = field(default_factory=set)
 
 
-def find_lists(source: Path, settings: ImportSettings, files: list[FeatureFile]) -> FoundLists:
+def find_lists(source: Path, settings: ImportSettings, files: list[FeatureFile], tell: Tell) -> FoundLists | None:
     """Read the lists of a folder.
 
     Args:
         source: the folder.
         settings: name of the data set, and what a person says about it.
         files: of features or videos; of XD-Violence, normal videos are listed by them alone.
+        tell: gets what is wrong with the lists.
 
-    Raises:
-        MissingFileError: there are no such lists; the message says what is there instead.
-        DataError: a list is damaged, or there are two releases of it.
+    Returns:
+        what they say; None if there are none.
     """
     known = PUBLIC_SETS.get(settings.dataset)
-    return _public_lists(source, known, files) if known else _own_lists(source, settings)
+    try:
+        return _public_lists(source, known, files, tell) if known else _own_lists(source, settings, tell)
+    except VadError as error:  # a list that cannot be read at all
+        tell(error_at("list-unreadable", source, error, ""))
+        return None
 
 
-def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile]) -> FoundLists:
+def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile], tell: Tell) -> FoundLists | None:
     paths = list_files(source, known.lists)
     lacking = [name for name in known.lists if name not in paths]
     if lacking:
@@ -60,26 +77,46 @@ def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile]) -> F
             if other is not known and len(list_files(source, other.lists)) == len(other.lists)
         ]
         hint = (
-            f" These are the lists of {others[0].title}: use --dataset {others[0].name}."
+            f"these are the lists of {others[0].title}: use --dataset {others[0].name}"
             if others
             else suggestion(source, lambda folder: len(list_files(folder, known.lists)) == len(known.lists))
         )
-        raise MissingFileError(
-            f"{source}: expected the lists of {known.title} ({', '.join(known.lists)}) at most two levels deep, "
-            f"{', '.join(lacking)} missing; found {listing(source)}.{hint}"
+        message = (
+            f"expected the lists of {known.title} ({', '.join(known.lists)}) at most two levels deep, "
+            f"{', '.join(lacking)} missing; found {listing(source)}"
         )
-    ordered = [paths[name] for name in known.lists]
+        tell(Finding("error", "list-missing", str(source), message, hint or "put them there"))
+        return None
+    ordered, faulty = [paths[name] for name in known.lists], set[str]()
     if known is UCF_CRIME:
-        return FoundLists(read_ucf_crime(*ordered), ordered, {}, set())
+        return FoundLists(read_ucf_crime(ordered[0], ordered[1], ordered[2], tell, faulty), ordered, {}, set(), faulty)
     named = _xd_split_lists(source)
+    listed = {split: {video_key(name) for path in named[split] for name in read_names(path, tell)} for split in named}
     labelled = {file.key for file in files if XD_LABEL.search(file.key)}
     in_test = {file.key for file in files if any("test" in part.lower() for part in file.path.relative_to(source).parts[:-1])}
-    annotated = {video_key(name) for name in read_names(ordered[0])}
-    listed = {split: {video_key(name) for path in named[split] for name in read_names(path)} for split in named}
+    annotated = {video_key(name) for name in read_names(ordered[0], lambda finding: None)}
     test = listed["test"] or labelled & in_test
     train = listed["train"] or labelled - test - annotated
-    videos = read_xd_violence(ordered[0], ordered[1], {"train": train, "test": test})
-    return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, {f.key for f in files} - labelled)
+    _tell_unknown_split(source, labelled, test, listed["train"], tell)
+    videos = read_xd_violence(ordered[0], ordered[1], {"train": sorted(train), "test": sorted(test)}, tell, faulty)
+    foreign = {file.key for file in files} - labelled
+    return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, foreign, faulty)
+
+
+def _tell_unknown_split(source: Path, labelled: set[str], test: set[str], train: set[str], tell: Tell) -> None:
+    """Tell of normal videos for which neither lists nor folders say whether they are for training or for testing."""
+    normal = sorted(key for key in labelled if key.endswith("_label_A"))
+    unknown = [key for key in normal if key not in train] if train else normal
+    if unknown and not any(key.endswith("_label_A") for key in test):
+        message = (
+            f"{len(unknown):,} normal videos could be for training or for testing, such as {unknown[0]}: "
+            "no list names the normal test videos, and no folder has 'test' in its name"
+        )
+        fix = (
+            "put the released list of test videos (rgbtest.list, or a text file with 'test' in its name and a video per line) "
+            "beside annotations.txt, or the test videos into a folder RGBTest"
+        )
+        tell(Finding("error", "split-unknown", str(source), message, fix))
 
 
 def list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
@@ -112,39 +149,88 @@ def _xd_split_lists(source: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _own_lists(source: Path, settings: ImportSettings) -> FoundLists:
-    path, described = source / "videos.csv", source / "dataset.json"
+def _own_lists(source: Path, settings: ImportSettings, tell: Tell) -> FoundLists | None:
+    path = source / "videos.csv"
     if not path.is_file():
         public = [known for known in PUBLIC_SETS.values() if list_files(source, known.lists)]
-        hint = f" It holds lists of {public[0].title}: use --dataset {public[0].name}." if public else ""
-        raise MissingFileError(
-            f"{source}: expected videos.csv, found {listing(source)}."
-            + (hint or suggestion(source, lambda folder: (folder / "videos.csv").is_file()))
-        )
-    content = read_json(described) if described.is_file() else {}
+        hint = f"it holds lists of {public[0].title}: use --dataset {public[0].name}" if public else ""
+        hint = hint or suggestion(source, lambda folder: (folder / "videos.csv").is_file()) or "write it"
+        tell(Finding("error", "list-missing", str(source), f"expected videos.csv, found {listing(source)}", hint))
+        return None
+    content = _described(source / "dataset.json", settings, tell)
+    told: list[Finding] = []
+    rows = read_list(path, told.append)
+    for finding in told:
+        tell(finding)
+    if not rows:
+        if not told:
+            tell(Finding("error", "list-unreadable", str(path), "expected a line for each video, got none", "add the videos"))
+        return None
+    categories = settings.categories or tuple(content.get("categories", ())) or _row_categories(rows, path, tell)
+    records, faulty = _listed(rows, categories, settings.rule or content.get("mask_rule", "frames"), path, tell)
+    return FoundLists(VideoList(categories, records), [path], content | {"note": own_note(source, content)}, set(), faulty)
+
+
+def _described(path: Path, settings: ImportSettings, tell: Tell) -> dict[str, Any]:
+    """The content of a person's ``dataset.json``, without values that cannot be used, which are told."""
+    try:
+        content = read_json(path) if path.is_file() else {}
+    except DataError as error:
+        tell(error_at("dataset-json", path, error, ""))
+        return {}
+
+    def wrong(message: str, fix: str = "correct it") -> None:
+        tell(Finding("error", "dataset-json", str(path), message, fix))
+
     if not isinstance(content, dict):
-        raise DataError(f"{described}: expected named values, got a {type(content).__name__}; see any built-in data set's.")
+        wrong(f"expected named values, got a {type(content).__name__}", "see any built-in data set's")
+        return {}
     if content.get("name", settings.dataset) != settings.dataset:
-        raise DataError(f"{described}: its name is {content['name']!r}, asked for is {settings.dataset!r}; change one of them.")
+        wrong(f"its name is {content['name']!r}, asked for is {settings.dataset!r}", "change one of them")
     stated = content.get("categories", [])
     if not isinstance(stated, list) or not all(isinstance(category, str) for category in stated):
-        raise DataError(f"{described}: categories: expected a list of names, the normal one first, got {stated!r}; correct it.")
-    categories = settings.categories or tuple(stated) or _csv_categories(path)
-    rule = settings.rule or content.get("mask_rule", "frames")
+        wrong(f"categories: expected a list of names, the normal one first, got {stated!r}")
+        content = {key: value for key, value in content.items() if key != "categories"}
+    rule = content.get("mask_rule", "frames")
     if rule not in get_args(MaskRule):
-        raise DataError(f"{described}: mask_rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}; correct it.")
-    return FoundLists(read_video_csv(path, categories, rule), [path], content | {"note": own_note(source, content)}, set())
+        wrong(f"mask_rule: expected one of {', '.join(get_args(MaskRule))}, got {rule!r}")
+        content = content | {"mask_rule": "frames"}
+    return content
 
 
-def _csv_categories(path: Path) -> tuple[str, ...]:
+def _listed(
+    rows: list[Row], categories: tuple[str, ...], rule: MaskRule, path: Path, tell: Tell
+) -> tuple[tuple[VideoRecord, ...], set[str]]:
+    """The videos whose lines are right, and the keys of the others, which are told."""
+    records, faulty = [], set[str]()
+    for row in rows:
+        record = record_of(row, rule, tell)
+        if record is None:
+            faulty.add(video_key(row.cells["video"]))
+        else:
+            records.append(record)
+    wrong = list(record_findings(categories, records, str(path)))
+    subjects = {finding.subject for finding in wrong}
+    for finding in wrong:
+        tell(finding)
+    good: dict[str, VideoRecord] = {}
+    for record in records:
+        key = video_key(record.name)
+        if f"{path}: video {record.name or '(no name)'}" in subjects:
+            faulty.add(key)
+        elif good.setdefault(key, record) is not record:
+            message = f"the lists hold {good[key].name} and {record.name}, which are one video"
+            tell(Finding("error", "list-video", str(path), message, "remove one"))
+    return tuple(good.values()), faulty
+
+
+def _row_categories(rows: list[Row], path: Path, tell: Tell) -> tuple[str, ...]:
     """Categories of a list, the normal one first and the others by name."""
-    cells = [row["category"] for _, row in read_csv(path, ("category",), "the list of videos")]
-    found = {part.strip() for cell in cells for part in cell.split(";") if part.strip()}
+    found = {name for row in rows for name in category_names(row.cells["category"])}
     if found and NORMAL not in found:
-        raise DataError(
-            f"{path}: expected the category {NORMAL} among {', '.join(sorted(found))}; rename the normal one in the list, "
-            "or give all with --categories, the normal one first."
-        )
+        message = f"expected the category {NORMAL} among {', '.join(sorted(found))}"
+        fix = "rename the normal one in the list, or give all with --categories, the normal one first"
+        tell(Finding("error", "category-normal", str(path), message, fix))
     return (NORMAL, *sorted(found - {NORMAL}))
 
 
@@ -158,7 +244,7 @@ def suggestion(source: Path, fits: Callable[[Path], bool], advice: str = "") -> 
     """A folder near by that fits: below, or the one above."""
     below = (folder for folder, _ in walk(source, 3) if folder != source)
     found = next((folder for folder in (*below, *([] if advice else [source.resolve().parent])) if fits(folder)), None)
-    return f" {found} looks right: {advice or f'use --source {found}'}." if found else ""
+    return f"{found} looks right: {advice or f'use --source {found}'}" if found else ""
 
 
 def reads_as(path: Path, videos: VideoList, rule: MaskRule) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import MaskRule, Split
+from vad_lib.data.video_files import VIDEO_SUFFIXES
 
 NORMAL = "Normal"
 UCF_CATEGORIES = (
@@ -27,7 +28,7 @@ UCF_TRAIN, UCF_TEST, UCF_ANNOTATION = "Anomaly_Train.txt", "Anomaly_Test.txt", "
 ALIASES = {"Temporal_Anomaly_Annotation_for_Testing_Videos.txt": UCF_ANNOTATION}  # the name in the authors' own archive
 XD_BINARY, XD_MULTICLASS = "annotations.txt", "annotations_multiclasses.txt"
 
-_ENDING = re.compile(r"\.(npy|mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
+_ENDING = re.compile("|".join(rf"\.{suffix[1:]}$" for suffix in (".npy", *VIDEO_SUFFIXES)), re.IGNORECASE)
 XD_LABEL = re.compile(r"_label_([A-Z0-9]+(?:-[A-Z0-9]+)*)$")
 
 

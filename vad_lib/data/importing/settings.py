@@ -25,10 +25,10 @@ class ImportSettings(Settings):
     layout: FeatureLayout | None = Field(None, description="of the feature files; found out by names and shapes")
     rule: MaskRule | None = Field(None, description="how intervals become frame masks; for the public sets by layout, else frames")
     frames: str = Field("", description="CSV with video,n_frames: raw frame counts")
-    partial: bool = Field(False, description="accept missing videos, and say so in every table")
+    partial: bool = Field(False, description="accept missing, broken and too few videos, and say so in every table")
     align: Literal["none", "cut", "pad", "both"] = Field(
         "none",
-        description="lengths that do not fit the frame counts: cut surplus snippets at the end, repeat the last one, or both",
+        description="features a snippet longer or shorter than their video: cut the last one, repeat it, or both",
     )
     dimension: int = Field(FEATURE_DIM, ge=1, description="width that the features must have")
     crops: tuple[str, ...] = Field((), description="names of the crops in stored order; the field's usual order")

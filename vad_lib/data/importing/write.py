@@ -1,7 +1,7 @@
 """From a person's folder to a data set of this library: ``dataset.json``, ``videos.csv`` and ``store/``."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from vad_lib.data.annotations import write_video_csv
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
-from vad_lib.data.importing.crop_check import CropComparison
-from vad_lib.data.importing.discover import find_source
-from vad_lib.data.importing.findings import Findings, features_of
+from vad_lib.data.finding import Finding, Tell
+from vad_lib.data.importing.discover import broken_level, check_folder, find_source
+from vad_lib.data.importing.feature_checks import checked_features
+from vad_lib.data.importing.findings import Findings, features_of, refuse_errors, shown
 from vad_lib.data.importing.import_record import RECORD_FILE, described_by_hand, fingerprint_of, is_unchanged, read_import_record
 from vad_lib.data.importing.lists import list_files, reads_as
 from vad_lib.data.importing.public_sets import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
-from vad_lib.errors import DataError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import LOCK_FILE, remove_free_lock, sole_writer
 from vad_lib.storage.writing import write_json
@@ -37,7 +37,14 @@ class ImportResult:
     features: bool
 
 
-def import_dataset(source: Path | str, out: Path | str | None, settings: ImportSettings, *, progress: bool = True) -> ImportResult:
+def import_dataset(
+    source: Path | str,
+    out: Path | str | None,
+    settings: ImportSettings,
+    *,
+    progress: bool = True,
+    tell: Tell = lambda finding: None,
+) -> ImportResult:
     """Make ``dataset.json``, ``videos.csv`` and, if there are features, ``store/``.
 
     Args:
@@ -45,43 +52,43 @@ def import_dataset(source: Path | str, out: Path | str | None, settings: ImportS
         out: folder of the data set; the source itself if None.
         settings: how to read the source.
         progress: True for a bar on a terminal, and a summary.
+        tell: gets all that is found, before anything is raised.
 
     Returns:
         what was done; nothing, if neither the source nor the settings have changed since the last time.
 
     Raises:
         MissingFileError: no folder, lists, features or videos.
-        DataError: the folder has a problem; ``python -m vad_lib.data.importing check`` lists all. ``out`` stays as it was.
+        DataError: something is wrong with the folder; the message says all of it. ``out`` stays as it was.
         OutputError: ``out`` cannot be written or the disk is full.
         BusyError: another process imports into ``out``.
     """
     source = Path(source)
     out = source if out is None else Path(out)
     if not is_unchanged(out, fingerprint_of(source, out, settings)):
+        check_folder(source, settings)  # before it is made for the lock
         with sole_writer(out):
-            return _import(source, out, settings, progress=progress)
+            return _import(source, out, settings, progress, tell)
     remove_free_lock(out / LOCK_FILE)
     return ImportResult(None, False, bool(read_import_record(out)["store"]))
 
 
-def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool) -> ImportResult:
+def _import(source: Path, out: Path, settings: ImportSettings, progress: bool, tell: Tell) -> ImportResult:
     fingerprint, described = fingerprint_of(source, out, settings), described_by_hand(source)
     if is_unchanged(out, fingerprint):  # another process has done it meanwhile
         return ImportResult(None, False, bool(read_import_record(out)["store"]))
-    found = find_source(source, settings, out)
-    _refuse(found)
+    found = _find_usable(source, out, settings, progress)
+    told = list(found.findings)
+    try:
+        store_hash = _write_store(out, settings, found, told, progress)
+    finally:
+        for finding in told:
+            tell(finding)
     if progress:
-        print(found)
-    store_hash = ""
-    if found.layout is not None:
-        crops = CropComparison(found.crops)
-        store_hash = FeatureStore.write(
-            out / "store", _contract(found), _checked(features_of(found, progress=progress), crops)
-        ).content_hash
-        found = dataclasses.replace(found, warnings=(*found.warnings, *crops.warnings()))
-        if progress:
-            for text in crops.warnings():
-                print(f"warning: {text}")
+        for text in shown(told[len(found.findings) :], "warning"):
+            print(f"warning: {text}")
+    found = dataclasses.replace(found, findings=tuple(told))
+    assert found.info is not None  # else there was an error
     listed = out / "videos.csv"
     if not (listed.is_file() and reads_as(listed, found.videos, found.info.mask_rule)):
         write_video_csv(listed, found.videos)
@@ -101,6 +108,40 @@ def _import(source: Path, out: Path, settings: ImportSettings, *, progress: bool
     return ImportResult(found, True, found.layout is not None)
 
 
+def _find_usable(source: Path, out: Path, settings: ImportSettings, progress: bool) -> Findings:
+    """What is in the folder. If a part of a data set is asked for, without the videos whose features are broken."""
+    found = find_source(source, settings, out, progress=progress)
+    if not settings.partial:
+        return found
+    told: list[Finding] = []
+    usable = {name for name, _ in checked_features(found, told.append, broken_level(settings), progress=progress)}
+    broken = found.files.keys() - usable
+    if broken:
+        found = find_source(source, settings, out, unusable=broken)
+    return dataclasses.replace(found, findings=(*found.findings, *told))
+
+
+def _write_store(out: Path, settings: ImportSettings, found: Findings, told: list[Finding], progress: bool) -> str:
+    """The hash of the feature store, empty if there are videos only; or all that is wrong, raised at the end of one reading."""
+    reading = checked_features(found, told.append, broken_level(settings), progress=progress)
+    if settings.partial:
+        reading = features_of(found, progress=progress)  # they have been checked
+    if any(finding.level == "error" for finding in told):
+        for _ in reading:
+            pass
+    refuse_errors(dataclasses.replace(found, findings=tuple(told)))
+    if progress:
+        print(found)
+    if found.layout is None:
+        return ""
+
+    def items() -> Iterator[tuple[str, list[np.ndarray]]]:
+        yield from reading
+        refuse_errors(dataclasses.replace(found, findings=tuple(told)))
+
+    return FeatureStore.write(out / "store", _contract(found), items()).content_hash
+
+
 def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | None = None, *, progress: bool = True) -> bool:
     """Import a data set's own folder if it holds something to import.
 
@@ -115,7 +156,7 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
 
     Raises:
         MissingFileError: no folder, lists, features or videos.
-        DataError: the folder has a problem; ``python -m vad_lib.data.importing check`` lists all.
+        DataError: something is wrong with the folder; the message says all of it.
         OutputError: the folder cannot be written or the disk is full.
         BusyError: another process imports into the folder.
     """
@@ -133,18 +174,8 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
     return bool(record.get("store"))  # the store outlives the files that it was made from
 
 
-def _refuse(found: Findings) -> None:
-    if found.problems:
-        first = found.problems[0]
-        more = (
-            f" (and {len(found.problems) - 1} more: run `python -m vad_lib.data.importing check`)"
-            if len(found.problems) > 1
-            else ""
-        )
-        raise DataError(f"{found.info.name}: {first}{more}")
-
-
 def _contract(found: Findings) -> FeatureContract:
+    assert found.info is not None
     return FeatureContract(
         backbone="as imported",
         dimension=found.dimension,
@@ -153,11 +184,3 @@ def _contract(found: Findings) -> FeatureContract:
         dtype=found.dtype,
         source=f"feature files of layout {found.layout}, imported for {found.info.title}",
     )
-
-
-def _checked(items: Iterable[tuple[str, list[np.ndarray]]], crops: CropComparison) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """The features as they are; a DataError at the first video that has the same crop twice."""
-    for video, features in items:
-        if problem := crops.look(video, features):
-            raise DataError(problem)
-        yield video, features

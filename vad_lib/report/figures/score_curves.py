@@ -100,12 +100,12 @@ def _check_panel(scores: RunScores, video: VideoScores, curves: Sequence[str], s
         raise DataError(f"video {video.name}: no frames stored for the strip; run notebook 01 again. Stored: {', '.join(strips)}.")
 
 
-def score_curve(video: VideoScores, strip: Strip, seconds: np.ndarray, title: str) -> tuple[Figure, pd.DataFrame]:
+def score_curve(video: VideoScores, strip: Strip | None, seconds: np.ndarray, title: str) -> tuple[Figure, pd.DataFrame]:
     """All scores of one video over seconds, with frames of it below.
 
     Args:
         video: its scores; labels that are all 0 draw no ground truth.
-        strip: frames of the video.
+        strip: frames of the video; None for no pictures.
         seconds: float (F,), when each frame is shown, growing.
         title: of the figure.
 
@@ -114,8 +114,8 @@ def score_curve(video: VideoScores, strip: Strip, seconds: np.ndarray, title: st
     """
     curves = tuple(video.curves)
     with style():
-        fig = plt.figure(figsize=(10, 4))
-        cell = fig.add_gridspec(1, 1)[0].subgridspec(2, 1, height_ratios=(2.5, 1), hspace=0.0)
+        fig = plt.figure(figsize=(10, 4 if strip else 2.9))
+        cell = fig.add_gridspec(1, 1)[0].subgridspec(2 if strip else 1, 1, height_ratios=(2.5, 1) if strip else None, hspace=0.0)
         axes = fig.add_subplot(cell[0])
         _draw_scores(axes, video, curves)
         ticks = MaxNLocator(nbins=10, steps=(1, 2, 3, 5, 6, 10)).tick_values(seconds[0], seconds[-1])
@@ -124,7 +124,8 @@ def score_curve(video: VideoScores, strip: Strip, seconds: np.ndarray, title: st
         axes.set_xticks(*zip(*places))
         axes.set_xlabel("seconds")  # keeps place and box of the other score curves
         axes.set_title(title, loc="left")
-        _draw_strip(fig, axes, cell[1], strip, video.labels)
+        if strip:
+            _draw_strip(fig, axes, cell[1], strip, video.labels)
         handles, names = axes.get_legend_handles_labels()
         fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
     return fig, _score_points("", video, curves).drop(columns="category")

@@ -1,6 +1,6 @@
 """Sentences on how the numbers of a table were made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
@@ -20,6 +20,17 @@ def caption_text(data: Sequence[DatasetRuns]) -> str:
         "seed, over seeds (Student's t) and videos where it has several; differences are paired by seed and video."
     )
     return " ".join(sentences)
+
+
+def empty_cells_text(title: str, reasons: Iterable[str]) -> str:
+    """Why cells of a data set are empty, as the end of a caption; empty if there is no reason.
+
+    Args:
+        title: of the data set.
+        reasons: why metrics are not defined on its test videos; each is said once.
+    """
+    sentences = [reason.rstrip(".") for reason in dict.fromkeys(reasons) if reason]
+    return f" Empty cells of {title}: {'. '.join(sentences)}." if sentences else ""
 
 
 def _data_and_training(data: DatasetRuns) -> list[str]:

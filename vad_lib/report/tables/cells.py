@@ -23,7 +23,9 @@ def percent_cell(values: Sequence[float]) -> str:
 
 
 def mean_metric_cell(runs: Sequence[Run], metric: str, selection: str) -> str:
-    """A metric of the steps that a selection chose, mean over the seeds of a row."""
+    """A metric of the steps that a selection chose, mean over the seeds of a row; empty if it is not defined on the test videos."""
+    if any(run.undefined(metric, selection) for run in runs):
+        return ""
     return percent_cell([run.value(metric, selection) for run in runs])
 
 

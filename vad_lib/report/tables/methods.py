@@ -6,7 +6,7 @@ from typing import Literal
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.report.tables.captions import caption_text
+from vad_lib.report.tables.captions import caption_text, empty_cells_text
 from vad_lib.report.tables.cells import INTERVAL_COLUMN, interval_cell, mean_metric_cell, reported_cell
 from vad_lib.report.tables.dataset_runs import DatasetRuns
 from vad_lib.report.tables.reported import read_reported
@@ -18,6 +18,8 @@ from vad_lib.storage.paths import Layout
 _PAPER_TABLES: dict[str, tuple[str, Literal["auc", "ap"]]] = {"UCF-Crime": ("table2", "auc"), "XD-Violence": ("table3", "ap")}
 # headline metric -> the metric that stands behind it, and its heading
 _SECOND_METRICS = {"auc": ("auc_abnormal_videos", "AUC % within abnormal videos"), "ap": ("ap_trapezoid", "AP % by trapezoids")}
+
+_FALSE_ALARM_RATES = {"far_normal_videos": "normal videos", "far_all_normal_frames": "all normal frames"}
 
 
 def table2(layout: Layout, dataset: Dataset | str = "synth-crime") -> Table:
@@ -78,8 +80,14 @@ def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | Non
         ),
         tuple(method in in_paper for method in methods),
         tuple("; ".join(f"{r.origin}, {r.metric}: {r.note}" for r in theirs[m].itertuples() if r.note) for m in methods),
-        caption_text([data]),
+        caption_text([data]) + empty_cells_text(data.dataset.title, _reasons(data, metric)),
     )
+
+
+def _reasons(data: DatasetRuns, metric: Literal["auc", "ap"]) -> list[str]:
+    """Why some of our numbers are not defined on the test videos."""
+    secondary = (*_FALSE_ALARM_RATES, _SECOND_METRICS[metric][0])
+    return [run.undefined(name, data.selection) for name in secondary for run in data.all]
 
 
 def _title(method: str, reported: pd.DataFrame) -> str:
@@ -103,8 +111,7 @@ def _measured_columns(data: DatasetRuns, method: str, metric: Literal["auc", "ap
     row = {f"{headline}: {title}": mean_metric_cell(runs, metric, each) for each, title in SELECTION_TITLES.items()}
     return row | {
         f"{headline}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
-        f"{here} FAR %: normal videos": mean_metric_cell(runs, "far_normal_videos", data.selection),
-        f"{here} FAR %: all normal frames": mean_metric_cell(runs, "far_all_normal_frames", data.selection),
+        **{f"{here} FAR %: {words}": mean_metric_cell(runs, far, data.selection) for far, words in _FALSE_ALARM_RATES.items()},
         f"{here} {second_heading}": mean_metric_cell(runs, second, data.selection),
         f"{here} parameters": f"{runs[0].config['parameters']:,}" if runs else NOT_RUN,
         "seeds": str(len(runs)),

@@ -8,10 +8,10 @@ import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation import frame_level, scoring
-from vad_lib.report.tables.captions import caption_text
+from vad_lib.report.tables.captions import caption_text, empty_cells_text
 from vad_lib.report.tables.cells import percent_cell
 from vad_lib.report.tables.dataset_runs import DatasetRuns
-from vad_lib.report.tables.table import Table
+from vad_lib.report.tables.table import NOT_RUN, Table
 from vad_lib.runs.experiments import VARIANTS
 from vad_lib.runs.run_folder import Run
 from vad_lib.storage.paths import Layout
@@ -49,7 +49,8 @@ def protocol_table(
     """
     data = [DatasetRuns.load(layout, dataset, (variant,)) for dataset in datasets]
     first = [(each.dataset.title, next(iter(each.of(variant)), None)) for each in data]
-    rows = [_row(title, setting, found) for title, run in first for setting, found in _settings(run)]
+    settings = [(title, _settings(run)) for title, run in first]
+    rows = [_row(title, setting, found) for title, of_data in settings for setting, found in of_data]
     seeds = ", ".join(f"{run.seed} on {title}" for title, run in first if run)
     return Table(
         "protocol",
@@ -60,13 +61,31 @@ def protocol_table(
         ("",) * len(rows),
         "Each row changes one thing against the first of its data set. Tables 2 to 6 use that first row, AP by steps. "
         + (f"Seed {seeds}. " if seeds else "")
-        + caption_text(data),
+        + caption_text(data)
+        + "".join(empty_cells_text(title, _reasons(of_data)) for title, of_data in settings),
     )
 
 
+def _reasons(settings: Sequence[tuple[str, Metrics]]) -> list[str]:
+    """Why some metrics are not defined on the test videos, or under a mask rule."""
+    return [
+        f"{setting}, {reason}" if setting.startswith("mask rule") else reason
+        for setting, measured in settings
+        for metric, reason in measured.get("undefined", {}).items()
+        if metric in _METRICS
+    ]
+
+
 def _row(title: str, setting: str, measured: Metrics) -> dict[str, str]:
-    cells = {heading: percent_cell([measured[metric]] if measured else []) for metric, heading in _METRICS.items()}
+    cells = {heading: _cell(measured, metric) for metric, heading in _METRICS.items()}
     return {"data set": title, "setting": setting, **cells}
+
+
+def _cell(measured: Metrics, metric: str) -> str:
+    if not measured:
+        return NOT_RUN
+    value = measured.get(metric)
+    return "" if value is None else percent_cell([value])
 
 
 def _settings(run: Run | None) -> list[tuple[str, Metrics]]:
@@ -77,7 +96,7 @@ def _settings(run: Run | None) -> list[tuple[str, Metrics]]:
     own_mask_rule = run.config.get("dataset_info", {}).get("mask_rule", "frames")
     mean = f"mean of {len(crops)} crops" if len(crops) > 1 else "one crop"
     masks = "" if own_mask_rule == "frames" else f", mask rule {own_mask_rule}"
-    default = {metric: run.value(metric, run.selection) for metric in _METRICS}
+    default = run.measured["selections"][run.selection]["metrics"]
     settings: list[tuple[str, Metrics]] = [(f"default: {mean}, no smoothing{masks}", default)]
     settings += [(words, _smoothed_metrics(run, kind, window)) for kind, window, words in _SMOOTHING]
     if len(crops) > 1:

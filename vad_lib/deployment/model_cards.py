@@ -1,0 +1,215 @@
+"""What is measured of a shipped model and must be known of it, as numbers (``NAME.json``) and as a page (``NAME.md``).
+
+All numbers of test videos are those of the weights as shipped, in half precision.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.dataset import Dataset, validation_split
+from vad_lib.deployment.scoring_model import ScoringModel
+from vad_lib.evaluation import alarms
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles
+from vad_lib.evaluation.intervals import interval_over_videos
+from vad_lib.evaluation.score_arrays import scored_videos_of
+from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.methods.base import Method
+from vad_lib.runs.measure import fine_grained_metrics
+from vad_lib.storage.provenance import instructions, processor, versions
+
+RATE = 0.01  # of normal frames that are called abnormal
+
+Scores = dict[str, dict[str, np.ndarray]]  # video -> kind -> (T,) or (T, K)
+
+
+class Measured(NamedTuple):
+    """A number with the ends of its 95 % interval over the test videos; fractions."""
+
+    value: float
+    low: float
+    high: float
+
+
+def scores_of(model: ScoringModel, dataset: Dataset, records: Sequence[VideoRecord]) -> Scores:
+    """Score videos of a data set with an opened model.
+
+    Args:
+        model: takes such features.
+        dataset: with features.
+        records: the videos.
+
+    Returns:
+        per video the arrays of :meth:`ScoringModel.scores`.
+    """
+    return {record.name: model.scores(np.moveaxis(dataset.store.snippets(record.name), 0, 1)) for record in records}
+
+
+def scored_videos(scores: Scores, dataset: Dataset, records: Sequence[VideoRecord], title: str, seed: int = 0) -> ScoredVideos:
+    """Scores of videos in the form that intervals and alarm statistics take.
+
+    Args:
+        scores: of :func:`scores_of`.
+        dataset: that the videos belong to.
+        records: the videos, in the order of the result.
+        title: of the model.
+        seed: of its run.
+    """
+    arrays = {
+        "videos": np.array([record.name for record in records]),
+        "categories": np.array(dataset.categories),
+        "video_categories": np.array([";".join(record.categories) for record in records]),
+        "num_snippets": np.array([len(scores[record.name]["score"]) for record in records], dtype=np.int64),
+        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
+        "labels": np.concatenate([record.frame_labels() for record in records]),
+        "score": np.concatenate([scores[record.name]["score"] for record in records]),
+    }
+    return scored_videos_of(arrays, {"title": title, "seed": seed, "dataset_info": {"tail": dataset.info.tail}})
+
+
+def recall_at(scored: ScoredVideos, rate: float = RATE, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Measured:
+    """Share of the abnormal frames that are found where at most a given share of the normal frames is called abnormal.
+
+    The threshold is set on the frames that it is judged on, and anew for every draw of the videos, so this is an upper bound.
+
+    Args:
+        scored: test scores.
+        rate: fraction of the normal frames, those of abnormal videos included.
+        bootstrap: how the test videos are drawn; ends of the interval are BCa's.
+    """
+    draws = all_draws(scored, bootstrap)
+    values = np.array([_recall(scored, counts.astype(np.int64), rate) for counts in draws.counts])
+    tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
+    ends = bca_quantiles(tails, draws.of_draws(values), float(values[0]), [values[part] for part in draws.left_out])
+    return Measured(float(values[0]), *map(float, ends))
+
+
+def _recall(scored: ScoredVideos, counts: np.ndarray, rate: float) -> float:
+    """Of a choice of videos, each as often as ``counts`` (V,) says."""
+    times = counts[scored.video]
+    drawn = replace(scored, abnormal=scored.abnormal * times, normal=scored.normal * times)
+    found = drawn.score >= alarms.threshold_at(drawn, rate)
+    return float(drawn.abnormal[found].sum() / drawn.abnormal.sum())
+
+
+def measured(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Any]:
+    """AUC, AP and recall at 1 % false alarms on test videos, with 95 % intervals over the videos.
+
+    Args:
+        scored: test scores.
+        bootstrap: how the test videos are drawn.
+
+    Returns:
+        plain numbers: ``auc``, ``ap`` and ``recall_at_1_percent``, each with ``value``, ``low`` and ``high``; ``videos``,
+        ``abnormal_videos``, ``frames`` and ``abnormal_share``, which is what AP is by chance.
+    """
+    frames = scored.abnormal.sum() + scored.normal.sum()
+    found: dict[str, Any] = {}
+    for metric in ("auc", "ap"):
+        of_videos = interval_over_videos([scored], metric, bootstrap)
+        found[metric] = Measured(of_videos.mean, of_videos.low, of_videos.high)._asdict()
+    return found | {
+        "recall_at_1_percent": recall_at(scored, RATE, bootstrap)._asdict(),
+        "videos": len(scored.videos),
+        "abnormal_videos": int(scored.abnormal_video.sum()),
+        "frames": int(frames),
+        "abnormal_share": float(scored.abnormal.sum() / frames),
+    }
+
+
+def threshold_of(model: ScoringModel, dataset: Dataset, held_out: Sequence[VideoRecord]) -> float:
+    """The score that at most 1 % of the frames of held-out normal training videos reach.
+
+    Args:
+        model: trained on the other training videos.
+        dataset: that it was trained on.
+        held_out: training videos that it did not learn from; the abnormal ones are left out.
+    """
+    normal = [record for record in held_out if not dataset.videos.is_abnormal(record)]
+    return alarms.threshold_at(scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title), RATE)
+
+
+def at_threshold(scored: ScoredVideos, threshold: float, fps: float) -> dict[str, Any]:
+    """What a fixed threshold does on test videos: plain numbers, shares as fractions."""
+    alarm, delays = scored.score >= threshold, alarms.detection_delays(scored, threshold, fps)
+    return {
+        "threshold": threshold,
+        "recall": float(scored.abnormal[alarm].sum() / scored.abnormal.sum()),
+        "false_alarm_rate": float(scored.normal[alarm].sum() / scored.normal.sum()),
+        "false_alarms_per_hour": alarms.false_alarms_per_hour(scored, threshold, fps),
+        "events": len(delays.events),
+        "missed": delays.missed,
+    }
+
+
+def largest_differences(first: Scores, second: Scores) -> dict[str, float]:
+    """Largest difference of each array over all videos."""
+    kinds = next(iter(first.values()))
+    return {kind: max(float(np.abs(first[video][kind] - second[video][kind]).max()) for video in first) for kind in kinds}
+
+
+class Card(NamedTuple):
+    """What is measured, before it is written.
+
+    Attributes:
+        config: settings of the run with the suggested threshold, as :class:`ScoringModel` takes them.
+        measured: numbers for ``NAME.json``.
+    """
+
+    config: dict[str, Any]
+    measured: dict[str, Any]
+
+
+def card_of(half: Method, full: Method, config: Mapping[str, Any], dataset: Dataset, parts: Sequence[str] = ()) -> Card:
+    """Measure a trained model as it will be shipped.
+
+    Args:
+        half: with its weights rounded to half precision.
+        full: with its weights as trained.
+        config: of its run.
+        dataset: that it was trained on.
+        parts: beginnings of the names of test videos that are measured apart too.
+    """
+    model, before = (ScoringModel(method, config, str(config["title"])) for method in (half, full))
+    train, records = config["train"], dataset.videos.split("test")
+    _, held_out = validation_split(dataset, train["validation_fraction"], train["seed"])
+    threshold = threshold_of(model, dataset, held_out)
+    scores = scores_of(model, dataset, records)
+    scored = scored_videos(scores, dataset, records, model.title, train["seed"])
+    numbers = {
+        "test": measured(scored),
+        "at_threshold": at_threshold(scored, threshold, dataset.fps),
+        "half_precision": largest_differences(scores, scores_of(before, dataset, records)),
+    }
+    if parts:
+        chosen = {part: np.array([name.startswith(part) for name in scored.videos]) for part in parts}
+        numbers["parts"] = {part: measured(scored.of_videos(which)) for part, which in chosen.items()}
+    if model.temperature is not None and len(model.categories) > 2:
+        maps = {name: arrays["alignment"] for name, arrays in scores.items()}
+        fine = fine_grained_metrics(dataset, maps, model.temperature)
+        numbers["category_accuracy_abnormal_videos"] = fine["category_accuracy_abnormal_videos"]
+    return Card({**config, "threshold": threshold}, numbers)
+
+
+def candidates_table(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mean and standard deviation over seeds of every candidate on its held-out videos, the best one first."""
+    by = runs.groupby("candidate")
+    table = pd.DataFrame(
+        {
+            "parameters": by["parameters"].first(),
+            "auc": by["auc"].mean(),
+            "auc_sd": by["auc"].std(ddof=1).fillna(0.0),  # one seed has no spread
+            "bce": by["bce"].mean(),
+        }
+    )
+    table = table.sort_values(["auc", "bce"], ascending=[False, True], kind="stable").reset_index()
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def made_with() -> dict[str, Any]:
+    """Versions and processor that decide the bytes of the weights."""
+    return {"versions": versions(), "processor": processor(), "instructions": instructions(), "threads": 1}

@@ -1,0 +1,81 @@
+"""What the pages are put together from: templates with their style and script, and words that are safe in HTML.
+
+The templates of ``vad_lib/deployment/web`` have places ``{{name}}``. Style and script become part of the page, and its policy
+lets no other code run and nothing be asked of a network.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import math
+import re
+from importlib import resources
+from typing import Any
+
+from vad_lib.report.figures import style
+
+_POLICY = (
+    "default-src 'none'; script-src {script}; style-src {style}; img-src data:; media-src data: file: 'self'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+
+def filled(name: str, parts: dict[str, str]) -> str:
+    """A template with its style, its script and these parts; what is put in is not looked at again."""
+    colours = {colour: getattr(style, colour.upper()) for colour in ("blue", "green", "orange", "vermilion", "sky")}
+    css, script = _put(_resource("page.css"), colours), _resource(f"{name}.js")
+    policy = _POLICY.format(script=_hash(script), style=_hash(css))
+    return _put(_resource(f"{name}.html"), parts | {"style": css, "script": script, "policy": policy})
+
+
+def _put(template: str, parts: dict[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
+
+
+def _resource(name: str) -> str:
+    return (resources.files("vad_lib.deployment") / "web" / name).read_text(encoding="utf-8")
+
+
+def _hash(code: str) -> str:
+    """How a policy names the only code that may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+
+
+def escaped(text: str) -> str:
+    """The text as HTML shows it, within attributes too."""
+    return html.escape(valid(text))
+
+
+def valid(text: str) -> str:
+    """The text with a mark for each part of a file name that is no Unicode and could not be written."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def as_script(content: dict[str, Any]) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    Example:
+        >>> count(1, "event"), count(1200, "event")
+        ('1 event', '1,200 events')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def clock(seconds: float, digits: int = 1) -> str:
+    """Seconds as a person reads them.
+
+    Example:
+        >>> clock(75.25), clock(3725.96), clock(59.96), clock(4, 0)
+        ('1:15.3', '1:02:06.0', '1:00.0', '0:04')
+    """
+    unit = 10**digits
+    whole, part = divmod(math.floor(seconds * unit + 0.5), unit)
+    hours, rest = divmod(whole, 3600)
+    text = f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+    return f"{text}.{part:0{digits}}" if digits else text
