@@ -11,6 +11,9 @@ PYTHONS := python3.11 python3.12 python3.13
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# A file of tests stays in one process, and files begin in the order of tests/conftest.py: the longest first.
+PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+FAST := -m "not slow and not release"
 
 .DEFAULT_GOAL := help
 .PHONY: help install weights reproduce smoke questions report reference lab check lint test test-release check-pythons bench clean
@@ -48,7 +51,7 @@ lab: weights ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
 
 check: lint ## lint, types and fast tests: three minutes
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/python $(PYTEST) $(FAST) $(ARGS)
 
 lint: $(INSTALLED) ## style, imports between rooms, types
 	$(BIN)/python -m ruff check .
@@ -57,10 +60,10 @@ lint: $(INSTALLED) ## style, imports between rooms, types
 	$(BIN)/python -m mypy
 
 test: weights ## all tests, notebooks included (ARGS go to pytest)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
-test-release: weights ## the tests that only a release needs: UCF-Crime at its full size (ARGS go to pytest)
-	$(BIN)/python -m pytest -m release $(ARGS)
+test-release: weights ## what only a release needs: UCF-Crime at its full size, every method (ARGS go to pytest)
+	$(BIN)/python $(PYTEST) -m release $(ARGS)
 
 check-pythons: ## fast tests under every supported Python here, each in an environment of its own (PYTHONS, ARGS)
 	@set -e; for python in $(PYTHONS); do \
@@ -68,7 +71,7 @@ check-pythons: ## fast tests under every supported Python here, each in an envir
 		folder=$$("$$python" -c 'import sys; print(".venv-%d.%d" % sys.version_info[:2])'); \
 		echo "== $$python in $$folder"; \
 		"$$python" scripts/setup.py --venv "$$folder" --no-weights; \
-		"$$folder/bin/python" -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS); \
+		"$$folder/bin/python" $(PYTEST) $(FAST) $(ARGS); \
 	done
 
 bench: weights ## every benchmark

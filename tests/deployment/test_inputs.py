@@ -102,7 +102,11 @@ def test_earlier_results_are_no_footage(footage):
         (footage / folder / "clips" / "event_001.mp4").write_bytes(b"")
         (footage / folder / RECORD).write_text("{}")
     assert len(found(footage)) == 5
-    assert found(f"{footage}/*/clips/*.mp4", footage / "a.mp4")[1:] == ["a.mp4"]
+    assert len(found(f"{footage}/**/*")) == 5
+    with pytest.raises(MissingFileError, match="no video fits it"):
+        find_inputs([f"{footage}/*/clips/*.mp4"])
+    clip = footage / "yard" / "clips" / "event_001.mp4"
+    assert find_inputs([clip]).videos == find_inputs([clip.parent]).videos == (clip,)  # who names it means it
 
 
 def test_links_that_lead_out_are_refused_one_by_one(footage, tmp_path, monkeypatch):

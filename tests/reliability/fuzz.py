@@ -615,7 +615,7 @@ def main(folder: Path, first: int, last: int) -> dict[str, Any]:
     os.chdir(_made(folder))
     warnings.simplefilter("ignore")
     a_run(folder / "run")
-    good_video(".mp4", "mp4v")
+    good_video(".mp4", "mpeg4")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     addresses = (
         int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -127,7 +127,7 @@ def _by_pattern(pattern: str) -> tuple[list[Path], dict[str, str]]:
         if path.is_dir() and "**" not in pattern:  # ** stands for the folders' content already
             inner, wrong = _in_folder(path)
             found, failures = found + inner, failures | wrong
-        elif path.is_file() and is_video_name(path) and _is_footage(path, path.parent):
+        elif path.is_file() and is_video_name(path) and not any((place / RECORD).is_file() for place in path.parents):
             found.append(path)
     return found, failures
 

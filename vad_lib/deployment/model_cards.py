@@ -122,15 +122,19 @@ def measured(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> 
 
 
 def threshold_of(model: ScoringModel, dataset: Dataset, held_out: Sequence[VideoRecord]) -> float:
-    """The score that at most 1 % of the frames of held-out normal training videos reach.
+    """The lowest score that at most 1 % of the frames of held-out normal training videos reach.
 
     Args:
         model: trained on the other training videos.
         dataset: that it was trained on.
         held_out: training videos that it did not learn from; the abnormal ones are left out.
+
+    Returns:
+        the score; the next number above all scores where even the highest is too common.
     """
     normal = [record for record in held_out if not dataset.videos.is_abnormal(record)]
-    return alarms.threshold_at(scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title), RATE)
+    scored = scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title)
+    return min(alarms.threshold_at(scored, RATE), float(np.nextafter(scored.score.max(), np.float32(2))))
 
 
 def at_threshold(scored: ScoredVideos, threshold: float, fps: float) -> dict[str, Any]:
@@ -195,19 +199,30 @@ def card_of(half: Method, full: Method, config: Mapping[str, Any], dataset: Data
     return Card({**config, "threshold": threshold}, numbers)
 
 
-def candidates_table(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Mean and standard deviation over seeds of every candidate on its held-out videos, the best one first."""
+def choice(runs: pd.DataFrame, candidate: str, seed: int) -> dict[str, Any]:
+    """What was chosen and from what.
+
+    Args:
+        runs: a row per run: ``candidate``, ``seed``, ``parameters``, ``step``, ``auc``, ``bce`` and for students ``gap``, all
+            measured on held-out training videos.
+        candidate: the chosen one.
+        seed: of the chosen run.
+
+    Returns:
+        plain values: ``candidate``, ``seed``, ``step``, and of the chosen run ``auc``, ``bce`` and ``gap``; ``candidates``, a row
+        each: means over seeds, and ``NAME_sd``, the standard deviation.
+    """
+    columns = [name for name in ("auc", "bce", "gap") if name in runs]
     by = runs.groupby("candidate")
-    table = pd.DataFrame(
-        {
-            "parameters": by["parameters"].first(),
-            "auc": by["auc"].mean(),
-            "auc_sd": by["auc"].std(ddof=1).fillna(0.0),  # one seed has no spread
-            "bce": by["bce"].mean(),
-        }
-    )
-    table = table.sort_values(["auc", "bce"], ascending=[False, True], kind="stable").reset_index()
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    spread = by[columns].std(ddof=1).fillna(0.0)  # one seed has no spread
+    table = by[["parameters"]].first().join(by[columns].mean()).join(spread.add_suffix("_sd")).reset_index()
+    table = table.sort_values("parameters", kind="stable")
+    row = runs[(runs["candidate"] == candidate) & (runs["seed"] == seed)].iloc[0]
+    return {
+        **{"candidate": candidate, "seed": seed, "step": int(row["step"])},
+        **{name: float(row[name]) for name in columns},
+        "candidates": [{str(key): value for key, value in row.items()} for row in table.to_dict("records")],
+    }
 
 
 def made_with() -> dict[str, Any]:

@@ -122,7 +122,7 @@ class FrameScores(NamedTuple):
     Attributes:
         table: as ``scores.csv`` has it.
         arrays: of the snippets, as :meth:`ScoringModel.scores` gives them.
-        probabilities: float (F, K), of each category at each frame: the softmax of the cosines divided by the model's
+        probabilities: float32 (F, K), of each category at each frame: the softmax of the cosines divided by the model's
             temperature; None without categories.
         end: seconds at which the last frame ends.
     """
@@ -146,9 +146,10 @@ def frame_table(arrays: dict[str, np.ndarray], info: VideoInfo, model: ScoringMo
     columns |= {name: frame_scores(arrays[name], num_frames) for name in style.CURVES if name in arrays}
     probabilities = None
     if "alignment" in arrays:
-        columns["category"] = frame_scores(np.array(model.categories)[arrays["alignment"].argmax(axis=1)], num_frames)
+        nearest = frame_scores(arrays["alignment"].argmax(axis=1), num_frames)
+        columns["category"] = np.array(model.categories, dtype=object)[nearest]
         cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (model.temperature or 1.0)
-        probabilities = frame_scores(torch.softmax(cosines, dim=1).numpy(), num_frames)
+        probabilities = frame_scores(torch.softmax(cosines, dim=1).float().numpy(), num_frames)
     return FrameScores(pd.DataFrame(columns), arrays, probabilities, float(info.seconds[0]) + info.duration)
 
 

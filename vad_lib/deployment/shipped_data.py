@@ -36,6 +36,9 @@ def dataset(name: str, work: Path, source: Path | None = None) -> Dataset:
         work: folder for data sets.
         source: for ``fights``: folder with the lists and features.
 
+    Returns:
+        the data set; the contract of its features says how they are extracted from pixels.
+
     Raises:
         ConfigError: an unknown name, or no source for ``fights``.
         MissingFileError: the source, or the weights of I3D, are missing.
@@ -44,7 +47,9 @@ def dataset(name: str, work: Path, source: Path | None = None) -> Dataset:
     if name == "fights":
         if source is None:
             raise ConfigError("fights: expected the folder with videos.csv and features of the fight bags; give it with --source.")
-        return fights(source, work / "data" / "fight-bags")
+        found = import_fights(source, work / "data" / "fight-bags")
+        found.store.contract = found.store.contract.replace(**FIGHT_FEATURES, weights_sha256=load_i3d().weights_sha256)
+        return found
     if name == "rendered":
         layout = Layout.create("quick", work, work / "data" / "quick")
         parts = [prepare_dataset(layout, get_profile("quick"), each) for each in RENDERED]
@@ -52,7 +57,7 @@ def dataset(name: str, work: Path, source: Path | None = None) -> Dataset:
     raise ConfigError(f"data of shipped models: expected fights or rendered, got {name!r}.")
 
 
-def fights(source: Path, folder: Path) -> Dataset:
+def import_fights(source: Path, folder: Path) -> Dataset:
     """Import the fight bags.
 
     Args:
@@ -60,12 +65,14 @@ def fights(source: Path, folder: Path) -> Dataset:
         folder: of the data set; made if missing.
 
     Returns:
-        the data set; the contract of its features says how they are extracted from pixels, which an import cannot know.
+        the data set; the contract of its features does not say how they are extracted from pixels, which an import cannot know.
+
+    Raises:
+        MissingFileError: no source, or its lists or features are missing.
+        DataError: the source is not what it should be.
     """
     import_dataset(source, folder, ImportSettings(dataset="fight-bags", title="Fight bags", fps=30.0), progress=False)
-    found = load_dataset(folder)
-    found.store.contract = found.store.contract.replace(**FIGHT_FEATURES, weights_sha256=load_i3d().weights_sha256)
-    return found
+    return load_dataset(folder)
 
 
 def joined(parts: Sequence[Dataset], folder: Path, title: str) -> Dataset:

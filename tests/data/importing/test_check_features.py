@@ -166,6 +166,15 @@ def test_the_same_features_within_a_split(whole):
     assert found(checked, "features-same") == ["note: videos of one split with the same features: calm_1 = calm_2."]
 
 
+def test_the_same_features_with_different_labels(whole):
+    copied(whole, "calm_1", "riot_1")
+    copied(whole, "calm_3", "riot_3")
+    assert found(whole.check(), "features-same") == [
+        "warning: the same features with different categories: calm_1 = riot_1, calm_3 = riot_3; one label is wrong, or a file was "
+        "copied under two names; take out one of each."
+    ]
+
+
 # --- files ------------------------------------------------------------------------------------------
 def test_two_layouts_are_named_and_the_usual_one_is_read_on(whole):
     whole.features("calm_1", np.ones((10, 5, WIDTH), np.float32))

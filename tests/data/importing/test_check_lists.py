@@ -180,6 +180,21 @@ def test_an_interval_may_pass_the_end_by_the_frames_of_public_annotations(folder
     assert (checked.problems, checked.warnings) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [("frames", "an interval ends before the frame at its end"), ("A", "an interval ends before the frame at its end"),
+     ("B", "the frame at the end of an interval is abnormal")],
+)  # fmt: skip
+@pytest.mark.parametrize(("end", "form"), [(319, "n-1"), (320, "n"), (321, "n+1"), (322, "n+2")])
+def test_the_annotation_s_way_of_counting_is_said(folder, end, form, rule, words):
+    checked = folder.list(WHOLE.replace("100-300", f"100-{end}")).all_features().check(rule=rule, out=folder.path / "out")
+    (said,) = found(checked, "end-counting")
+    assert said == (
+        f"note: of n frames, annotated intervals reach the end at {form} in 1 videos; under mask rule {rule} {words}, and what "
+        "passes the last frame is cut off."
+    )
+
+
 @pytest.mark.parametrize(("end", "level"), [(323, "warning"), (336, "warning"), (337, "error"), (5000, "error"), (32000, "error")])
 def test_an_interval_that_ends_behind_the_video(folder, end, level):
     said = found(folder.list(WHOLE.replace("100-300", f"100-{end}")).all_features().check(), "interval-late")

@@ -34,7 +34,7 @@ needs_bytes = pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="na
 @pytest.fixture
 def good(folder) -> OwnFolder:
     for number in range(6):
-        folder.video(f"g{number}.mp4", seed=number)
+        folder.video(f"g{number}.mp4")
     return folder.list(HEADER + GOOD)
 
 
@@ -242,8 +242,8 @@ def test_a_folder_whose_name_is_no_text(good):
 
 def test_a_relative_path_that_looks_like_an_address(good, monkeypatch):
     names = ("cam:1", "http:", "file:2", ":3", "a?b=c", "%41", "rtsp:x")
-    for number, name in enumerate(names):
-        good.video(f"{name}.mp4", seed=20 + number)
+    for name in names:
+        good.video(f"{name}.mp4")
     listed = "".join(f"{name},train,Normal,17,\n" for name in names)
     good.list(HEADER + GOOD + listed)
     monkeypatch.chdir(good.path / "videos")
@@ -257,8 +257,8 @@ def test_a_relative_path_that_looks_like_an_address(good, monkeypatch):
 def counted(folder, off):
     """The same videos, listed with more or fewer frames: 30 of them, so that n - 1 to n + 1 are two snippets."""
     names = [line.partition(",")[0] for line in GOOD.splitlines()]
-    for number, name in enumerate(names):
-        folder.video(f"{name}.mp4", frames=30, seed=number)
+    for name in names:
+        folder.video(f"{name}.mp4", frames=30)
     folder.list(HEADER + GOOD.replace(",17,", f",{30 + off},"))
     return folder.check()
 
@@ -296,6 +296,13 @@ def test_headers_that_estimate_do_not_decide(good, file, frames):
     assert good.list(HEADER + GOOD + line.format(frames)).check().problems == ()
     (problem,) = good.list(HEADER + GOOD + line.format(frames + 40)).check().problems
     assert f"its file has {frames}; " in problem and problem.endswith(f"correct n_frames to {frames}.")
+
+
+def test_a_stream_whose_header_promises_nothing_is_counted(folder):
+    path = folder.path / "videos" / "raw.h264"
+    path.parent.mkdir()
+    write_numbered(path, 21, format="h264")
+    assert look_at(path, "begin").frames == look_at(path, "all").frames == 21
 
 
 def test_an_interval_behind_the_last_frame_of_a_video(good):

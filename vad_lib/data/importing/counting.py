@@ -141,6 +141,27 @@ def snippet_counting(lengths: Mapping[str, int], frames: Mapping[str, int], rule
     tell(Finding("note", "snippet-counting", "", f"of n frames, the features have {how}; mask rule {rule} {_MASKS[rule]}"))
 
 
+def end_counting(records: Iterable[VideoRecord], frames: Mapping[str, int], rule: MaskRule, tell: Tell) -> None:
+    """Tell at which number annotated intervals end that reach the end of their video.
+
+    Args:
+        records: with intervals.
+        frames: n by video, as far as known.
+        rule: the mask rule.
+        tell: gets a note.
+    """
+    ends = ((record.name, max(end for _, end in record.intervals)) for record in records if record.intervals)
+    counts = Counter(end - frames[name] for name, end in ends if name in frames)
+    forms = {-1: "n-1", 0: "n", 1: "n+1", 2: "n+2"}
+    parts = [f"{form} in {counts[off]:,} videos" for off, form in forms.items() if counts[off]]
+    if parts:
+        included = "an interval ends before the frame at its end"
+        if rule == "B":
+            included = "the frame at the end of an interval is abnormal"
+        message = f"of n frames, annotated intervals reach the end at {', '.join(parts)}; under mask rule {rule} {included}"
+        tell(Finding("note", "end-counting", "", f"{message}, and what passes the last frame is cut off"))
+
+
 def late_intervals(records: Iterable[VideoRecord], frames: Mapping[str, int], tell: Tell) -> None:
     """Tell which annotated intervals end behind the last frame.
 

@@ -27,7 +27,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import MaskRule, VideoList, record_findings
 from vad_lib.data.dataset import DatasetInfo
 from vad_lib.data.finding import Finding, Level, error_at
-from vad_lib.data.importing.counting import compare_frames, differ_by_headers, late_intervals, snippet_counting
+from vad_lib.data.importing.counting import compare_frames, differ_by_headers, end_counting, late_intervals, snippet_counting
 from vad_lib.data.importing.feature_checks import checked_features
 from vad_lib.data.importing.findings import Findings, dataset_info_of
 from vad_lib.data.importing.layouts import files_below, walk
@@ -182,6 +182,7 @@ class _Search:
             lengths = lengths | fitted
         if looks:
             differ_by_headers(counted, looks, self.tell)
+        end_counting(present.records, counted, rule, self.tell)
         late_intervals(videos.records, counted, self.tell)
         early = any(lengths[record.name] * FRAMES_PER_SNIPPET < record.num_frames for record in videos.records if lengths)
         info = self._whole(lists, videos, rule, "extend" if early else "exact", notes, lengths, missing)
@@ -220,6 +221,7 @@ class _Search:
         counts = {record.name: counted.get(record.name, record.num_frames) for record in present.records}
         with_frames = tuple(dataclasses.replace(r, num_frames=counts[r.name], mask_rule=rule) for r in present.records)
         videos = dataclasses.replace(present, records=with_frames)
+        end_counting(videos.records, counts, rule, self.tell)
         late_intervals(videos.records, counts, self.tell)
         info = self._whole(lists, videos, rule, "exact", [], {}, missing)
         return Findings(

@@ -91,12 +91,21 @@ def _tell_alike(records: dict[str, VideoRecord], digests: dict[str, str], consta
     if len(digests) >= FEWEST_ALIKE and len(groups) == 1:
         tell(Finding("error", "features-same", "", "all videos have the same features", again))
         return
-    across = [group for group in groups.values() if len({records[video].split for video in group}) > 1]
-    within = [group for group in groups.values() if len(group) > 1 and group not in across]
+    alike = [[records[video] for video in group] for group in groups.values() if len(group) > 1]
+    across = [group for group in alike if len({record.split for record in group}) > 1]
+    unlike = [group for group in alike if len({record.categories for record in group}) > 1]
+    within = [group for group in alike if group not in across and group not in unlike]
+    one_of_each = "a file was copied under two names; take out one of each"
     if across:
-        pairs = first_few([" = ".join(group[:3]) for group in across])
-        message = f"the same features for training and for testing, so the test is too easy: {pairs}"
-        tell(Finding("warning", "features-same", "", message, "a file was copied under two names; take out one of each"))
+        message = f"the same features for training and for testing, so the test is too easy: {_equations(across)}"
+        tell(Finding("warning", "features-same", "", message, one_of_each))
+    if unlike:
+        message = f"the same features with different categories: {_equations(unlike)}"
+        tell(Finding("warning", "features-same", "", message, f"one label is wrong, or {one_of_each}"))
     if within:
-        pairs = first_few([" = ".join(group[:3]) for group in within])
-        tell(Finding("note", "features-same", "", f"videos of one split with the same features: {pairs}"))
+        message = f"videos of one split with the same features: {_equations(within)}"
+        tell(Finding("note", "features-same", "", message))
+
+
+def _equations(groups: list[list[VideoRecord]]) -> str:
+    return first_few([" = ".join(record.name for record in group[:3]) for group in groups])

@@ -58,7 +58,7 @@ def look_at(path: Path, looking: Looking) -> VideoLook:
                 with closing(decode(path)) as begin:  # type: ignore[type-var]
                     for _ in islice(begin, FIRST_FRAMES):
                         pass
-                if not _reaches_its_end(path):
+                if frames == 0 or not _reaches_its_end(path):
                     return look_at(path, "all")  # decoding has the last word
             return VideoLook(frames)
     except VadError as error:

@@ -37,6 +37,7 @@ CODES = {
     "category-without-prompt": "prompts.yml has no phrase for a category; a default is used",
     "data-missing": "the folder holds neither features nor videos",
     "dataset-json": "a value in dataset.json cannot be used",
+    "end-counting": "how annotations count the last frame",
     "feature-broken": "a feature file cannot be read",
     "feature-crops": "crops are missing, too many, or of different lengths; or a file holds no snippets",
     "feature-layout": "the layout of the feature files cannot be told, or is not one",
