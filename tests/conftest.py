@@ -49,7 +49,7 @@ def shared() -> Path:
 LONGEST_FIRST = (
     "notebooks/test_execution.py",
     "paper/test_official_sets.py",
-    "real/test_long_video.py",
+    "real/test_fight_bags.py",
     "deployment/test_deployment.py",
     "runs/test_trainer.py",
     "methods/test_precision.py",

@@ -25,6 +25,8 @@ from vad_lib.deployment.events import EventRule, event_spans
 from vad_lib.deployment.model_choice import choose_model
 from vad_lib.deployment.own_footage import choose_rule, score_videos
 from vad_lib.errors import ConfigError, DataError, MissingFileError
+from vad_lib.evaluation.alarms import false_alarms_per_hour
+from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.storage.reading import read_json
 
 BARE = EventRule(threshold=0.5, lower_share=1, shortest=0, gap=0)
@@ -81,6 +83,29 @@ def test_footage_with_the_highest_score():
         lowest_threshold([video(0.2, 1.0, 0.3)], BARE, 1)
     assert lowest_threshold([video(0.2, 1.0, 0.3)], BARE, 20).threshold == 0.2
     assert lowest_threshold([video(0.0, 0.0)], BARE, 1).threshold == 1e-6
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=20), min_size=1, max_size=3), st.integers(1, 20))
+def test_the_rate_is_that_of_the_evaluation_where_both_apply(scores, threshold):
+    """One rate of frames, no hysteresis, nothing joined, nothing dropped, all normal."""
+    fps, frames = 25.0, 16
+    videos = [NormalScores(np.arange(len(each) + 1) * frames / fps, np.array(each) / 20) for each in scores]
+    video_of = np.repeat(np.arange(len(scores)), list(map(len, scores)))
+    judged = ScoredVideos(
+        title="t",
+        seed=0,
+        videos=tuple(map(str, range(len(scores)))),
+        abnormal_video=np.zeros(len(scores), dtype=bool),
+        video=video_of,
+        score=np.concatenate([each.score for each in videos]),
+        abnormal=np.zeros(len(video_of), dtype=np.int64),
+        normal=np.full(len(video_of), frames),
+        events=np.empty((0, 3), dtype=np.int64),
+    )
+    hours = len(video_of) * frames / fps / 3600
+    found = count_events(videos, BARE.replace(threshold=threshold / 20)) / hours
+    assert found == pytest.approx(false_alarms_per_hour(judged, threshold / 20, fps))
 
 
 SCORES = st.lists(st.integers(0, 40).map(lambda step: step / 40), min_size=1, max_size=30)
@@ -190,7 +215,7 @@ def test_a_calibration_is_made_and_taken(small_runs, normal, choice, tmp_path, c
 
     scored = score_videos(normal / "v0.mp4", choice, tmp_path / "out", calibration=out, pictures=False, progress=False)
     assert scored.rule == found.rule
-    assert "calibrated on 0.00222 hours of normal footage for 1 alarms an hour, too little footage for that" in str(scored)
+    assert "calibrated on 0.00222 hours of normal footage to at most 1 an hour, too little footage for that" in str(scored)
     assert not scored.videos[0].events
     assert "decode" not in scored.videos[0].spent  # the features of the calibration are there
     assert found.rule.threshold > scored.videos[0].highest

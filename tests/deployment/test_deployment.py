@@ -99,6 +99,7 @@ def test_file_goes_through_the_usual_scoring(exported, dataset):
             np.testing.assert_allclose(found[name][key], expected[name][key], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_file_needs_nothing_of_the_library(exported):
     _, path = exported
     assert [file.name for file in path.parent.iterdir()] == ["proposed.onnx"]
@@ -108,6 +109,7 @@ def test_file_needs_nothing_of_the_library(exported):
     assert session.run(["score"], {"features": np.zeros((1, 4, 16), np.float32)})[0].shape == (1, 4)
 
 
+@pytest.mark.slow
 def test_scorer_knows_temperature_width_and_what_was_kept(exported):
     method, path = exported
     scorer = onnx_export.OnnxScorer(path)
@@ -166,6 +168,7 @@ def test_method_that_cannot_be_exported(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_file_that_scores_otherwise_does_not_take_its_place(tmp_path, exported, monkeypatch):
     method, path = exported
     target = tmp_path / "m.onnx"
@@ -192,6 +195,7 @@ def test_wrong_files(tmp_path):
         onnx_export.OnnxScorer(tmp_path / "other.onnx")
 
 
+@pytest.mark.slow
 def test_int8_is_small_and_near(tmp_path, exported):
     method, path = exported
     small = onnx_export.quantise(path, tmp_path / "int8.onnx")

@@ -159,7 +159,7 @@ def test_recall_by_hand():
     found, low, high = model_cards.recall_at(scored, 0.005, draws)
     assert found == 0.5 and low < 0.5 < high  # with one abnormal video drawn twice, all or none is found
     at = model_cards.at_threshold(scored, 0.55, fps=25)
-    assert (at["recall"], found["false_alarm_rate"], found["events"], found["missed"]) == (0.5, 0.01, 2, 1)
+    assert (at["recall"], at["false_alarm_rate"], at["events"], at["missed"]) == (0.5, 0.01, 2, 1)
     assert at["false_alarms_per_hour"] == pytest.approx(1 / (200 / 25 / 3600))
 
 

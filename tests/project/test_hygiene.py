@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE_FOLDERS = ("vad_lib", "tests", "scripts", "benchmarks")
 TEXT_SUFFIXES = (".py", ".md", ".yml", ".yaml", ".toml", ".json", ".csv", ".ipynb", ".lock", ".cff", ".html", "")
 LARGEST_BYTES = 200_000
+MODELS = ROOT / "vad_lib" / "deployment" / "models"  # tests/deployment/test_shipped.py bounds their sizes
 LARGEST_MODEL = 4_000_000  # bytes of the weights of a model that comes with the project
 MACHINE_PATH = re.compile(r"(?<![\w.$}>)\]])/(work|tmp|home|root|Users|opt|mnt)/\w")
 REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|anaconda|npmjs)\.(org|com|io)\b")

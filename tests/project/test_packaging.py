@@ -231,6 +231,7 @@ def test_the_data_files_of_the_package_are_declared():
     packaged = {path for pattern in patterns for path in (ROOT / "vad_lib").glob(pattern)}
     for name in ("prompts.yml", "sentence_features.safetensors"):
         assert ROOT / "vad_lib/data/resources" / name in packaged
+    assert {path for path in (ROOT / "vad_lib/deployment/models").iterdir() if path.is_file()} <= packaged
 
 
 @pytest.mark.parametrize("line", ["torch>=2", "torch==2; os_name == 'nt'", "name @ file", "--index-url somewhere", "a==1.*"])

@@ -1,4 +1,4 @@
-"""The real-footage benchmark: imported, trained and scored once for all tests of this folder."""
+"""The real-footage benchmark: imported and trained once for all tests of this folder."""
 
 from typing import NamedTuple
 
@@ -25,11 +25,11 @@ class Benchmark(NamedTuple):
 def benchmark_profile() -> Profile:
     """The quick profile, but 32 segments, the field's usual number, and with them the library's own rate of 2e-4.
 
-    Width and steps are what a CPU does in a minute; weights are chosen on the validation videos. No setting was chosen
+    Width and steps are what a CPU does in half a minute; weights are chosen on the validation videos. No setting was chosen
     by a score on the test videos.
     """
     quick = get_profile("quick")
-    return quick.replace(width=128, train=quick.train.replace(num_segments=32, lr=2e-4, steps=200))
+    return quick.replace(width=128, train=quick.train.replace(num_segments=32, lr=2e-4, steps=80))
 
 
 @pytest.fixture(scope="session")

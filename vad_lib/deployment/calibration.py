@@ -3,6 +3,9 @@
 The threshold belongs to one model, one way of making features and one rule of events, and is refused for any other. What to
 expect later is the exact Poisson interval of the rate that was seen: with n events in H hours, the rate lies with 95 % confidence
 between chi2(0.025; 2n) / 2H and chi2(0.975; 2n + 2) / 2H an hour (Garwood 1936). It holds for footage like that which was seen.
+
+Without hysteresis, shortest length and gap, at a constant frame rate, the rate is the one of
+:func:`vad_lib.evaluation.alarms.false_alarms_per_hour`, which judges runs; here the events are counted that scoring would report.
 """
 
 import functools

@@ -218,7 +218,7 @@ def choose_rule(
                 "nothing there. Leave the option out, or calibrate with it."
             )
     return found.rule, (
-        f"calibrated on {found.hours:.3g} hours of normal footage for {found.alarms_per_hour:g} alarms an hour"
+        f"calibrated on {found.hours:.3g} hours of normal footage to at most {found.alarms_per_hour:g} an hour"
         + ("" if found.enough else ", too little footage for that")
     )
 
