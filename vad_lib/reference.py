@@ -29,7 +29,7 @@ NUM_SEEDS = 5  # of every table row in the reference
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
-FIGURE_ENDINGS = (".png", ".csv")  # a PDF of each is made by whoever runs the notebooks
+FIGURE_ENDINGS = (".png",)  # PDF and plotted points of each are made by whoever runs the notebooks on the reference
 
 
 def release(layout: Layout, datasets: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.writing import write_json
 
 NAMES = ("fights", "fights-causal", "rendered")
-LARGEST_BYTES, ALL_BYTES = 1_000_000, 2_000_000
+LARGEST_BYTES, ALL_BYTES = 2_000_000, 4_000_000
 
 
 @pytest.fixture
@@ -142,11 +142,7 @@ def test_the_card_says_what_evaluation_gives(fight_bags, name):
         tolerance = 0.01 if metric == "recall_at_1_percent" else 0.002
         assert found[metric] == pytest.approx(stated[metric], abs=tolerance)
         assert stated[metric]["low"] < stated[metric]["value"] < stated[metric]["high"]
-    assert {key: found[key] for key in ("videos", "abnormal_videos", "frames")} == {
-        "videos": 60,
-        "abnormal_videos": 30,
-        "frames": 41056,
-    }
+    assert (found["videos"], found["abnormal_videos"], found["frames"]) == (60, 30, 41056)
     assert found["abnormal_share"] == pytest.approx(stated["abnormal_share"])
     at = model_cards.at_threshold(scored, model.threshold, fight_bags.fps)
     assert at == pytest.approx(content["measured"]["at_threshold"], abs=0.01, rel=0.05)

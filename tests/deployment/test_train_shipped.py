@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from vad_lib import registry
-from vad_lib.config import TrainSettings
-from vad_lib.data.batches import Batch
 from vad_lib.data.dataset import load_dataset
 from vad_lib.deployment import model_cards, shipped, shipped_data, train_shipped
 from vad_lib.deployment.scoring_model import open_model
@@ -17,9 +15,9 @@ from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.bootstrap import Bootstrap
 from vad_lib.evaluation.scored_videos import ScoredVideos
 
-TRAIN = TrainSettings(steps=4, eval_every=2, batch_size=4, num_segments=8, lr=2e-3, validation_fraction=0.3)
+TRAIN = train_shipped.Recipe(()).train.replace(steps=4, eval_every=4, batch_size=4, num_segments=8, lr=2e-3)
 RECIPE = train_shipped.Recipe(
-    ("ur-dmu", "proposed"), ("msf-dmu",), (16,), (16,), (1, 2), TRAIN, TRAIN.replace(steps=3, selection="last")
+    (train_shipped.Candidate("ur-dmu", 16), train_shipped.Candidate("proposed", 16, lookback=2)), folds=2, train=TRAIN
 )
 
 
@@ -28,48 +26,36 @@ def dataset(planted_folder):
     return load_dataset(planted_folder)
 
 
-# --- choice --------------------------------------------------------------------------------------------
+# --- the choice ----------------------------------------------------------------------------------------
 
 
 def table(**candidates) -> pd.DataFrame:
-    """Runs with seeds 1, 2, ...: name=(parameters, AUC of each seed)."""
+    """Runs on folds 0, 1, ...: name=(parameters, AUC of each fold)."""
     rows = [
-        {"candidate": name, "seed": seed, "parameters": parameters, "auc": auc, "bce": 0.5, "step": 10 * seed}
-        for name, (parameters, values) in candidates.items()
-        for seed, auc in enumerate(values, start=1)
+        {"candidate": name, "fold": fold, "parameters": size, "auc": auc, "bce": 0.5}
+        for name, (size, values) in candidates.items()
+        for fold, auc in enumerate(values)
     ]
     return pd.DataFrame(rows)
 
 
 def test_the_best_is_chosen_where_it_is_clearly_better():
-    runs = table(large=(300, (0.9, 0.8, 0.7)), small=(100, (0.8, 0.7, 0.6)))
-    assert train_shipped.smallest_as_good(runs, "auc") == "large"
+    assert train_shipped.choose(table(large=(300, (0.9, 0.8, 0.7)), small=(100, (0.8, 0.7, 0.6)))) == "large"
 
 
-def test_the_smallest_is_chosen_where_the_seeds_cannot_tell():
+def test_the_smallest_is_chosen_where_the_folds_cannot_tell():
     # behind by 0.1, -0.1 and 0.03: the mean is 0.01, its standard error 0.058
     runs = table(large=(300, (0.9, 0.8, 0.7)), middle=(200, (0.8, 0.9, 0.67)), small=(100, (0.5, 0.5, 0.5)))
-    assert train_shipped.smallest_as_good(runs, "auc") == "middle"
-
-
-def test_the_seed_is_compared_on_its_own_held_out_videos():
-    # seed 1 has easy videos, where all are good; in seed 2 the candidate is above the others
-    runs = table(chosen=(1, (0.95, 0.85, 0.7)), other=(2, (0.95, 0.65, 0.7)))
-    assert train_shipped.best_seed(runs, "chosen") == 2
-
-
-def test_the_cross_entropy_breaks_ties_of_seeds():
-    runs = table(chosen=(1, (0.9, 0.8)), other=(2, (0.9, 0.8)))
-    runs.loc[runs["seed"] == 2, "bce"] = 0.4
-    assert train_shipped.best_seed(runs, "chosen") == 2
+    assert train_shipped.choose(runs) == "middle"
+    assert train_shipped.choose(pd.concat([runs, table(other=(200, (0.8, 0.9, 0.69)))])) == "other"
 
 
 def test_the_table_of_candidates():
-    found = model_cards.choice(table(b=(20, (0.9, 0.7)), a=(10, (0.6, 0.6))), "b", 2)
-    assert (found["candidate"], found["seed"], found["step"], found["auc"]) == ("b", 2, 20, 0.7)
-    small, large = found["candidates"]
-    assert (small["candidate"], small["parameters"], large["candidate"]) == ("a", 10, "b")
-    assert (large["auc"], large["auc_sd"]) == (pytest.approx(0.8), pytest.approx(0.02**0.5))
+    found = model_cards.choice(table(b=(20, (0.9, 0.7)), a=(10, (0.6, 0.6))), "b")
+    assert found["candidate"] == "b"
+    best, other = found["candidates"]
+    assert (best["candidate"], best["parameters"], other["candidate"]) == ("b", 20, "a")
+    assert (best["auc"], best["auc_sd"]) == (pytest.approx(0.8), pytest.approx(0.02**0.5))
 
 
 # --- training ------------------------------------------------------------------------------------------
@@ -92,49 +78,34 @@ def test_training_videos_start_anywhere_and_others_at_their_beginning():
     assert all(torch.equal(row.roll(int(row[0])), torch.arange(7.0)) for row in given)
 
 
-def test_a_student_that_scores_as_its_teacher_has_no_gap():
-    teacher, student = method(), method()
-    student.load_state_dict(teacher.state_dict())
-    features, mask = torch.randn(4, 1, 12, 16), torch.arange(12) < torch.tensor([12, 7, 12, 9])[:, None]
-    batch = Batch(features, mask, torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.eye(2)[[0, 0, 1, 1]], tuple("abcd"))
-    before = set(student.loss(student(features, mask), batch))
-    taught = train_shipped.taught(student, teacher, 3.0)
-    term = taught.loss(taught(features, mask), batch)["taught"]
-    assert set(taught.loss(taught(features, mask), batch)) == before | {"taught"}
-    assert term.weight == 3.0 and term.value.item() == pytest.approx(0, abs=1e-6)
-    with torch.no_grad():
-        student.memory.head_out.bias += 1
-    found, wanted = (each.scores(each(features, mask))["score"][mask].double() for each in (student, teacher))
-    by_hand = (wanted * (wanted / found).log() + (1 - wanted) * ((1 - wanted) / (1 - found)).log()).mean()
-    assert taught.loss(taught(features, mask), batch)["taught"].value.item() == pytest.approx(by_hand.item(), rel=1e-4)
-    assert by_hand > 0.01
+@pytest.fixture(scope="module")
+def made(dataset, tmp_path_factory):
+    """The folder of a small recipe's model, and of its runs."""
+    folder = tmp_path_factory.mktemp("made")
+    card = train_shipped.make("fights", RECIPE, dataset, folder / "runs", folder / "models", progress=False)
+    assert card == folder / "models" / "fights.md"
+    return folder
 
 
 @pytest.mark.slow
-def test_a_recipe_makes_the_same_models_twice(dataset, tmp_path):
-    for attempt in ("first", "second"):
-        search = train_shipped.Search(RECIPE, dataset, tmp_path / attempt / "runs", progress=False)
-        cards = list(train_shipped.make("fights", search, tmp_path / attempt / "models"))
-        assert [path.name for path in cards] == ["fights.md", "fights-causal.md"]
-    first, second = (sorted((tmp_path / attempt / "models").iterdir()) for attempt in ("first", "second"))
-    assert [path.name for path in first] == [path.name for path in second] and len(first) == 6
+def test_a_recipe_makes_the_same_model_twice(made, dataset, tmp_path):
+    train_shipped.make("fights", RECIPE, dataset, tmp_path / "runs", tmp_path / "models", progress=False)
+    first, second = (sorted((folder / "models").iterdir()) for folder in (made, tmp_path))
+    assert [path.name for path in first] == [path.name for path in second] == ["fights.json", "fights.md", "fights.safetensors"]
     assert all(one.read_bytes() == other.read_bytes() for one, other in zip(first, second))
 
 
 @pytest.mark.slow
-def test_a_model_scores_as_the_run_that_it_was_made_of(dataset, tmp_path, monkeypatch):
-    search = train_shipped.Search(RECIPE, dataset, tmp_path / "runs", progress=False)
-    list(train_shipped.make("fights", search, tmp_path / "models"))
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "models")
-    for name in ("fights", "fights-causal"):
-        content = shipped.about(name)
-        run = open_model(search.place(content["choice"]["candidate"], content["choice"]["seed"]))
-        scores = partial(model_cards.scores_of, dataset=dataset, records=dataset.videos.split("test"))
-        differences = model_cards.largest_differences(scores(open_model(name)), scores(run))
-        assert differences == pytest.approx(content["measured"]["half_precision"], abs=1e-7)
-        assert 0 < max(differences.values()) < 0.005
-        assert content["causal"] == (name == "fights-causal") == open_model(name).causal
-    assert content["choice"]["seed"] == shipped.about("fights")["choice"]["seed"]  # the student of the shipped teacher
+def test_a_model_scores_as_the_run_that_it_was_made_of(made, dataset, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", made / "models")
+    content, model = shipped.about("fights"), open_model("fights")
+    run = open_model(made / "runs" / content["choice"]["candidate"] / "all")
+    scores = partial(model_cards.scores_of, dataset=dataset, records=dataset.videos.split("test"))
+    differences = model_cards.largest_differences(scores(model), scores(run))
+    assert differences == pytest.approx(content["measured"]["half_precision"], abs=1e-7)
+    assert 0 < max(differences.values()) < 0.005
+    assert (model.title, model.categories, model.contract) == (run.title, run.categories, run.contract)
+    assert content["causal"] == model.causal == run.causal
 
 
 # --- what a card measures ------------------------------------------------------------------------------
@@ -163,27 +134,18 @@ def test_recall_by_hand():
     assert at["false_alarms_per_hour"] == pytest.approx(1 / (200 / 25 / 3600))
 
 
-class Counting:
-    """Scores each snippet by its place in the video."""
+def test_the_threshold_is_set_on_normal_frames_of_all_folds_together(monkeypatch):
+    def fold(score, abnormal, normal):
+        parts = {"videos": ("v",), "abnormal_video": np.array([True]), "video": np.zeros(len(score), dtype=int)}
+        arrays = {"score": np.array(score), "abnormal": np.array(abnormal), "normal": np.array(normal)}
+        return ScoredVideos(title="fold", seed=0, events=np.empty((0, 3), dtype=int), **parts, **arrays)
 
-    title = "counting"
-
-    def scores(self, features):
-        return {"score": np.arange(len(features), dtype=np.float32) / 16}
-
-
-def test_the_threshold_is_set_on_normal_held_out_videos(dataset, monkeypatch):
-    train = dataset.videos.split("train")
-    lengths = {record.name: dataset.store.num_snippets(record.name) for record in train if not dataset.videos.is_abnormal(record)}
-    longest = max(lengths.values())
-    monkeypatch.setattr(model_cards, "RATE", 0.2)
-    threshold = model_cards.threshold_of(Counting(), dataset, train)
-    frames = {record.name: record.num_frames for record in train if record.name in lengths}
-    reached = [sum(max(0, number - 16 * place) for number in frames.values()) for place in range(longest)]
-    expected = next(place for place in range(longest) if reached[place] <= 0.2 * sum(frames.values()))
-    assert threshold == expected / 16
-    monkeypatch.setattr(model_cards, "RATE", 1e-6)  # even the last snippet of the longest video is too common
-    assert (longest - 1) / 16 < model_cards.threshold_of(Counting(), dataset, train) < longest / 16
+    folds = [fold([0.9, 0.8, 0.1], [16, 0, 0], [0, 1, 99]), fold([0.7, 0.2], [0, 0], [1, 99])]
+    assert model_cards.threshold_of(folds) == 0.7  # two of 200 normal frames reach it
+    monkeypatch.setattr(model_cards, "RATE", 0.005)
+    assert model_cards.threshold_of(folds) == 0.8
+    monkeypatch.setattr(model_cards, "RATE", 0.001)  # even the highest score of a normal frame is too common
+    assert model_cards.threshold_of(folds) == 0.9
 
 
 # --- data sets -----------------------------------------------------------------------------------------

@@ -15,15 +15,23 @@ from vad_lib.evaluation.bootstrap import Bootstrap
 from vad_lib.open_questions import label_leaks
 from vad_lib.open_questions.label_leaks import label_guess_aucs
 
-SMALL = SyntheticSettings(
+LARGE = SyntheticSettings(
     train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
 )
+SMALL = LARGE.replace(train_per_category=4, test_per_category=3)
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(SMALL, id="small"), pytest.param(LARGE, id="large", marks=pytest.mark.release)]
+)
+def size(request):
+    return request.param
 
 
 @pytest.fixture(scope="module", params=sorted(DATASETS))
-def small(request, tmp_path_factory):
+def rendered(request, size, tmp_path_factory):
     folder = tmp_path_factory.mktemp("controls") / request.param
-    render_dataset(request.param, folder, SMALL, workers=2, progress=False)
+    render_dataset(request.param, folder, size, workers=2, progress=False)
     return folder
 
 
@@ -36,8 +44,8 @@ def crime(tmp_path):
 
 
 @pytest.mark.slow
-def test_label_cannot_be_guessed_without_watching(small):
-    result = label_guess_aucs(load_dataset(small, features=False))
+def test_label_cannot_be_guessed_without_watching(rendered):
+    result = label_guess_aucs(load_dataset(rendered, features=False))
     for name in ("first_frame", "file_size"):
         assert result[f"{name}_low"] < 0.5 < result[f"{name}_high"], result
         assert result[f"{name}_low"] <= result[f"{name}_auc"] <= result[f"{name}_high"]

@@ -1,4 +1,4 @@
-"""A small chain, killed again and again: ``python chain.py FOLDER KILLS SEED`` prints what came of it as JSON.
+"""A small chain, killed again and again: ``python -c "import chain; chain.main()" FOLDER KILLS SEED`` prints what came of it.
 
 It renders a few videos, extracts their features, trains two methods and writes the tables, once undisturbed and once killed
 with SIGKILL at seeded moments and started again each time. Every life is a fork of this process, which has imported
@@ -171,7 +171,8 @@ def differences(folder: Path, whole: Path) -> list[str]:
     return found + [f"{name}: left behind" for name in one if any(part in name for part in litter)]
 
 
-def main(folder: Path, kills: int, seed: int) -> dict:
+def killed_chain(folder: Path, kills: int, seed: int) -> dict:
+    """Run the chain once undisturbed and once killed so many times; what was seen."""
     torch.set_num_threads(1)
     provenance.commit = lambda: "as it is"  # somebody may commit while the chain runs
     rng = np.random.default_rng(seed)
@@ -201,5 +202,6 @@ def main(folder: Path, kills: int, seed: int) -> dict:
     return report
 
 
-if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])), indent=1))
+def main() -> None:
+    """Not run as a file: each process that renders would read that again, with all that it imports."""
+    print(json.dumps(killed_chain(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])), indent=1))

@@ -25,6 +25,7 @@ import numpy as np
 from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vad_lib.data.video_opening import ASSUMED_FPS, opened, stated_fps
@@ -232,6 +233,7 @@ class Painter:
         self.size: tuple[int, int] | None = None
         self.noticed = noticed
         self._graphs: dict[tuple[int, int, str], Graph] = {}
+        self._to_rgb = VideoReformatter()  # kept, since each one sets up its tables anew
 
     def pixels(self, frame: VideoFrame) -> np.ndarray:
         """uint8 (H, W, 3)."""
@@ -245,7 +247,8 @@ class Painter:
         if frame.interlaced_frame:
             self.noticed.interlaced += 1
             frame = self._as_progressive(frame)
-        pixels = frame.to_ndarray(format="rgb24", width=self.size[0], height=self.size[1])
+        # one thread: more of them cost more than they gain on frames this small
+        pixels = self._to_rgb.reformat(frame, width=self.size[0], height=self.size[1], format="rgb24", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, self.turns)) if self.turns else pixels
 
     def _as_progressive(self, frame: VideoFrame) -> VideoFrame:

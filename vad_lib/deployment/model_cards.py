@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.data.dataset import Dataset, validation_split
+from vad_lib.data.dataset import Dataset
 from vad_lib.deployment.scoring_model import ScoringModel
 from vad_lib.evaluation import alarms
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles
@@ -121,20 +121,22 @@ def measured(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> 
     }
 
 
-def threshold_of(model: ScoringModel, dataset: Dataset, held_out: Sequence[VideoRecord]) -> float:
-    """The lowest score that at most 1 % of the frames of held-out normal training videos reach.
+def threshold_of(held_out: Sequence[ScoredVideos]) -> float:
+    """The lowest score that at most 1 % of the frames of held-out normal videos reach.
 
     Args:
-        model: trained on the other training videos.
-        dataset: that it was trained on.
-        held_out: training videos that it did not learn from; the abnormal ones are left out.
+        held_out: scores of every fold's held-out videos by the model that was trained on the others; of the abnormal ones, the
+            frames that are not known to be normal are left out.
 
     Returns:
         the score; the next number above all scores where even the highest is too common.
     """
-    normal = [record for record in held_out if not dataset.videos.is_abnormal(record)]
-    scored = scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title)
-    return min(alarms.threshold_at(scored, RATE), float(np.nextafter(scored.score.max(), np.float32(2))))
+    together = replace(
+        held_out[0],
+        score=np.concatenate([fold.score for fold in held_out]),
+        normal=np.concatenate([fold.normal for fold in held_out]),
+    )
+    return min(alarms.threshold_at(together, RATE), float(np.nextafter(together.score.max(), np.float32(2))))
 
 
 def at_threshold(scored: ScoredVideos, threshold: float, fps: float) -> dict[str, Any]:
@@ -156,37 +158,28 @@ def largest_differences(first: Scores, second: Scores) -> dict[str, float]:
     return {kind: max(float(np.abs(first[video][kind] - second[video][kind]).max()) for video in first) for kind in kinds}
 
 
-class Card(NamedTuple):
-    """What is measured, before it is written.
-
-    Attributes:
-        config: settings of the run with the suggested threshold, as :class:`ScoringModel` takes them.
-        measured: numbers for ``NAME.json``.
-    """
-
-    config: dict[str, Any]
-    measured: dict[str, Any]
-
-
-def card_of(half: Method, full: Method, config: Mapping[str, Any], dataset: Dataset, parts: Sequence[str] = ()) -> Card:
-    """Measure a trained model as it will be shipped.
+def measured_model(
+    half: Method, full: Method, config: Mapping[str, Any], dataset: Dataset, parts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Measure a trained model as it will be shipped, on the test videos.
 
     Args:
         half: with its weights rounded to half precision.
         full: with its weights as trained.
-        config: of its run.
+        config: settings of its run, and the suggested threshold.
         dataset: that it was trained on.
         parts: beginnings of the names of test videos that are measured apart too.
+
+    Returns:
+        plain numbers for ``NAME.json``.
     """
     model, before = (ScoringModel(method, config, str(config["title"])) for method in (half, full))
-    train, records = config["train"], dataset.videos.split("test")
-    _, held_out = validation_split(dataset, train["validation_fraction"], train["seed"])
-    threshold = threshold_of(model, dataset, held_out)
+    records = dataset.videos.split("test")
     scores = scores_of(model, dataset, records)
-    scored = scored_videos(scores, dataset, records, model.title, train["seed"])
+    scored = scored_videos(scores, dataset, records, model.title, config["seed"])
     numbers = {
         "test": measured(scored),
-        "at_threshold": at_threshold(scored, threshold, dataset.fps),
+        "at_threshold": at_threshold(scored, config["threshold"], dataset.fps),
         "half_precision": largest_differences(scores, scores_of(before, dataset, records)),
     }
     if parts:
@@ -196,31 +189,26 @@ def card_of(half: Method, full: Method, config: Mapping[str, Any], dataset: Data
         maps = {name: arrays["alignment"] for name, arrays in scores.items()}
         fine = fine_grained_metrics(dataset, maps, model.temperature)
         numbers["category_accuracy_abnormal_videos"] = fine["category_accuracy_abnormal_videos"]
-    return Card({**config, "threshold": threshold}, numbers)
+    return numbers
 
 
-def choice(runs: pd.DataFrame, candidate: str, seed: int) -> dict[str, Any]:
+def choice(runs: pd.DataFrame, candidate: str) -> dict[str, Any]:
     """What was chosen and from what.
 
     Args:
-        runs: a row per run: ``candidate``, ``seed``, ``parameters``, ``step``, ``auc``, ``bce`` and for students ``gap``, all
-            measured on held-out training videos.
+        runs: a row per run: ``candidate``, ``fold``, ``parameters``, and ``auc`` and ``bce`` on held-out videos.
         candidate: the chosen one.
-        seed: of the chosen run.
 
     Returns:
-        plain values: ``candidate``, ``seed``, ``step``, and of the chosen run ``auc``, ``bce`` and ``gap``; ``candidates``, a row
-        each: means over seeds, and ``NAME_sd``, the standard deviation.
+        plain values: ``candidate``; ``candidates``, a row each, the best first: means over folds, and ``NAME_sd``, the standard
+        deviation.
     """
-    columns = [name for name in ("auc", "bce", "gap") if name in runs]
+    columns = ["auc", "bce"]
     by = runs.groupby("candidate")
-    spread = by[columns].std(ddof=1).fillna(0.0)  # one seed has no spread
-    table = by[["parameters"]].first().join(by[columns].mean()).join(spread.add_suffix("_sd")).reset_index()
-    table = table.sort_values("parameters", kind="stable")
-    row = runs[(runs["candidate"] == candidate) & (runs["seed"] == seed)].iloc[0]
+    table = by[["parameters"]].first().join(by[columns].mean()).join(by[columns].std(ddof=1).add_suffix("_sd")).reset_index()
+    table = table.sort_values("auc", ascending=False, kind="stable")
     return {
-        **{"candidate": candidate, "seed": seed, "step": int(row["step"])},
-        **{name: float(row[name]) for name in columns},
+        "candidate": candidate,
         "candidates": [{str(key): value for key, value in row.items()} for row in table.to_dict("records")],
     }
 

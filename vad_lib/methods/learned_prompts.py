@@ -19,8 +19,9 @@ from vad_lib.errors import ConfigError, MissingFileError
 class LearnedPrompts:
     """Categories as texts of which a part is learned: start token, learned tokens, words, learned tokens, end token.
 
-    The words are the category's phrase in ``prompts.yml``. The learned tokens are rows of one table, by their place in the
-    text and shared by all categories. The encoder looks back only, so nothing is put behind an end token.
+    The words are the category's phrase in ``prompts.yml``, or its name where it has none. The learned tokens are rows of one
+    table, by their place in the text and shared by all categories. The encoder looks back only, so nothing is put behind an
+    end token.
 
     Args:
         tower: the frozen encoder.
@@ -28,7 +29,6 @@ class LearnedPrompts:
         context_tokens: learned tokens on either side of the words.
 
     Raises:
-        DataError: a category has no phrase.
         ConfigError: a text is too long for the encoder.
     """
 
