@@ -16,7 +16,7 @@ from vad_lib.errors import DataError, MissingFileError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.writing import write_json
 
-NAMES = ("fights", "fights-causal", "rendered")
+NAMES = ("fights", "rendered")
 LARGEST_BYTES, ALL_BYTES = 2_000_000, 4_000_000
 
 
@@ -30,7 +30,7 @@ def copied(tmp_path, monkeypatch):
 
 def test_the_models_that_there_are():
     assert shipped.names() == NAMES
-    assert [name for name in NAMES if shipped.is_causal(name)] == ["fights-causal"]
+    assert shipped.is_causal("fights")  # so that one file scores files and streams
     kinds = {".safetensors", ".json", ".md"}
     assert {path.name for path in shipped.FOLDER.iterdir()} == {name + kind for name in NAMES for kind in kinds}
     sizes = [path.stat().st_size for path in shipped.FOLDER.iterdir()]
@@ -68,7 +68,7 @@ def test_a_model_opens_without_pickle(name, monkeypatch):
 
 
 def test_a_causal_model_scores_a_stream():
-    model = open_model("fights-causal")
+    model = open_model("fights")
     features = np.random.default_rng(1).random((50, 1, 1024), dtype=np.float32)
     stream, expected = model.stream(), model.scores(features)["score"]
     found = np.concatenate([stream.push(features[t : t + 1])["score"] for t in range(50)])
@@ -130,12 +130,11 @@ def fight_bags(shared, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fights", "fights-causal"])
-def test_the_card_says_what_evaluation_gives(fight_bags, name):
-    model, content = open_model(name), shipped.about(name)
+def test_the_card_says_what_evaluation_gives(fight_bags):
+    model, content = open_model("fights"), shipped.about("fights")
     assert content["config"]["features"]["content_hash"] == fight_bags.store.content_hash
     records = fight_bags.videos.split("test")
-    scored = model_cards.scored_videos(model_cards.scores_of(model, fight_bags, records), fight_bags, records, name)
+    scored = model_cards.scored_videos(model_cards.scores_of(model, fight_bags, records), fight_bags, records, "fights")
     found, stated = model_cards.measured(scored), content["measured"]["test"]
     for metric in ("auc", "ap", "recall_at_1_percent"):
         # other processors round otherwise, and a frame at the threshold may change sides

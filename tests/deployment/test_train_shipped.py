@@ -30,24 +30,19 @@ def dataset(planted_folder):
 
 
 def table(**candidates) -> pd.DataFrame:
-    """Runs on folds 0, 1, ...: name=(parameters, AUC of each fold)."""
+    """Runs on folds 0, 1, ...: name=(parameters, share of events found in each fold)."""
     rows = [
-        {"candidate": name, "fold": fold, "parameters": size, "auc": auc, "bce": 0.5}
+        {"candidate": name, "fold": fold, "parameters": size, "events": events, "auc": 0.5, "bce": 0.5}
         for name, (size, values) in candidates.items()
-        for fold, auc in enumerate(values)
+        for fold, events in enumerate(values)
     ]
     return pd.DataFrame(rows)
 
 
-def test_the_best_is_chosen_where_it_is_clearly_better():
-    assert train_shipped.choose(table(large=(300, (0.9, 0.8, 0.7)), small=(100, (0.8, 0.7, 0.6)))) == "large"
-
-
-def test_the_smallest_is_chosen_where_the_folds_cannot_tell():
-    # behind by 0.1, -0.1 and 0.03: the mean is 0.01, its standard error 0.058
-    runs = table(large=(300, (0.9, 0.8, 0.7)), middle=(200, (0.8, 0.9, 0.67)), small=(100, (0.5, 0.5, 0.5)))
-    assert train_shipped.choose(runs) == "middle"
-    assert train_shipped.choose(pd.concat([runs, table(other=(200, (0.8, 0.9, 0.69)))])) == "other"
+def test_the_best_mean_is_chosen_and_the_smaller_one_of_equals():
+    runs = table(large=(300, (0.9, 0.8, 0.7)), best=(200, (0.7, 0.9, 0.9)), small=(100, (0.8, 0.7, 0.6)))
+    assert train_shipped.choose(runs) == "best"
+    assert train_shipped.choose(pd.concat([runs, table(equal=(150, (0.9, 0.9, 0.7)))])) == "equal"
 
 
 def test_the_table_of_candidates():
@@ -55,7 +50,7 @@ def test_the_table_of_candidates():
     assert found["candidate"] == "b"
     best, other = found["candidates"]
     assert (best["candidate"], best["parameters"], other["candidate"]) == ("b", 20, "a")
-    assert (best["auc"], best["auc_sd"]) == (pytest.approx(0.8), pytest.approx(0.02**0.5))
+    assert (best["events"], best["events_sd"]) == (pytest.approx(0.8), pytest.approx(0.02**0.5))
 
 
 # --- training ------------------------------------------------------------------------------------------
@@ -132,20 +127,30 @@ def test_recall_by_hand():
     at = model_cards.at_threshold(scored, 0.55, fps=25)
     assert (at["recall"], at["false_alarm_rate"], at["events"], at["missed"]) == (0.5, 0.01, 2, 1)
     assert at["false_alarms_per_hour"] == pytest.approx(1 / (200 / 25 / 3600))
+    assert model_cards.events_found(scored, 25, 0.01) == 1.0 and model_cards.events_found(scored, 25, 0.005) == 0.5
 
 
-def test_the_threshold_is_set_on_normal_frames_of_all_folds_together(monkeypatch):
-    def fold(score, abnormal, normal):
-        parts = {"videos": ("v",), "abnormal_video": np.array([True]), "video": np.zeros(len(score), dtype=int)}
-        arrays = {"score": np.array(score), "abnormal": np.array(abnormal), "normal": np.array(normal)}
-        return ScoredVideos(title="fold", seed=0, events=np.empty((0, 3), dtype=int), **parts, **arrays)
+class Counting:
+    """Scores each snippet by its place in the video."""
 
-    folds = [fold([0.9, 0.8, 0.1], [16, 0, 0], [0, 1, 99]), fold([0.7, 0.2], [0, 0], [1, 99])]
-    assert model_cards.threshold_of(folds) == 0.7  # two of 200 normal frames reach it
-    monkeypatch.setattr(model_cards, "RATE", 0.005)
-    assert model_cards.threshold_of(folds) == 0.8
-    monkeypatch.setattr(model_cards, "RATE", 0.001)  # even the highest score of a normal frame is too common
-    assert model_cards.threshold_of(folds) == 0.9
+    title = "counting"
+
+    def scores(self, features):
+        return {"score": np.arange(len(features), dtype=np.float32) / 16}
+
+
+def test_the_threshold_is_set_on_normal_training_videos(dataset, monkeypatch):
+    train = dataset.videos.split("train")
+    lengths = {record.name: dataset.store.num_snippets(record.name) for record in train if not dataset.videos.is_abnormal(record)}
+    longest = max(lengths.values())
+    monkeypatch.setattr(model_cards, "RATE", 0.2)
+    threshold = model_cards.threshold_of(Counting(), dataset)
+    frames = {record.name: record.num_frames for record in train if record.name in lengths}
+    reached = [sum(max(0, number - 16 * place) for number in frames.values()) for place in range(longest)]
+    expected = next(place for place in range(longest) if reached[place] <= 0.2 * sum(frames.values()))
+    assert threshold == expected / 16
+    monkeypatch.setattr(model_cards, "RATE", 1e-6)  # even the last snippet of the longest video is too common
+    assert (longest - 1) / 16 < model_cards.threshold_of(Counting(), dataset) < longest / 16
 
 
 # --- data sets -----------------------------------------------------------------------------------------

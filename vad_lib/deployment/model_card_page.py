@@ -27,18 +27,18 @@ class About(NamedTuple):
 
 
 _PROTOCOL = (
-    "Method and width are chosen by four folds of the training videos. Each fold holds a quarter of the clips back (a video "
-    "that shares nothing with others is one clip): what is left is for training, and what was held back is for measuring, "
-    "by the AUC of the scores of whole videos. A candidate is as good as the best one if it is behind, paired by fold, by "
-    "no more than one standard error of the mean. The smallest of those that are as good is shipped. It is trained once "
-    "more on all training videos but two, which the training loop sets aside for its log.",
+    "Method, width and what a score may look back on are chosen by four folds of the training videos. Each fold holds a "
+    "quarter of the clips back (a video that shares nothing with others is one clip): what is left is for training, and "
+    "what was held back is for measuring, by the share of events that are found where 5 % of the normal frames are called "
+    "abnormal. A clip that stands in no normal video is such an event. The candidate with the best mean is shipped. It is "
+    "trained once more on all training videos but two, which the training loop sets aside for its log.",
     "All runs have the same seed and number of steps, and the weights are those of the last step. In training every video "
     "starts at a random segment (the part before it is put behind the end).",
-    "Only labels of whole videos are used. The suggested threshold is the lowest score that at most 1 % of the normal "
-    "frames reach that the folds held back, each scored by the model that was trained without them.",
+    "Only labels of whole videos are used. The suggested threshold is the lowest score that at most 1 % of the frames of normal "
+    "training videos reach. The model has learned from them, so more frames of new footage will reach it.",
     "Test videos had no part in this choice and were scored for this card. But test scores of earlier trials had been seen "
-    "when the list of candidates was made, and an earlier rule, which held whole videos back instead of clips, was given "
-    "up: it preferred models that know the training clips by heart.",
+    "when the list of candidates and the number of steps were fixed, and an earlier rule, which held whole videos back "
+    "instead of clips, was given up: it preferred models that know the training clips by heart.",
     "Weights are rounded to half precision, and all numbers on test videos are those of the rounded weights. Intervals are "
     "95 %, over the test videos (bootstrap, normal and abnormal videos drawn apart). They do not cover other footage or "
     "other seeds.",
@@ -55,40 +55,37 @@ _USE = (
     "look at every event. Do not use it for decisions about people.",
 )
 
-_FIGHTS = About(
-    date="2026-11-28",
-    command="python -m vad_lib.deployment.train_shipped fights --source FIGHT_BAGS",
-    licence=(
-        "Weights: MIT, as this library.",
-        "Clips that the features come from: Surveillance Camera Fight Dataset (Akti, Tataroglu, Ekenel: Vision-based Fight "
-        "Detection from Surveillance Cameras, IPTA 2019), MIT, copyright 2020 Seymanur Akti.",
-        _NETWORK,
-    ),
-    data=(
-        "FIGHT_BAGS is a folder with videos.csv and I3D features of all 300 clips of the data set, each about two seconds "
-        "long, half of them with a fight. The clips were cut from YouTube videos of surveillance cameras.",
-        "The clips are laid end to end into 140 training and 60 test videos; half of each have fights among other clips. No "
-        "YouTube video gives clips to both training and test. Scenes change every two seconds, which footage of one camera "
-        "does not do.",
-        "A clip stands in up to fifteen training videos. Clips of one fold and of another may come from one YouTube video, so "
-        "numbers on what the folds hold back are too good. They serve the choice only.",
-        "Two categories: Normal and Fighting.",
-    ),
-    protocol=(*_PROTOCOL, _TEXT),
-    never_seen=(
-        "other anomalies: weapons, theft, vandalism, accidents, fire, falls",
-        "cameras, places and countries other than those of some dozens of YouTube videos",
-        "dense crowds, sport, dancing, embraces and play, which may look like fights",
-        "hours of one camera without any event: alarms per hour on such footage are not known",
-        "much of night, rain, snow, fog, strong compression, thermal cameras, moving cameras and views from far above",
-        "sound",
-    ),
-    use=_USE,
-)
-
 ABOUT: dict[str, About] = {
-    "fights": _FIGHTS,
-    "fights-causal": _FIGHTS._replace(command=_FIGHTS.command.replace("fights", "fights-causal", 1)),
+    "fights": About(
+        date="2026-11-28",
+        command="python -m vad_lib.deployment.train_shipped fights --source FIGHT_BAGS",
+        licence=(
+            "Weights: MIT, as this library.",
+            "Clips that the features come from: Surveillance Camera Fight Dataset (Akti, Tataroglu, Ekenel: Vision-based Fight "
+            "Detection from Surveillance Cameras, IPTA 2019), MIT, copyright 2020 Seymanur Akti.",
+            _NETWORK,
+        ),
+        data=(
+            "FIGHT_BAGS is a folder with videos.csv and I3D features of all 300 clips of the data set, each about two seconds "
+            "long, half of them with a fight. The clips were cut from YouTube videos of surveillance cameras.",
+            "The clips are laid end to end into 140 training and 60 test videos; half of each have fights among other clips. No "
+            "YouTube video gives clips to both training and test. Scenes change every two seconds, which footage of one camera "
+            "does not do.",
+            "A clip stands in up to fifteen training videos. Clips of one fold and of another may come from one YouTube video, so "
+            "numbers on what the folds hold back are too good. They serve the choice only.",
+            "Two categories: Normal and Fighting.",
+        ),
+        protocol=(*_PROTOCOL, _TEXT),
+        never_seen=(
+            "other anomalies: weapons, theft, vandalism, accidents, fire, falls",
+            "cameras, places and countries other than those of some dozens of YouTube videos",
+            "dense crowds, sport, dancing, embraces and play, which may look like fights",
+            "hours of one camera without any event: alarms per hour on such footage are not known",
+            "much of night, rain, snow, fog, strong compression, thermal cameras, moving cameras and views from far above",
+            "sound",
+        ),
+        use=_USE,
+    ),
     "rendered": About(
         date="2026-11-28",
         command="python -m vad_lib.deployment.train_shipped rendered",
@@ -125,7 +122,7 @@ def card_page(name: str, content: Mapping[str, Any]) -> str:
         _bullets(
             [
                 f"method `{config['method']}`, encoder width {config['width']}, {config['parameters']:,} parameters; "
-                + ("no score depends on what comes later" if content["causal"] else "every score depends on the whole video"),
+                + _depends(config["options"]),
                 f"categories: {', '.join(config['categories'])}",
                 f"trained {about.date}, seed {config['seed']}",
                 f"`{content['weights']['file']}`: {content['weights']['bytes']:,} bytes, {content['weights']['dtype']}, "
@@ -153,6 +150,14 @@ def card_page(name: str, content: Mapping[str, Any]) -> str:
         _made_with(content["made_with"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _depends(options: Mapping[str, Any]) -> str:
+    if options.get("context") != "causal":
+        return "every score depends on the whole video"
+    lookback = options["lookback"]
+    seen = "its own snippet" if lookback == 1 else f"the last {lookback} snippets"
+    return f"a score depends on {seen} and on nothing that comes later, so that streams are scored as files are"
 
 
 def _bullets(sentences: tuple[str, ...] | list[str]) -> str:
@@ -186,7 +191,7 @@ def _test_table(numbers: Mapping[str, Any]) -> str:
 def _threshold(found: Mapping[str, Any]) -> str:
     false_alarms = f"{100 * found['false_alarm_rate']:.1f} % of the normal frames"
     return (
-        f"Suggested threshold: {found['threshold']:.4f}, which 1 % of the normal frames reach that the folds held back. On the "
+        f"Suggested threshold: {found['threshold']:.4f}, which 1 % of the frames of normal training videos reach. On the "
         f"test videos it finds {100 * found['recall']:.1f} % of the abnormal frames, calls {false_alarms} "
         f"abnormal ({found['false_alarms_per_hour']:.0f} false alarms per hour) and misses {found['missed']} of "
         f"{found['events']} events. On other footage these numbers will differ."
@@ -197,13 +202,13 @@ def _candidates(choice: Mapping[str, Any]) -> str:
     rows = [
         f"Chosen: `{choice['candidate']}`. On what the folds held back, mean and standard deviation over folds:",
         "",
-        "| candidate | parameters | AUC % | cross-entropy (nats) |",
-        "| --- | ---: | ---: | ---: |",
+        "| candidate | parameters | events found % | AUC of videos % | cross-entropy of videos (nats) |",
+        "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in choice["candidates"]:
-        auc = f"{100 * row['auc']:.1f} ± {100 * row['auc_sd']:.1f}"
+        events, auc = (f"{100 * row[name]:.1f} ± {100 * row[f'{name}_sd']:.1f}" for name in ("events", "auc"))
         bce = f"{row['bce']:.2f} ± {row['bce_sd']:.2f}"
-        rows.append(f"| {row['candidate']} | {row['parameters']:,} | {auc} | {bce} |")
+        rows.append(f"| {row['candidate']} | {row['parameters']:,} | {events} | {auc} | {bce} |")
     return "\n".join(rows)
 
 

@@ -121,22 +121,33 @@ def measured(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> 
     }
 
 
-def threshold_of(held_out: Sequence[ScoredVideos]) -> float:
-    """The lowest score that at most 1 % of the frames of held-out normal videos reach.
+def threshold_of(model: ScoringModel, dataset: Dataset) -> float:
+    """The lowest score that at most 1 % of the frames of normal training videos reach.
+
+    The model has learned from these videos, so more frames of new normal footage will reach it.
 
     Args:
-        held_out: scores of every fold's held-out videos by the model that was trained on the others; of the abnormal ones, the
-            frames that are not known to be normal are left out.
+        model: trained on the data set.
+        dataset: with features.
 
     Returns:
         the score; the next number above all scores where even the highest is too common.
     """
-    together = replace(
-        held_out[0],
-        score=np.concatenate([fold.score for fold in held_out]),
-        normal=np.concatenate([fold.normal for fold in held_out]),
-    )
-    return min(alarms.threshold_at(together, RATE), float(np.nextafter(together.score.max(), np.float32(2))))
+    normal = [record for record in dataset.videos.split("train") if not dataset.videos.is_abnormal(record)]
+    scored = scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title)
+    return min(alarms.threshold_at(scored, RATE), float(np.nextafter(scored.score.max(), np.float32(2))))
+
+
+def events_found(scored: ScoredVideos, fps: float, rate: float = 0.05) -> float:
+    """Share of the events of which a frame reaches the lowest score that at most a given share of the normal frames reaches.
+
+    Args:
+        scored: with events.
+        fps: frames per second.
+        rate: fraction of the normal frames.
+    """
+    found = alarms.detection_delays(scored, alarms.threshold_at(scored, rate), fps)
+    return 1 - found.missed / len(found.events)
 
 
 def at_threshold(scored: ScoredVideos, threshold: float, fps: float) -> dict[str, Any]:
@@ -166,20 +177,20 @@ def measured_model(
     Args:
         half: with its weights rounded to half precision.
         full: with its weights as trained.
-        config: settings of its run, and the suggested threshold.
+        config: settings of its run.
         dataset: that it was trained on.
         parts: beginnings of the names of test videos that are measured apart too.
 
     Returns:
-        plain numbers for ``NAME.json``.
+        plain numbers for ``NAME.json``; the suggested threshold is one of ``at_threshold``.
     """
     model, before = (ScoringModel(method, config, str(config["title"])) for method in (half, full))
-    records = dataset.videos.split("test")
+    records, threshold = dataset.videos.split("test"), threshold_of(model, dataset)
     scores = scores_of(model, dataset, records)
     scored = scored_videos(scores, dataset, records, model.title, config["seed"])
     numbers = {
         "test": measured(scored),
-        "at_threshold": at_threshold(scored, config["threshold"], dataset.fps),
+        "at_threshold": at_threshold(scored, threshold, dataset.fps),
         "half_precision": largest_differences(scores, scores_of(before, dataset, records)),
     }
     if parts:
@@ -196,17 +207,17 @@ def choice(runs: pd.DataFrame, candidate: str) -> dict[str, Any]:
     """What was chosen and from what.
 
     Args:
-        runs: a row per run: ``candidate``, ``fold``, ``parameters``, and ``auc`` and ``bce`` on held-out videos.
+        runs: a row per run: ``candidate``, ``fold``, ``parameters``, and ``events``, ``auc`` and ``bce`` on held-out videos.
         candidate: the chosen one.
 
     Returns:
         plain values: ``candidate``; ``candidates``, a row each, the best first: means over folds, and ``NAME_sd``, the standard
         deviation.
     """
-    columns = ["auc", "bce"]
+    columns = ["events", "auc", "bce"]
     by = runs.groupby("candidate")
     table = by[["parameters"]].first().join(by[columns].mean()).join(by[columns].std(ddof=1).add_suffix("_sd")).reset_index()
-    table = table.sort_values("auc", ascending=False, kind="stable")
+    table = table.sort_values("events", ascending=False, kind="stable")
     return {
         "candidate": candidate,
         "candidates": [{str(key): value for key, value in row.items()} for row in table.to_dict("records")],
