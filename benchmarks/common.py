@@ -62,11 +62,10 @@ def machine(device: str = "cpu") -> str:
 
 
 def report(name: str, title: str, table: pd.DataFrame, notes: list[str], *, keep: bool) -> None:
-    """Print a table with its notes; with ``keep`` also write it as CSV and Markdown."""
+    """Print a table with its notes; with ``keep`` also write it as Markdown."""
     text = f"# {title}\n\n{markdown_grid(table.map(_cell))}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
     print(text, flush=True)
     if keep:
-        write_text(KEPT / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
         write_text(KEPT / f"{name}.md", text)
 
 

@@ -2,7 +2,7 @@
 
 The folder is one that ``python -m vad_lib.data.importing check`` accepts: lists, and features or videos. It is imported, features
 are extracted if there are only videos, every row is trained with every seed, and tables, intervals and a figure go to
-``results/real_footage/NAME``; numbers and plots only, no frames. ``results/real_footage/README.md`` lists all sets. Finished runs
+``results/real_footage/NAME``; numbers and a plot only, no frames. ``results/real_footage/README.md`` lists all sets. Finished runs
 are kept in ``--work``, so a report that was stopped goes on.
 
 The settings are the quick profile's with 32 segments, the field's usual number, and with them the library's own learning rate;
@@ -60,20 +60,22 @@ def main() -> int:
     parts = [f"# {dataset.title}: {options.seeds} seeds a row", *filter(None, [options.about])]
     tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
     for table in tables:
-        frame = table.frame[table.frame["status"] == "run"]
-        parts += [f"## {table.title}", tables_table.markdown_grid(frame)]
-        name = "methods" if table is tables[0] else table.name
-        write_text(out / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    parts.append(table.made_with)
+        parts += [f"## {table.title}", tables_table.markdown_grid(table.frame[table.frame["status"] == "run"])]
+    parts.append(tables[-1].made_with)
+    run_rows = tables[0].frame[tables[0].frame["status"] == "run"]
+    write_text(out / "methods.csv", run_rows.to_csv(index=False, lineterminator="\n"))
+    rows = []
     for metric in ("auc", "ap"):
         intervals = {experiments.VARIANTS[row].title: evaluation_intervals.interval(found, metric) for row, found in scored.items()}
         title = f"{dataset.title}: {metric.upper()}, {options.seeds} seeds"
         figure, points = figures_intervals.forest_plot(intervals, title)
-        stamp = {"dataset": dataset.name, "seeds": list(seeds)}
-        saved = style.save_figure(figure, layout, f"rows-{metric}", points, stamp)
-        for kind in ("png", "csv"):
-            shutil.copy(saved[kind], out / saved[kind].name)
-        parts.append(f"![{title}: interval of every row](rows-{metric}.png)")
+        rows.append(points.assign(metric=metric))
+        if metric == dataset.headline_metric:
+            saved = style.save_figure(figure, layout, f"rows-{metric}", points, {"dataset": dataset.name, "seeds": list(seeds)})
+            shutil.copy(saved["png"], out / "rows.png")
+            parts.append(f"![{title}: interval of every row](rows.png)")
+    write_text(out / "rows.csv", pd.concat(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    parts.append("The same as numbers, seed by seed, and AP beside AUC: [`rows.csv`](rows.csv).")
     compared = {
         f"{experiments.VARIANTS[after].title}\nagainst {experiments.VARIANTS[before].title}": comparisons.compare(
             scored[before], scored[after], dataset.headline_metric
