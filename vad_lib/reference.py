@@ -9,8 +9,11 @@ of words or figures. Nobody else writes the reference.
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vad_lib.config import get_profile
 from vad_lib.data.dataset import load_dataset
@@ -29,7 +32,6 @@ NUM_SEEDS = 5  # of every table row in the reference
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
-FIGURE_ENDINGS = (".png",)  # PDF and plotted points of each are made by whoever runs the notebooks on the reference
 
 
 def release(layout: Layout, datasets: Sequence[str]) -> None:
@@ -103,21 +105,38 @@ def refresh() -> None:
     manifest = read_manifest(reading.manifest)
     reproduce(reading, plan(manifest, reading), force=True)
     _replace(reading.tables, reference.tables, (".md", ".csv"))
-    _replace(reading.figures, reference.figures, FIGURE_ENDINGS)
+    # PDF and plotted points of each figure are made by whoever runs the notebooks on the reference
+    _replace(reading.figures, reference.figures, (".png",), copy=small_png)
     _replace(reading.executed, reference.executed, (".ipynb",), keep_others=True)
     pages.update_readme(reading.readme, reference)
     pages.write_results_page(reference)
     pages.update_section(reading.equations, "equations", equations.equation_map(reading))
 
 
-def _replace(source: Path, target: Path, endings: tuple[str, ...], *, keep_others: bool = False) -> None:
+def small_png(source: Path, target: Path) -> None:
+    """Copy a figure with 256 colours and no transparency, a third of its bytes; texts in the file are kept."""
+    with Image.open(source) as image:
+        texts = PngInfo()
+        for key, value in getattr(image, "text", {}).items():
+            texts.add_text(key, value)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, "PNG", optimize=True, pnginfo=texts)
+
+
+def _replace(
+    source: Path,
+    target: Path,
+    endings: tuple[str, ...],
+    *,
+    keep_others: bool = False,
+    copy: Callable[[Path, Path], object] = shutil.copyfile,
+) -> None:
     """Copy files of some endings; what else the target held goes, unless it is kept."""
     if target.is_dir() and not keep_others:
         shutil.rmtree(target)
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.suffix in endings and not path.name.endswith(".partial.ipynb"):
-            shutil.copyfile(path, target / path.name)
+            copy(path, target / path.name)
 
 
 @command_line("correct what it says and call it again")
