@@ -62,8 +62,6 @@ def main() -> int:
     for table in tables:
         parts += [f"## {table.title}", tables_table.markdown_grid(table.frame[table.frame["status"] == "run"])]
     parts.append(tables[-1].made_with)
-    run_rows = tables[0].frame[tables[0].frame["status"] == "run"]
-    write_text(out / "methods.csv", run_rows.to_csv(index=False, lineterminator="\n"))
     rows = []
     for metric in ("auc", "ap"):
         intervals = {experiments.VARIANTS[row].title: evaluation_intervals.interval(found, metric) for row, found in scored.items()}
@@ -105,12 +103,12 @@ def imported(source: Path, name: str, title: str, layout: Layout, profile: Profi
 
 
 def write_index(folder: Path) -> None:
-    """A page that lists the sets, with the rows of each."""
+    """A page that lists the sets, with the methods of each."""
     parts = ["# Real footage", "Every set has a page with its tables, intervals and how they were made."]
     for page in sorted(folder.glob("*/README.md")):
-        table = pd.read_csv(page.parent / "methods.csv", dtype=str, keep_default_na=False)
-        title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        parts += [f"## [{title}]({page.parent.name}/README.md)", tables_table.markdown_grid(table)]
+        blocks = page.read_text(encoding="utf-8").split("\n\n")
+        methods_table = next(block for block in blocks if block.startswith("|"))
+        parts += [f"## [{blocks[0].removeprefix('# ')}]({page.parent.name}/README.md)", methods_table]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
 
