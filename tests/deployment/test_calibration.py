@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 from small_runs import write_noise
@@ -113,6 +113,7 @@ SCORES = st.lists(st.integers(0, 40).map(lambda step: step / 40), min_size=1, ma
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SCORES, min_size=1, max_size=3), st.sampled_from([0.5, 0.8, 1.0]), st.integers(0, 3), st.floats(0.5, 30))
+@example([[0.0, 0.025, 0.05, 0.0, 0.125, 0.025, 0.0]], 0.5, 2, 9.0)  # five thresholds, all of which have to be tried
 def test_it_is_the_lowest_by_trying_all(scores, share, pieces, rate):
     """Against a plain search over a fine grid of thresholds, from the top: a lower one that is allowed finds nothing else."""
     videos = [video(*values) for values in scores]

@@ -171,6 +171,7 @@ def test_a_stream_that_breaks_off_and_comes_back(stand_in, tmp_path):
         thread = threading.Thread(target=work)
         thread.start()
         until(lambda: any("the stream is lost" in line for line in said))
+    time.sleep(1.5 * QUICK.reset_seconds)  # so that the gap is long on the fastest machine
     with servers.ffmpeg_sends(f"{address}?listen=1", 72, first=200):
         until(lambda: len(stand_in.numbers) >= 8)
         stop.set()

@@ -174,9 +174,10 @@ def lowest_threshold(videos: Sequence[NormalScores], rule: EventRule, alarms_per
     above = min(1.0, highest + max(1e-6, highest * 1e-6))
     steps = np.unique(np.concatenate((scores, scores / rule.lower_share)))
     tried = np.unique(np.append(steps[(steps > 0) & (steps < above)], above))[::-1]
-    ranks = np.unique(np.geomspace(1, len(tried), min(MOST_TRIED, len(tried))).round().astype(int)) - 1
+    if len(tried) > MOST_TRIED:  # closer to one another at the top, where a small step decides
+        tried = tried[np.unique(np.geomspace(1, len(tried), MOST_TRIED).round().astype(int)) - 1]
     best = None
-    for threshold in tried[ranks]:
+    for threshold in tried:
         candidate = rule.replace(threshold=float(threshold))
         if count_events(videos, candidate) > allowed:
             break
