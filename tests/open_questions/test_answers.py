@@ -19,6 +19,8 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import write_json
 
+pytestmark = pytest.mark.slow  # small runs are trained first
+
 
 def comparison(low: float, high: float, answer: str = "") -> Comparison:
     return Comparison("auc", (low + high) / 2, 0.01, low, high, 0.95, "", SEEDS, (low, high), 12, second=answer)

@@ -12,6 +12,8 @@ from vad_lib.runs import trained_model
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.run_folder import RunInFolder
 
+pytestmark = pytest.mark.slow  # small runs are trained first
+
 
 def test_confusion_and_naming(place, dataset, monkeypatch):
     runs = find_runs(place, "runs", "planted", "proposed")

@@ -34,12 +34,14 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {name for name in before if before[name] != after[name]}
 
 
+@pytest.mark.slow
 def test_a_comment_and_a_docstring_change_no_key(edited):
     before = edited()
     assert not changed(before, edited("methods/rtfm.py", "\nMAGNITUDE_WEIGHT", "\n# a remark\nMAGNITUDE_WEIGHT"))
     assert not changed(before, edited("losses.py", '"""', '"""Other words. '))
 
 
+@pytest.mark.slow
 def test_a_constant_changes_exactly_the_runs_that_use_it(edited):
     before = edited()
     assert changed(before, edited("methods/rtfm.py", "MAGNITUDE_WEIGHT = ", "MAGNITUDE_WEIGHT = 2 * ")) == {"rtfm", "clip-tsa"}
