@@ -21,10 +21,10 @@ import pandas as pd
 import torch
 from common import machine, parser, report
 from numbered_videos import numbered
+from real_clips import join_clips
 from stream_servers import ffmpeg_loops, free_port, wait_until_listening
 
-from vad_lib.data.snippets import resize_frame
-from vad_lib.data.video import probe, read_frames
+from vad_lib.data.video import probe
 from vad_lib.data.video_writing import write_video
 from vad_lib.deployment.live import score_live, shipped_model
 from vad_lib.deployment.live_settings import LiveSettings
@@ -44,14 +44,10 @@ def memory() -> tuple[float, float]:
 
 def joined(target: Path, clips: list[Path]) -> Path:
     """The clips one after the other, 25 frames a second; numbered frames where there are none."""
-
-    def frames():
-        for clip in clips:
-            yield from (resize_frame(frame, *SIZE) for frame in read_frames(clip))
-        if not clips:
-            yield from (numbered(index, *SIZE) for index in range(750))
-
-    write_video(target, frames(), 25.0)
+    if clips:
+        join_clips(target, clips, SIZE, 25.0)
+    else:
+        write_video(target, (numbered(index, *SIZE) for index in range(750)), 25.0)
     return target
 
 

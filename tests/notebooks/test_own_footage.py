@@ -7,7 +7,6 @@ import papermill
 import pytest
 
 from vad_lib.config import SyntheticSettings
-from vad_lib.data.dataset import load_dataset
 from vad_lib.data.synthetic import render_dataset
 from vad_lib.storage.paths import PROJECT_ROOT, i3d_weights
 
@@ -42,13 +41,11 @@ def test_built_in_videos(data, tmp_path):
     said = executed(tmp_path, data=str(data))
     assert "3 to score, " in said and "3 videos, " in said and "0 failed" in said
     folder = tmp_path / "out" / "results" / "smoke" / "own_footage"
-    abnormal = [record.name for record in load_dataset(data / "synth-crime", features=False).videos.split("test")]
-    for name in [name for name in abnormal if (folder / name).is_dir()]:
-        assert (folder / name / "report.html").is_file()
-    assert len(list(folder.glob("*/scored.json"))) == 3
+    scored = sorted(path.parent for path in folder.glob("*/scored.json"))
+    assert len(scored) == 3 and all((place / "report.html").is_file() for place in scored)
     rule = json.loads((folder / "calibration.json").read_text())["rule"]
-    scored = json.loads(next(folder.glob("*/events.json")).read_text())
-    assert scored["rule"]["threshold"] == rule["threshold"]  # the second scoring took the calibration
+    for place in scored:  # the second scoring took the calibration
+        assert json.loads((place / "events.json").read_text())["rule"]["threshold"] == rule["threshold"]
 
 
 @pytest.mark.slow

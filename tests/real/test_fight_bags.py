@@ -5,7 +5,6 @@ of, so this proves the chain, not that the model generalises. One training serve
 """
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +12,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from real_clips import join_clips
 
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.video import probe, read_frames
-from vad_lib.data.video_writing import write_video
 from vad_lib.deployment import __main__ as deployment
 from vad_lib.deployment.clips import clip_spans
 from vad_lib.deployment.score_video import ScoredVideo, finished_video
@@ -93,17 +92,9 @@ class LongVideo(NamedTuple):
 
 @pytest.fixture(scope="module")
 def long_video(shared, tmp_path_factory) -> LongVideo:
-    clips = shared / "real" / "clips"
-    lengths = []
-
-    def frames() -> Iterator[np.ndarray]:
-        for name in ORDER:
-            clip = list(read_frames(clips / f"{name}.mp4"))
-            lengths.append(len(clip))
-            yield from (cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for frame in clip)
-
+    clips = [shared / "real" / "clips" / f"{name}.mp4" for name in ORDER]
     path = tmp_path_factory.mktemp("long") / "street.mp4"
-    write_video(path, frames(), FPS)
+    lengths = join_clips(path, clips, (HEIGHT, WIDTH), FPS)
     return LongVideo(path, np.repeat([name.startswith("fi") for name in ORDER], lengths).astype(np.uint8))
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser import browser, opened
+from real_clips import join_clips
 
-from vad_lib.data.snippets import resize_frame
-from vad_lib.data.video import probe, read_frames
-from vad_lib.data.video_writing import write_video
 from vad_lib.deployment.__main__ import main
 
 pytestmark = pytest.mark.slow
@@ -22,11 +20,10 @@ FPS = 30.0
 def bounds(shared, tmp_path_factory) -> tuple[Path, list[tuple[float, float]]]:
     """The folder of the results, and the seconds in which each clip begins and ends."""
     folder = tmp_path_factory.mktemp("six")
-    paths = [shared / "real" / "clips" / f"{clip}.mp4" for clip in CLIPS]
-    frames = (resize_frame(frame, 240, 320) for path in paths for frame in read_frames(path))
-    write_video(folder / "six.mp4", frames, FPS)
+    clips = [shared / "real" / "clips" / f"{clip}.mp4" for clip in CLIPS]
+    counts = join_clips(folder / "six.mp4", clips, (240, 320), FPS)
     assert main(["score", str(folder / "six.mp4"), "--out", str(folder / "out")]) == 0
-    edges = [0, *itertools.accumulate(probe(path).num_frames / FPS for path in paths)]
+    edges = [0, *itertools.accumulate(count / FPS for count in counts)]
     return folder / "out" / "six", list(itertools.pairwise(edges))
 
 

@@ -138,6 +138,23 @@ def ground_truth_mask(
     return mask
 
 
+def mask_intervals(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Where a mask is 1: the inverse of :func:`ground_truth_mask`.
+
+    Args:
+        mask: (P,), 0 or 1, of frames or snippets.
+
+    Returns:
+        ``[start, end)`` of each run of ones, in order.
+
+    Example:
+        >>> mask_intervals(np.array([0, 1, 1, 0, 1]))
+        [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask, [0])).astype(np.int8)))
+    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+
+
 def check_records(categories: tuple[str, ...], records: tuple[VideoRecord, ...], where: str) -> None:
     """Check a list of videos as a whole.
 

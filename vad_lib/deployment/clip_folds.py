@@ -9,18 +9,16 @@ Only labels of whole videos are used: a clip that stands in any normal video is 
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from vad_lib.data.annotations import Split, VideoList, VideoRecord, write_video_csv
-from vad_lib.data.dataset import Dataset, load_dataset
-from vad_lib.data.feature_store import FeatureStore
-from vad_lib.data.snippets import FRAMES_PER_SNIPPET
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import Split, VideoList, VideoRecord, mask_intervals
+from vad_lib.data.dataset import Dataset
+from vad_lib.deployment.shipped_data import write_dataset
 from vad_lib.errors import DataError
-from vad_lib.storage.writing import write_json
 
 
 class Clips(NamedTuple):
@@ -42,7 +40,10 @@ def find_clips(dataset: Dataset) -> Clips:
     nothing with others is one clip.
 
     Args:
-        dataset: with features.
+        dataset: with features; snippets are the same if their features (N, D), all crops, are the same to the byte.
+
+    Returns:
+        the clip of each snippet, and which clips are normal.
     """
     numbers: dict[bytes, int] = {}
     rows: dict[str, list[int]] = {}
@@ -113,17 +114,13 @@ def _fold(dataset: Dataset, clips: Clips, fold_of: dict[int, int], fold: int, fo
                     split=split,
                     categories=record.categories if (abnormal & chosen).any() else (dataset.categories[0],),
                     num_frames=FRAMES_PER_SNIPPET * int(chosen.sum()),
-                    intervals=tuple(_spans(abnormal[chosen])) if split == "test" else (),
+                    intervals=_frames_of(abnormal[chosen]) if split == "test" else (),
                 )
             )
     info = dataset.info.replace(name=folder.name, title=f"{dataset.title}, fold {fold}", mask_rule="frames")
-    write_json(folder / "dataset.json", info.model_dump(mode="json"))
-    write_video_csv(folder / "videos.csv", VideoList(dataset.categories, tuple(records)))
-    FeatureStore.write(folder / "store", dataset.store.contract, features.items())
-    return load_dataset(folder)
+    return write_dataset(folder, info, VideoList(dataset.categories, tuple(records)), dataset.store.contract, features.items())
 
 
-def _spans(abnormal: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Frames ``[start, end)`` of each run of abnormal snippets."""
-    edges = np.flatnonzero(np.diff(np.r_[0, abnormal.astype(np.int8), 0]))
-    yield from zip((edges[::2] * FRAMES_PER_SNIPPET).tolist(), (edges[1::2] * FRAMES_PER_SNIPPET).tolist())
+def _frames_of(abnormal: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Frames ``[start, end)`` of each run of abnormal snippets, from bool (T,)."""
+    return tuple((FRAMES_PER_SNIPPET * start, FRAMES_PER_SNIPPET * end) for start, end in mask_intervals(abnormal))

@@ -1,14 +1,16 @@
 """The data sets that the shipped models are trained on."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from vad_lib.config import get_profile
 from vad_lib.data.annotations import VideoList, write_video_csv
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.dataset import Dataset, DatasetInfo, load_dataset
-from vad_lib.data.feature_store import FeatureStore
+from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.data.importing.write import import_dataset
 from vad_lib.data.prepare import prepare_dataset
@@ -107,8 +109,28 @@ def joined(parts: Sequence[Dataset], folder: Path, title: str) -> Dataset:
         synthetic=all(part.synthetic for part in parts),
         fps=rates.pop(),
     )
-    write_json(folder / "dataset.json", info.model_dump(mode="json"))
-    write_video_csv(folder / "videos.csv", VideoList(categories, records))
     (contract,) = contracts
-    FeatureStore.write(folder / "store", contract, ((name, part.store.snippets(record.name)) for part, record, name in renamed))
+    items = ((name, part.store.snippets(record.name)) for part, record, name in renamed)
+    return write_dataset(folder, info, VideoList(categories, records), contract, items)
+
+
+def write_dataset(
+    folder: Path, info: DatasetInfo, videos: VideoList, contract: FeatureContract, items: Iterable[tuple[str, np.ndarray]]
+) -> Dataset:
+    """Write a data set of features and open it.
+
+    Args:
+        folder: made, or made again.
+        info: content of ``dataset.json``.
+        videos: the list.
+        contract: what the features are.
+        items: name and features, float (N, T, D), of every video.
+
+    Raises:
+        DataError: list and features do not belong together.
+        OutputError: the folder cannot be written.
+    """
+    write_json(folder / "dataset.json", info.model_dump(mode="json"))
+    write_video_csv(folder / "videos.csv", videos)
+    FeatureStore.write(folder / "store", contract, items)
     return load_dataset(folder)

@@ -132,6 +132,13 @@ def train_candidate(candidate: Candidate, train: TrainSettings, dataset: Dataset
         dataset: with features.
         folder: of the run.
         progress: True for a bar, on a terminal.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        TrainingError: a loss became NaN or infinite.
+        OutputError: the folder cannot be written.
     """
     settings = RunSettings(
         variant=candidate.name,

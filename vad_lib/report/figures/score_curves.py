@@ -18,6 +18,7 @@ from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import MaxNLocator
 
 from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import mask_intervals
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
 from vad_lib.report.figures.run_scores import RunScores, VideoScores
@@ -152,8 +153,7 @@ def shade_abnormal(axes: Axes, labels: np.ndarray, words: str | None = None) -> 
         labels: uint8 (F,), 1 abnormal.
         words: for the legend; None for no entry.
     """
-    changes = np.flatnonzero(np.diff(np.concatenate(([0], labels, [0])).astype(int)))
-    for i, (start, end) in enumerate(changes.reshape(-1, 2)):
+    for i, (start, end) in enumerate(mask_intervals(labels)):
         axes.axvspan(start, end, color=GROUND_TRUTH, lw=0, label=words if i == 0 else None)
 
 
