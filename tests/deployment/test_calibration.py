@@ -245,7 +245,7 @@ def test_the_same_model_elsewhere_is_the_same(small_runs, choice, tmp_path):
 
 
 def test_damaged_and_missing_files(choice, normal, tmp_path):
-    with pytest.raises(MissingFileError):
+    with pytest.raises(MissingFileError, match="`calibrate NORMAL_FOOTAGE` makes one"):
         read_calibration(tmp_path / "none.json", choice)
     out = tmp_path / "c.json"
     calibrate(normal, choice, out, 1, progress=False)

@@ -26,7 +26,7 @@ from vad_lib.deployment.footage_work import Workers, each_video
 from vad_lib.deployment.inputs import Footage, find_inputs, folder_name
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.page_parts import count
-from vad_lib.errors import ConfigError, DataError, first_few
+from vad_lib.errors import ConfigError, DataError, MissingFileError, first_few
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.reading import damaged_as_data_error, read_json
@@ -307,6 +307,8 @@ def read_calibration(file: Path | str, choice: ModelChoice) -> Calibration:
         DataError: it is damaged or another file.
         ConfigError: it was made with another model or other features.
     """
+    if not Path(file).is_file():
+        raise MissingFileError(f"{file}: expected a calibration, found no such file; `calibrate NORMAL_FOOTAGE` makes one.")
     values = read_json(file)
     with damaged_as_data_error(file, "a calibration as `calibrate` writes it"):
         if values["kind"] != KIND:
