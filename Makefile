@@ -1,7 +1,7 @@
 # Every target builds what it needs. Two commands are enough: make reproduce, make test.
 # Without make: scripts/setup.py sets up, and the lines below that begin with $(BIN) run as they are.
 
-PROFILE ?= quick# smoke (seconds a notebook), quick (minutes), standard (hours), paper (real data)
+PROFILE ?= quick# smoke (seconds a notebook), quick (minutes), study (hours; the reference), paper (real data)
 OUT ?=#           folder that gets results/ and figures/; the project by default
 DATA ?=#          folder of the data sets; data/PROFILE by default
 JOBS ?= 2#        processes that run the tests
@@ -16,7 +16,7 @@ PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FAST := -m "not slow and not release"
 
 .DEFAULT_GOAL := help
-.PHONY: help install weights reproduce smoke questions report reference lab check lint test test-release check-pythons bench clean
+.PHONY: help install weights reproduce smoke questions study report reference lab check lint test test-release check-pythons bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -43,6 +43,12 @@ smoke: ## every notebook in its smallest profile
 
 questions: ## notebook 06 with its grid of questions trained: hours (PROFILE, OUT, DATA, ARGS)
 	@$(MAKE) --no-print-directory reproduce ARGS='--only 06_beyond_the_paper --parameter train=true $(ARGS)'
+
+# Hours on two cores, in pieces: what is finished is kept, and the same command goes on with the rest. The grid comes first,
+# because it trains rows too: notebooks that only read runs then read all of them.
+study: ## the whole chain in the study profile, with the grid: hours; stopped, it goes on (OUT, DATA, ARGS)
+	@$(MAKE) --no-print-directory questions PROFILE=study ARGS='$(ARGS)'
+	@$(MAKE) --no-print-directory reproduce PROFILE=study ARGS='--parameter train=true $(ARGS)'
 
 report: $(INSTALLED) ## your tables beside the reference, value by value (ARGS)
 	$(BIN)/python -m vad_lib.report.reproduction $(ARGS)

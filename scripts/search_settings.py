@@ -1,12 +1,14 @@
-"""Search settings on validation videos: ``python scripts/search_settings.py lambdas`` or ``... rates``.
+"""Search settings on validation videos: ``python scripts/search_settings.py lambdas``, ``... rates`` or ``... remedies``.
 
 ``lambdas``: weights of the proposed model's loss terms, which the paper does not give (equation 9).
 ``rates``: the learning rate of every method, since one that suits the dual memories need not suit the others.
+``remedies``: what keeps training from learning its videos by heart, one change at a time beside the plain settings. Look at
+the rows of one data set (``--sets synth-crime``), settle on one of them, then look whether the other set agrees.
 
 Every combination of a small grid is trained with the profile's settings on both built-in sets. Validation videos, training
 videos that were held out, decide with their video-level labels: by AUC, and by cross-entropy where AUCs are equal. No test
-label is looked at. ``make reproduce`` must have run, for the features. Finished runs are kept in ``--out``, so a search that
-was stopped goes on; the table is written to ``results``, best first.
+label is looked at. ``make reproduce`` must have run, for the features. Runs are trained several at a time, one thread each;
+finished ones are kept in ``--out``, so a search that was stopped goes on. The table is written to ``results``, best first.
 """
 
 import argparse
@@ -22,7 +24,8 @@ from vad_lib.config import Profile, get_profile
 from vad_lib.data import prepare, synthetic
 from vad_lib.data.dataset import load_dataset
 from vad_lib.model import ProposedSettings
-from vad_lib.runs import experiments, trainer
+from vad_lib.runs import experiments
+from vad_lib.runs.many_runs import Training, train_many
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import write_text
@@ -47,7 +50,35 @@ def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], con
         yield {"method": method, "lr": lr}, settings.replace(train=settings.train.replace(lr=lr))
 
 
-GRIDS = {"lambdas": ("lambda_search", lambda_grid, []), "rates": ("rate_search", rate_grid, ["method"])}
+# Changes of the training settings, and of the model under "options".
+REMEDIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "paper-rate": {"lr": 2e-4},
+    "warm-up-clipping": {"warmup": 40, "clip_norm": 1.0},
+    "averaging": {"averaging": 0.95},
+    "channel-dropout": {"feature_dropout": 0.5},
+    "scalar-rate": {"scalar_rate": 20.0},
+    "no-sampling": {"options": {"reparameterise": False}},
+    "all": {"feature_dropout": 0.5, "averaging": 0.95, "warmup": 40, "clip_norm": 1.0, "scalar_rate": 20.0},
+}
+REMEDIED = ("ur-dmu", "msf-dmu", "proposed")
+
+
+def remedy_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
+    """What the table says of a run, and its settings."""
+    plain = {"warmup": 0, "clip_norm": 0.0, "averaging": 0.0, "feature_dropout": 0.0, "scalar_rate": 1.0}
+    for (name, changes), method in itertools.product(REMEDIES.items(), REMEDIED):
+        settings = experiments.run_settings(method, profile, seed)
+        own = {key: value for key, value in changes.items() if key != "options"}
+        train = settings.train.replace(**{**plain, **own})
+        yield {"method": method, "remedy": name}, settings.replace(train=train, options=changes.get("options", {}))
+
+
+GRIDS = {
+    "lambdas": ("lambda_search", lambda_grid, []),
+    "rates": ("rate_search", rate_grid, ["method"]),
+    "remedies": ("remedy_search", remedy_grid, ["method"]),
+}
 
 
 def main() -> None:
@@ -55,25 +86,35 @@ def main() -> None:
     parser.add_argument("grid", choices=GRIDS)
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--data", default="", help="folder of the data sets; data/PROFILE by default")
+    parser.add_argument("--sets", nargs="+", default=list(synthetic.DATASETS), help="data sets, both by default")
     parser.add_argument("--seeds", type=int, default=1, help="validation splits and starts")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "build", help="folder for the runs")
+    parser.add_argument("--jobs", type=int, default=0, help="processes that train; one per core by default")
     options = parser.parse_args()
     name, grid, groups = GRIDS[options.grid]
     layout, profile = Layout.create(options.profile, data=options.data), get_profile(options.profile)
-    sets = [load_dataset(layout.dataset(dataset)) for dataset in synthetic.DATASETS]
+    sets = [load_dataset(layout.dataset(dataset)) for dataset in options.sets]
     texts = [prepare.dataset_text(profile, dataset) for dataset in sets]
-    measured = []
+    rows: list[dict[str, Any]] = []
+    tasks: list[list[Training]] = []  # of each row, one per data set
     for seed in range(profile.train.seed, profile.train.seed + options.seeds):
         for described, settings in grid(profile, seed):
-            row = {}
-            for dataset, text in zip(sets, texts):
-                folder = options.out / name / dataset.name / "_".join(map(str, described.values())) / f"seed{seed}"
-                needs_text = registry.METHODS[settings.method].needs_text
-                trainer.train_run(settings, dataset, text if needs_text else None, folder, progress=False)
-                validation = read_json(folder / "metrics.json")["validation"]
-                row |= {f"{dataset.name} validation {metric}": validation[metric] for metric in ("auc", "bce")}
-            measured.append(described | row)
-            print(described | {name: round(value, 4) for name, value in row.items()}, flush=True)
+            needs_text = registry.METHODS[settings.method].needs_text
+            place = Path("_".join(map(str, described.values())), f"seed{seed}")
+            rows.append(described)
+            tasks.append(
+                [
+                    Training(settings, dataset, text if needs_text else None, options.out / name / dataset.name / place)
+                    for dataset, text in zip(sets, texts)
+                ]
+            )
+    train_many([task for of_row in tasks for task in of_row], options.jobs)
+    measured = []
+    for described, of_row in zip(rows, tasks):
+        found = [(task.dataset.name, read_json(task.folder / "metrics.json")["validation"]) for task in of_row]
+        row = {f"{dataset} validation {metric}": values[metric] for dataset, values in found for metric in ("auc", "bce")}
+        measured.append(described | row)
+        print(described | {name: round(value, 4) for name, value in row.items()}, flush=True)
     runs = pd.DataFrame(measured)
     table = runs.groupby(list(described), as_index=False, sort=False).mean()
     for metric in ("auc", "bce"):

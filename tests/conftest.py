@@ -71,6 +71,7 @@ def pytest_collection_modifyitems(items):
 def pytest_configure(config):
     # the models of tests are small: threads win little, and where other programs run they wait for each other many times as long
     torch.set_num_threads(int(os.environ.get("VAD_TEST_THREADS", "1")))
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # runs are trained in this process, unless a test says how many train them
     if "PYTEST_XDIST_WORKER" in os.environ:  # several processes run tests: the programs and notebooks that these start share too
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -82,5 +82,5 @@ def test_every_profile_is_found_by_its_name_and_survives_json(name):
 
 
 def test_an_unknown_profile_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown profile 'fast'; known: smoke, quick, standard, paper"):
+    with pytest.raises(ConfigError, match="unknown profile 'fast'; known: smoke, quick, study, paper"):
         get_profile("fast")

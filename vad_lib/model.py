@@ -173,6 +173,8 @@ class Proposed(Method):
         DataError: ``text_features`` is no finite matrix of two categories or more.
     """
 
+    scalars = ("gate_logit", "log_temperature", "modulation_scale")
+
     def __init__(self, settings: ProposedSettings, text_features: Tensor) -> None:
         super().__init__()
         check_text_features(text_features)

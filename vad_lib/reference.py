@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from vad_lib.config import get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
-from vad_lib.report import equations, pages
+from vad_lib.report import equations, pages, real_footage, rendered_and_real
 from vad_lib.runner.execution import reproduce
 from vad_lib.runner.manifest import plan, read_manifest
 from vad_lib.runs.experiments import VARIANTS, not_runnable
@@ -31,6 +31,7 @@ PROFILE = "quick"
 NUM_SEEDS = 5  # of every table row in the reference
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
+LOGGED = ("proposed", "few-videos")  # row and question whose every log notebook 08 reads
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
 
 
@@ -88,11 +89,12 @@ def keep(place: str, run: Run) -> Keep:
     """What the reference keeps of a run: all of a table row's, and of other runs what notebook 06 reads."""
     part, _, second, *_ = place.split("/")
     if part == "runs":
-        return Keep(log=run.seed == get_profile(PROFILE).train.seed and run.measured["selections"]["last"]["step"] > 1)
+        shown = second in LOGGED or run.seed == get_profile(PROFILE).train.seed
+        return Keep(log=shown and run.measured["selections"]["last"]["step"] > 1)
     if part == "transfer":
         return Keep(arrays=())
     metrics = (run.config["headline_metric"], "num_frames", "num_abnormal_frames")
-    return Keep(arrays=QUESTION_ARRAYS.get(second, ()), metrics=metrics)
+    return Keep(arrays=QUESTION_ARRAYS.get(second, ()), metrics=metrics, log=second in LOGGED)
 
 
 def refresh() -> None:
@@ -110,6 +112,10 @@ def refresh() -> None:
     _replace(reading.executed, reference.executed, (".ipynb",), keep_others=True)
     pages.update_readme(reading.readme, reference)
     pages.write_results_page(reference)
+    rendered = [rendered_and_real.of_runs(reference, load_dataset(reference.dataset(d), features=False)) for d in manifest.datasets]
+    points = rendered_and_real.forest_points([*rendered, *real_footage.committed_sets(reference)])
+    image, readme = reference.figures / f"{rendered_and_real.NAME}.png", reading.readme
+    pages.update_section(readme, "real-footage", rendered_and_real.readme_markdown(points, image, readme))
     pages.update_section(reading.equations, "equations", equations.equation_map(reading))
 
 

@@ -6,7 +6,19 @@ from typing import Any
 from vad_lib import model
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError
-from vad_lib.methods import bn_svp, clip_tsa, logistic_regression, mgfn, msf_dmu, pel4vad, rtfm, sultani_mil, ur_dmu, vadclip
+from vad_lib.methods import (
+    bn_svp,
+    clip_tsa,
+    logistic_regression,
+    mgfn,
+    msf_dmu,
+    pel4vad,
+    rtfm,
+    sultani_mil,
+    supervised,
+    ur_dmu,
+    vadclip,
+)
 from vad_lib.methods.base import Method, MethodSpec
 from vad_lib.methods.fusion_gan import learner as fusion_gan
 
@@ -14,6 +26,7 @@ METHODS: dict[str, MethodSpec] = {
     spec.name: spec
     for spec in (  # by year; tables keep the paper's order
         logistic_regression.SPEC,
+        supervised.SPEC,
         sultani_mil.SPEC,
         rtfm.SPEC,
         bn_svp.SPEC,

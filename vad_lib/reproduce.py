@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--parameters", action="store_true", help="print what each notebook parameter takes, its default and meaning, and stop")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
     add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
-    add("--reference", action="store_true", help="execute notebooks 02 to 06 on the committed results; trains nothing")
+    add("--reference", action="store_true", help="execute notebooks 02 to 08 on the committed results; trains nothing")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
     if options.parameters:
@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     ran = reproduce(layout, executions, force=options.force, wait=options.wait)
     minutes = (time.perf_counter() - started) / 60
     print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
-    if layout.profile == "quick" and layout.source == "own" and not options.only and not options.dataset:
+    if layout.profile in ("quick", "study") and layout.source == "own" and not options.only and not options.dataset:
         found = reproduction.write_reproduction(layout, Layout.reference(), manifest.datasets)
-        print(f"{found.sentence()} Value by value: {layout.reproduction / 'reproduction.md'}")
+        print(f"{found.yardsticks} {found.sentence()} Value by value: {layout.reproduction / 'reproduction.md'}")
     return 0
 
 

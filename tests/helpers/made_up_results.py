@@ -25,6 +25,7 @@ TITLES = {
     "fine-align": "+ fine + align",
     "proposed": "Proposed",
     "proposed-permuted": "Proposed, training labels permuted",
+    "supervised": "Supervised, for comparison",
 }
 WITH_TEXT = ("vadclip", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted")
 TERMS = (
@@ -74,7 +75,7 @@ class MadeUpResults:
         """
         folder, like = self.layout.run(dataset, variant, seed), like or dataset
         rng = np.random.default_rng([seed, len(variant), *variant.encode()])
-        log = [] if variant == "logistic-regression" else _log(rng, like, variant)
+        log = [] if variant in ("logistic-regression", "supervised") else _log(rng, like, variant)
         write_run(
             folder,
             config=_config(like, variant, seed) | {"dataset": dataset} | config,

@@ -77,13 +77,13 @@ def test_a_second_run_repeats_nothing(chain):
     assert runner_execution.reproduce(layout, executions) == []
 
 
-EVERY_ROW = (*experiments.COMPARED, "logistic-regression", "proposed-permuted")
+EVERY_ROW = (*experiments.COMPARED, *experiments.YARDSTICKS, "proposed-permuted", *experiments.CEILINGS)
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        pytest.param(("logistic-regression", "vadclip", "proposed"), id="three rows"),
+        pytest.param(("logistic-regression", "supervised", "vadclip", "proposed"), id="four rows"),
         pytest.param(EVERY_ROW, id="every row", marks=pytest.mark.release),
     ],
 )

@@ -15,7 +15,7 @@ from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import MissingFileError
 from vad_lib.evaluation import comparisons
 from vad_lib.open_questions import answers, grid, questions
-from vad_lib.runs import record, scored_runs, trainer
+from vad_lib.runs import many_runs, record, scored_runs, trainer
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
@@ -47,11 +47,18 @@ def test_a_second_grid_trains_nothing_and_one_failure_stops_no_other(place, data
 def test_a_row_trained_with_more_threads_is_left_as_it_is(place, dataset, monkeypatch):
     task = grid.Task("planted", "", "msf-dmu", 1)
     before = read_json(task.folder(place) / "metrics.json")["key"]
-    monkeypatch.setattr(trainer, "train_run", lambda *_, **__: pytest.fail("trained again"))
     keys = {1: "other", 2: before}
     monkeypatch.setattr(record, "run_key", lambda *_: keys[torch.get_num_threads()])
-    assert grid.run_task(task, place, tiny(), "cpu", 2) is False
-    assert torch.get_num_threads() not in (0,)
+    monkeypatch.setattr(trainer, "train_run", lambda *_, **__: torch.get_num_threads() != 2 and pytest.fail("trained again"))
+    with many_runs.torch_threads(2):
+        assert many_runs.train_many([grid.training(task, dataset, place, tiny())], 1) == [False]
+        assert torch.get_num_threads() == 2
+
+
+def test_a_row_that_needs_pixels_is_no_run_where_there_are_none(place, dataset):
+    assert grid.training(grid.Task("planted", "", "fusion-gan", 1), dataset, place, tiny()) is None
+    report = grid.run_grid(place, tiny(), [dataset], [], (1,), rows=["fusion-gan"], jobs=1)
+    assert (report.trained, report.there, report.failed) == (0, 2, {})
 
 
 def test_an_answer_s_run_says_what_it_changed(place):

@@ -57,7 +57,7 @@ ON_THE_WAY = (*MEASURED, "render.json")
 
 def small_chain(layout: Layout) -> None:
     dataset = prepare.prepare_dataset(layout, PROFILE, DATASET, progress=False)
-    experiments.run_variants(METHODS, dataset, layout, PROFILE, progress=False)
+    experiments.run_variants(METHODS, dataset, layout, PROFILE, progress=False, jobs=1)  # other processes would say no marks
     all_tables.write_all_tables(layout, [dataset])
 
 

@@ -26,6 +26,7 @@ def test_readme_gets_the_short_table_between_its_markers(made_up, tmp_path):
     row = next(line for line in once.splitlines() if line.startswith("| Proposed |"))
     assert re.fullmatch(r"\| Proposed \| 82\.00 ± 2\.83 \[\d+\.\d\d, \d+\.\d\d\] \| not run \|", row)
     assert sum(line.startswith("| ") for line in once.splitlines()) == 2 + len(experiments.TABLE_ROWS["table2"])
+    assert once.count("*Supervised, for comparison* learned from true frame labels of test videos") == 1
     pages.update_readme(page, made_up.layout)
     assert page.read_text() == once
 

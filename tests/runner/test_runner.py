@@ -206,7 +206,7 @@ def test_who_names_table_rows_is_promised_these_only(layout, monkeypatch):
 
 def test_command_line_errors(layout, capsys):
     assert reproduce.main(["--profile", "fast"]) == 1
-    assert "unknown profile 'fast'; known: smoke, quick, standard, paper" in capsys.readouterr().err
+    assert "unknown profile 'fast'; known: smoke, quick, study, paper" in capsys.readouterr().err
     assert reproduce.main(["--profile", "quik"]) == 1
     assert "unknown profile 'quik' (did you mean quick?)" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -66,6 +66,7 @@ def test_what_every_run_uses_changes_every_key(edited):
     ("file", "old", "new", "method"),
     [
         ("methods/logistic_regression.py", "max_iter=1000", "max_iter=999", "logistic-regression"),
+        ("methods/supervised.py", "max_iter=1000", "max_iter=999", "supervised"),
         ("methods/fusion_gan/scoring.py", "FLAT_DB = ", "FLAT_DB = 2 * ", "fusion-gan"),
     ],
 )

@@ -29,9 +29,12 @@ class Method(nn.Module, ABC):
 
     Attributes:
         without_time: fields of the output whose tensors have no time axis.
+        scalars: names of scalar parameters that steer the method; they may have a learning rate of their own, and their
+            gradients are logged.
     """
 
     without_time: ClassVar[tuple[str, ...]] = ()
+    scalars: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def encode(self, features: Tensor) -> NamedTuple:
@@ -269,7 +272,7 @@ class MethodSpec(NamedTuple):
     Attributes:
         name: identifier in commands, run folders and notebooks.
         title: as tables print it.
-        paper: authors, venue and year; empty for a yardstick that no paper of the comparison proposes.
+        paper: authors, venue and year; empty for a yardstick or a ceiling, which no paper of the comparison proposes.
         idea: what it adds to multiple-instance learning, one sentence.
         settings: class of its settings.
         build: for a method on bags: makes it from its settings and, if ``needs_text``, the text features.

@@ -1,6 +1,6 @@
 """What the grid found: finished runs of each answer, compared with the model as it is everywhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -35,14 +35,14 @@ def answer_runs(layout: Layout, dataset: Dataset, question: str) -> dict[str, li
     """
     base = find_runs(layout, *answer_place(dataset.name, question, BASE))
     found = {BASE: base}
-    for answer in answers_to(question, dataset) if base else ():
-        theirs = find_runs(layout, *answer_place(dataset.name, question, answer))
-        found[answer] = [run for run in theirs if _trained_alike(run) == _trained_alike(base[0])]
+    for name, answer in answers_to(question, dataset).items() if base else ():
+        theirs = find_runs(layout, *answer_place(dataset.name, question, name))
+        found[name] = [run for run in theirs if _trained_alike(run, answer.train) == _trained_alike(base[0], answer.train)]
     return {answer: runs for answer, runs in found.items() if runs}
 
 
-def _trained_alike(run: Run) -> Any:
-    train = {name: value for name, value in run.config["train"].items() if name not in MAY_DIFFER}
+def _trained_alike(run: Run, changed: Collection[str]) -> Any:
+    train = {name: value for name, value in run.config["train"].items() if name not in (*MAY_DIFFER, *changed)}
     return run.config["width"], train
 
 

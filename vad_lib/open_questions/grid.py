@@ -4,15 +4,12 @@ Runs of an answer are ordinary run folders below ``results/PROFILE/questions``; 
 row itself. The grid trains those that are missing, several at a time, one thread each, and can be stopped and started again.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import joblib
-import torch
-from tqdm import tqdm
 
 from vad_lib import registry
 from vad_lib.config import Profile
@@ -21,7 +18,8 @@ from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.extraction import extract_dataset
 from vad_lib.errors import VadError
 from vad_lib.open_questions.questions import QUESTIONS, answer_place, answer_text, answers_to, changed_dataset
-from vad_lib.runs import experiments, record, run_folder, trainer
+from vad_lib.runs import experiments
+from vad_lib.runs.many_runs import Training, train_each
 from vad_lib.storage.paths import Layout
 
 
@@ -62,41 +60,25 @@ def tasks(datasets: Sequence[Dataset], questions: Sequence[str], seeds: Sequence
     return found
 
 
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", usual_threads: int = 1) -> bool:
-    """Train one run with one thread unless it is there; True if it trained.
+def training(task: Task, dataset: Dataset, layout: Layout, profile: Profile, device: str = "cpu") -> Training | None:
+    """What trains a run; None for a row that the data set cannot have.
 
     Args:
         task: the run.
-        layout: where data and results are.
+        dataset: its data set, with features.
+        layout: where results are.
         profile: sizes and steps.
         device: of torch.
-        usual_threads: a table row that a notebook trained with so many threads is left as it is.
 
     Raises:
-        VadError: the data set is not ready, the profile cannot have this answer, or training broke down.
+        VadError: there are no features of so many crops, or the profile cannot have this answer.
     """
-    dataset = load_dataset(layout.dataset(task.dataset), backbone=profile.features.backbone)
-    folder = task.folder(layout)
     if not task.question:
         if experiments.not_runnable(task.answer, dataset):
-            return False
+            return None
         settings = experiments.run_settings(task.answer, profile, task.seed, device, counterpart=dataset.counterpart)
         text = prepare.dataset_text(profile, dataset) if registry.METHODS[settings.method].needs_text else None
-        with _torch_threads(usual_threads):
-            if run_folder.is_complete(folder, record.run_key(settings, dataset, text)):
-                return False
-        with _torch_threads(1):
-            return trainer.train_run(settings, dataset, text, folder, progress=False)
+        return Training(settings, dataset, text, task.folder(layout))
     answer = answers_to(task.question, dataset)[task.answer]
     if answer.crops:
         dataset = load_dataset(dataset.folder, backbone=profile.features.backbone, crops=answer.crops)
@@ -104,10 +86,11 @@ def run_task(task: Task, layout: Layout, profile: Profile, device: str = "cpu", 
     settings = settings.replace(
         variant=task.question, title=f"{task.question}: {task.answer}", options={**settings.options, **answer.options}
     )
+    settings = settings.replace(train=settings.train.replace(**answer.train))
     text = answer_text(answer, profile, dataset)
-    origin = {name: value for name, value in (("features", answer.features), ("left_out", answer.left_out)) if value}
-    with _torch_threads(1):
-        return trainer.train_run(settings, changed_dataset(answer, dataset), text, folder, progress=False, origin=origin)
+    changes = {"features": answer.features, "left_out": answer.left_out, "share": answer.share if answer.share < 1 else 0}
+    origin = {name: value for name, value in changes.items() if value}
+    return Training(settings, changed_dataset(answer, dataset), text, task.folder(layout), origin=origin)
 
 
 class GridReport(NamedTuple):
@@ -116,13 +99,6 @@ class GridReport(NamedTuple):
     trained: int
     there: int
     failed: dict[Task, str]
-
-
-def _attempt(task: Task, *arguments: Any) -> tuple[Task, bool, str]:
-    try:
-        return task, run_task(task, *arguments), ""
-    except VadError as error:
-        return task, False, f"{type(error).__name__}: {error}"
 
 
 def run_grid(
@@ -161,15 +137,22 @@ def run_grid(
     datasets = [load_dataset(layout.dataset(dataset.name), backbone=profile.features.backbone) for dataset in datasets]
     seeds = tuple(seeds or range(profile.train.seed, profile.train.seed + profile.seeds))
     todo = tasks(datasets, questions, seeds, rows)
-    processes = 1 if device != "cpu" else jobs or os.cpu_count() or 1
+    processes = 1 if device != "cpu" else jobs or joblib.cpu_count()
     failed = _extract_crops(todo, layout, profile, datasets, processes, device, progress)
-    todo = [task for task in todo if task not in failed]
-    work = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")
-    results = work(joblib.delayed(_attempt)(task, layout, profile, device, torch.get_num_threads()) for task in todo)
-    done = list(tqdm(results, total=len(todo), desc="grid", unit="run", disable=None if progress else True))
-    failed |= {task: message for task, _, message in done if message}
-    trained = sum(new for _, new, _ in done)
-    return GridReport(trained, sum(not message for _, _, message in done) - trained, failed)
+    loaded, made, trained = {dataset.name: dataset for dataset in datasets}, {}, 0
+    for task in todo:
+        if task not in failed:
+            try:
+                made[task] = training(task, loaded[task.dataset], layout, profile, device)
+            except VadError as error:
+                failed[task] = f"{type(error).__name__}: {error}"
+    runs = {task: run for task, run in made.items() if run}
+    with closing(train_each(list(runs.values()), jobs, progress=progress)) as outcomes:
+        for number, new, failure in outcomes:
+            trained += new
+            if failure:
+                failed[list(runs)[number]] = f"{type(failure).__name__}: {failure}"
+    return GridReport(trained, len(todo) - len(failed) - trained, failed)
 
 
 def _extract_crops(

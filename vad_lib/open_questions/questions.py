@@ -1,6 +1,7 @@
 """What the paper leaves open: one question, a handful of answers to it."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from vad_lib.config import Profile
 from vad_lib.data import prepare, prompts
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.data.prompts import TextFeatures
@@ -28,6 +30,8 @@ class Answer(NamedTuple):
         features: those of the data set (empty), or ``noise`` in their place, see :class:`NoiseStore`.
         left_out: a category whose videos are left out of training; its prompts stay.
         crops: of every snippet, in training and testing; 0 for those of the data set's features.
+        train: training settings that differ from the profile's.
+        share: of the training videos of each category that are kept, the first ones, at least two.
     """
 
     options: dict[str, Any] = {}  # noqa: RUF012
@@ -36,6 +40,8 @@ class Answer(NamedTuple):
     features: Literal["", "noise"] = ""
     left_out: str = ""
     crops: int = 0
+    train: dict[str, Any] = {}  # noqa: RUF012
+    share: float = 1.0
 
 
 class Question(NamedTuple):
@@ -50,7 +56,27 @@ def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, An
     return {f"{factor * default:g}": Answer({name: factor * default}) for factor in factors}
 
 
+# Training without what the built-in profiles add to the paper's, and with every term's gradient in the log.
+PLAIN = {"averaging": 0.0, "scalar_rate": 1.0, "warmup": 0, "clip_norm": 0.0, "feature_dropout": 0.0}
+
 QUESTIONS: dict[str, Question] = {
+    "few-videos": Question(
+        "Does training need many videos?",
+        {"a quarter of the videos": Answer(share=1 / 4, train={"log_gradients": True}), "half of the videos": Answer(share=1 / 2)},
+    ),
+    "remedies": Question(
+        "Which change of the training matters?",
+        {
+            "none of ours": Answer(train=PLAIN),
+            "no averaged weights": Answer(train={"averaging": 0.0}),
+            "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
+            "warm-up and clipping": Answer(train={"warmup": 40, "clip_norm": 1.0}),
+            "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),
+            "the paper's rate, 2e-4": Answer(train={"lr": 2e-4}),
+            "step chosen by cross-entropy": Answer(train={"choose_by": "bce"}),
+            "normal read-outs not sampled": Answer({"reparameterise": False}),
+        },
+    ),
     "lambda-align": Question("How much weight on L_align (0.0333)?", _scaled("lambda_align", 0.0333, (0, 1 / 3, 3, 30))),
     "lambda-cls": Question("How much weight on L_cls (0.1)?", _scaled("lambda_cls", 0.1, (0, 1 / 4, 4, 10))),
     "lambda-con": Question("How much weight on L_con (0.05)?", _scaled("lambda_con", 0.05, (0, 1 / 4, 4, 20))),
@@ -201,11 +227,22 @@ class NoiseStore(FeatureStore):
         return np.stack(made).astype(self.contract.dtype)
 
 
+def _first(dataset: Dataset, share: float) -> tuple[VideoRecord, ...]:
+    """Test videos, and a share of the training videos of each first category, rounded up, at least two."""
+    theirs: dict[str, list[str]] = {}
+    for record in dataset.videos.split("train"):
+        theirs.setdefault(record.categories[0], []).append(record.name)
+    kept = {name for names in theirs.values() for name in names[: max(2, math.ceil(share * len(names)))]}
+    return tuple(record for record in dataset.videos.records if record.split == "test" or record.name in kept)
+
+
 def changed_dataset(answer: Answer, dataset: Dataset) -> Dataset:
     """The data set as an answer wants it; test videos and categories stay as they are."""
     if answer.left_out:
         kept = tuple(r for r in dataset.videos.records if r.split == "test" or answer.left_out not in r.categories)
         dataset = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=kept))
+    if answer.share < 1:
+        dataset = dataclasses.replace(dataset, videos=dataclasses.replace(dataset.videos, records=_first(dataset, answer.share)))
     if answer.features == "noise":
         dataset = dataclasses.replace(dataset, store=NoiseStore(dataset.store))
     return dataset

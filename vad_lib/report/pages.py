@@ -9,6 +9,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.tables.methods import short_methods_frame
 from vad_lib.report.tables.table import markdown_grid
+from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import write_text
@@ -44,7 +45,8 @@ def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = (
     grid = markdown_grid(short_methods_frame(layout, datasets))
     return (
         f"{grid}\n\nMean over seeds, ± standard deviation, and 95 % interval over seeds and test videos; the step was chosen on "
-        "validation videos. Rendered videos stand in for the public ones: compare rows with each other, not with the paper.\n"
+        "validation videos. Rendered videos stand in for the public ones: compare rows with each other, not with the paper. "
+        f"*{VARIANTS['supervised'].title}* learned from true frame labels of test videos, out of fold, and is no competitor.\n"
     )
 
 

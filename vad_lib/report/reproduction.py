@@ -24,6 +24,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.evaluation.intervals import interval
 from vad_lib.evaluation.scored_videos import Metric
+from vad_lib.report import yardsticks
 from vad_lib.report.figures.style import BLUE, ORANGE, save_figure, style
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import MAY_DIFFER, load_runs
@@ -85,11 +86,13 @@ class Reproduction:
         values: one row per :class:`Value`.
         making: what made both: columns ``what``, ``yours``, ``reference``; rows where they differ come first.
         data: per data set whether its list of videos is the reference's.
+        yardsticks: whether every seed of the main rows beats logistic regression, in words.
     """
 
     values: pd.DataFrame
     making: pd.DataFrame
     data: dict[str, str]
+    yardsticks: str
 
     def counts(self) -> dict[Verdict, int]:
         """Verdict -> number of values, in the order of :data:`VERDICTS`."""
@@ -132,7 +135,8 @@ def reproduce_values(layout: Layout, reference: Layout, datasets: Sequence[str])
             "another folder; --against takes the folder above results/."
         )
     lists = {dataset: _lists(layout, reference, dataset) for dataset in datasets}
-    return Reproduction(pd.DataFrame(values), _making(both), lists)
+    simple = yardsticks.sentence(yardsticks.beside_yardstick(layout, datasets))
+    return Reproduction(pd.DataFrame(values), _making(both), lists, simple)
 
 
 def _same_seeds(mine: Iterable[Run], theirs: Iterable[Run]) -> list[tuple[Run, Run]]:
@@ -264,7 +268,7 @@ def write_reproduction(layout: Layout, reference: Layout, datasets: Sequence[str
 
 def as_markdown(found: Reproduction) -> str:
     """The report as a page."""
-    lines = ["# Your numbers beside the reference", "", found.sentence(), ""]
+    lines = ["# Your numbers beside the reference", "", found.sentence(), "", found.yardsticks, ""]
     lines += ["| verdict | values |", "| --- | ---: |"]
     lines += [f"| {VERDICTS[verdict]} | {count} |" for verdict, count in found.counts().items()]
     lines += ["", "*Equal* is what prints the same with two decimals of a percent. Yours and the reference's are means over the"]
@@ -361,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     layout = Layout.create(options.profile, options.out, options.data)
     reference = Layout.create(options.profile, options.against) if options.against else Layout.reference()
     found = write_reproduction(layout, reference, options.dataset or list(FRAME_LEVEL))
-    print(found.sentence(), f"The report: {layout.reproduction / f'{NAME}.md'}")
+    print(found.sentence(), found.yardsticks, f"The report: {layout.reproduction / f'{NAME}.md'}")
     return 0
 
 

@@ -29,6 +29,7 @@ from vad_lib.storage.safe_names import plain_name
 
 # Keys of vad_lib.open_questions.questions.QUESTIONS, a room above this one; a test compares both.
 QUESTIONS = (
+    *("few-videos", "remedies"),
     *("lambda-align", "lambda-cls", "lambda-con", "loss-weights", "alpha", "ratio", "top-k", "temperature", "templates"),
     *("equation-5", "modulation", "gate", "text", "context", "crops", "features", "zero-shot"),
 )
@@ -76,6 +77,14 @@ def _existing_file(name: str) -> str:
     path = Path(name).expanduser()
     if name and not path.is_file():
         raise ValueError(f"expected a file, found none at {path.absolute()}; correct the path")
+    return str(path.resolve()) if name else ""
+
+
+def _existing_folder(name: str) -> str:
+    """The whole path: a notebook runs in another folder than the command."""
+    path = Path(name).expanduser()
+    if name and not path.is_dir():
+        raise ValueError(f"expected a folder, found none at {path.absolute()}; correct the path")
     return str(path.resolve()) if name else ""
 
 
@@ -261,6 +270,43 @@ class BeyondThePaper(NotebookParameters):
         return self
 
 
+class RealFootage(NotebookParameters):
+    """07_real_footage."""
+
+    profile: ProfileName = "quick"
+    datasets: DatasetNames = Field(["synth-crime", "synth-violence"])
+    source: Source = "reference"
+    real_data: Annotated[
+        str,
+        AfterValidator(_existing_folder),
+        Field(
+            description="folder with fight_bags, pets2009 or ped2 in it, whose missing runs are trained; empty shows the "
+            "committed numbers"
+        ),
+    ] = ""
+    real_rows: Annotated[
+        list[Annotated[str, OneOf("table row", ("all", *VARIANTS))]],
+        Field(min_length=1, description="with real_data: rows to train"),
+    ] = Field(["all"])
+    real_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS, description="with real_data: seeds per row")] = 10
+    metric: Annotated[Literal["auc", "ap"], Field(description="of the figure and its reading; the table has both")] = "auc"
+    out: Folder = ""
+    data: Folder = ""
+
+
+class WhenTrainingFails(NotebookParameters):
+    """08_when_training_fails."""
+
+    profile: ProfileName = "quick"
+    dataset: DatasetName = "synth-crime"
+    source: Source = "reference"
+    seeds: Seeds = 0
+    first_seed: Seed = 2022
+    device: Device = "cpu"
+    out: Folder = ""
+    data: Folder = ""
+
+
 OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "00_start_here": StartHere,
     "01_feature_prep": FeaturePrep,
@@ -269,4 +315,6 @@ OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "04_visualisation": Visualisation,
     "05_methods_side_by_side": SideBySide,
     "06_beyond_the_paper": BeyondThePaper,
+    "07_real_footage": RealFootage,
+    "08_when_training_fails": WhenTrainingFails,
 }

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vad_lib import registry
 from vad_lib.config import RunSettings, TrainSettings
@@ -18,7 +21,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError
 from vad_lib.evaluation import scoring
-from vad_lib.losses import total_loss
+from vad_lib.losses import LossTerm, total_loss
 from vad_lib.methods.base import Learner, Method
 from vad_lib.methods.fast_cpu import use_fast_forms
 
@@ -87,7 +90,10 @@ class BagLearner(Learner):
         if train.compile:
             check_compiler(self.device)
             self.model.encode = torch.compile(self.model.encode)  # type: ignore[method-assign]
-        self.optimiser = _OPTIMISERS[train.optimiser](self.model.parameter_groups(train.weight_decay), lr=train.lr, fused=True)
+        self.averaged: AveragedModel | None = None
+        if train.averaging:
+            self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(train.averaging), use_buffers=True)
+        self.optimiser = _OPTIMISERS[train.optimiser](_groups(self.model, train), lr=train.lr, fused=True)
         self.scheduler = _scheduler(self.optimiser, train)
 
     @cached_property
@@ -123,13 +129,17 @@ class BagLearner(Learner):
         """
         batch = self.batches.batch(index)
         self.videos = batch.videos
-        return self.learn(batch)
+        return self.learn(batch, index)
 
-    def learn(self, batch: Batch) -> dict[str, float]:
-        """Forward, loss, backward, update; returns the row of the log that :meth:`step` returns."""
+    def learn(self, batch: Batch, index: int = 0) -> dict[str, float]:
+        """Forward, loss, backward, update; takes the number of the step and returns the row of its log."""
         self.model.train()
+        features = batch.features
+        if self.train.feature_dropout:
+            kept = F.dropout(features.new_ones(len(features), 1, 1, features.shape[3]), self.train.feature_dropout)
+            features = features * kept
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.train.precision == "bf16"):
-            output = self.model(batch.features, batch.mask)
+            output = self.model(features, batch.mask)
         # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
         terms = self.model.loss(_in_float32(output), batch)
         loss = total_loss(terms)
@@ -137,12 +147,36 @@ class BagLearner(Learner):
         for name, term in terms.items():
             row[f"loss/{name}"] = term.value.item()
             row[f"weight/{name}"] = term.weight.item() if isinstance(term.weight, Tensor) else term.weight
+        if self.train.log_gradients and (index + 1) % self.eval_every == 0:
+            row |= {f"gradient/{name}": _gradient_norm(term, self.model) for name, term in terms.items()}
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimiser.step()
+        for name in self.model.scalars:
+            scalar = getattr(self.model, name, None)
+            if isinstance(scalar, Tensor) and scalar.grad is not None:
+                row[f"gradient/{name}"] = scalar.grad.item()
+        if self.train.clip_norm:
+            row["gradient/all"] = clip_grad_norm_(self.model.parameters(), self.train.clip_norm).item()
+        self._update(min(1.0, (index + 1) / max(1, self.train.warmup)))
         if not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
         return row
+
+    def _update(self, share: float) -> None:
+        """One step of the optimiser at a share of its learning rates; the averaged weights follow."""
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        for group, rate in zip(self.optimiser.param_groups, rates):
+            group["lr"] = rate * share
+        self.optimiser.step()
+        for group, rate in zip(self.optimiser.param_groups, rates):
+            group["lr"] = rate
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
+    @property
+    def scored(self) -> Method:
+        """The method with the weights that count: those of the last step, or their running mean."""
+        return self.model if self.averaged is None else self.averaged.module  # type: ignore[return-value]
 
     def evaluated(self, validation: Mapping[str, float]) -> None:
         """Lower the learning rate if the AUC has stalled and the schedule is ``plateau``."""
@@ -152,16 +186,17 @@ class BagLearner(Learner):
     def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
         # test videos have hundreds of lengths, and each would be compiled for itself
         with torch.compiler.set_stance("force_eager"):
-            return scoring.snippet_scores(self.model, self.dataset, records, self.train.device, crop=crop)
+            return scoring.snippet_scores(self.scored, self.dataset, records, self.train.device, crop=crop)
 
     def weights(self) -> dict[str, Tensor]:
-        return self.model.state_dict()
+        return self.scored.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        self.model.load_state_dict(weights)
+        self.scored.load_state_dict(weights)
 
     def parts(self) -> dict[str, Any]:
-        return {"optimiser": self.optimiser, "scheduler": self.scheduler}
+        own = {} if self.averaged is None else {"model": self.model, "averaged": self.averaged}
+        return {"optimiser": self.optimiser, "scheduler": self.scheduler, **own}
 
     @property
     def parameter_count(self) -> int:
@@ -169,11 +204,36 @@ class BagLearner(Learner):
 
     @property
     def temperature(self) -> float | None:
-        found = getattr(self.model, "temperature", None)
+        found = getattr(self.scored, "temperature", None)
         return None if found is None else found.item()
 
     def monitored(self) -> dict[str, float]:
-        return self.model.monitored()
+        return self.scored.monitored()
+
+
+def _groups(model: Method, train: TrainSettings) -> list[dict[str, Any]]:
+    """The method's parameter groups; its scalars in groups of their own if they have a rate of their own."""
+    groups = model.parameter_groups(train.weight_decay)
+    if train.scalar_rate == 1 or not model.scalars:
+        return groups
+    scalars = {id(getattr(model, name)) for name in model.scalars}
+    split = []
+    for group in groups:
+        own = [parameter for parameter in group["params"] if id(parameter) in scalars]
+        split.append(group | {"params": [parameter for parameter in group["params"] if id(parameter) not in scalars]})
+        if own:
+            split.append(group | {"params": own, "lr": train.lr * train.scalar_rate})
+    return split
+
+
+def _gradient_norm(term: LossTerm, model: nn.Module) -> float:
+    """Norm over all weights of a weighted term's gradient."""
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    value = term.weight * term.value
+    if not value.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
+    return math.sqrt(sum(gradient.square().sum().item() for gradient in gradients if gradient is not None))
 
 
 def _scheduler(optimiser: torch.optim.Optimizer, train: TrainSettings) -> ReduceLROnPlateau | LambdaLR:

@@ -40,7 +40,7 @@ class Layout:
     runs, lists of videos and picture strips from there, and writes what is drawn of them to places of its own.
 
     Attributes:
-        profile: name of the profile (``smoke``, ``quick``, ``standard``, ``paper``).
+        profile: name of the profile (``smoke``, ``quick``, ``study``, ``paper``).
         out: folder that gets ``results/`` and ``figures/``; the project folder by default.
         data: folder of the data sets, one folder each (:meth:`dataset`).
         source: where finished runs are read from: ``own`` (``results/PROFILE``) or ``reference``.

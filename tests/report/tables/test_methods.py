@@ -27,11 +27,24 @@ def test_table2_rows_are_the_paper_s_in_its_order_and_the_others_follow(made_up)
         "Sultani MIL",
         "Logistic regression on snippets",
         "Proposed, training labels permuted",
+        "Supervised, for comparison",
     ]
-    assert table.in_paper == (True,) * 9 + (False,) * 4
+    assert table.in_paper == (True,) * 9 + (False,) * 5
     lines = table.markdown().splitlines()
     separator = next(i for i, line in enumerate(lines) if "not in the paper's table" in line)
     assert lines[separator - 1].startswith("| Proposed |") and lines[separator + 1].startswith("| MGFN |")
+
+
+def test_the_ceiling_is_said_to_be_no_competitor(made_up):
+    made_up.write("synth-crime", "supervised", auc=0.95)
+    made_up.write_real("yard", ("supervised",), title="Yard", counterpart="", mask_rule="frames")
+    for table in (methods.table2(made_up.layout), methods.table3(made_up.layout), methods.methods_table(made_up.layout, "yard")):
+        assert table.frame["method"].iloc[-1] == "Supervised, for comparison"
+        assert table.notes[-1].startswith("no competitor: trained with the true frame labels of test videos, out of fold")
+        assert not [note for note in table.notes[:-1] if "competitor" in note]
+        assert table.markdown().endswith(f"- Supervised, for comparison: {table.notes[-1]}.\n")
+    row = row_of(methods.table2(made_up.layout), "Supervised, for comparison")
+    assert (row["here (SynthCrime) AUC %: chosen on validation"], row["authors (UCF-Crime) AUC %"]) == ("95.00", "")
 
 
 def test_table2_cells_by_hand(made_up):

@@ -134,7 +134,7 @@ def test_the_report_beside_other_results(tmp_path):
 
 
 # --- what cannot be trained ---------------------------------------------------------------------------
-@pytest.mark.parametrize("variant", ["logistic-regression", "ur-dmu"])
+@pytest.mark.parametrize("variant", ["logistic-regression", "supervised", "ur-dmu"])
 @pytest.mark.parametrize(
     ("records", "said"),
     [

@@ -102,42 +102,61 @@ def shoplifting(s: Stage, event: bool) -> None:
 
 
 def stealing(s: Stage, event: bool) -> None:
-    """A bag is snatched or taken at a run; or its owner drops it and picks it up, while somebody runs for a bus."""
+    """A bag is torn from its owner, in the hand or from the ground; or it is dropped and picked up, or handed over."""
     rng = s.rng
     side = s.side()
-    if rng.random() < 0.5:  # from the hand, or dropped
+    if event:
+        _robbery(s, side)
+        return
+    kind = int(rng.integers(3))
+    if kind == 0:  # the owner drops it
         owner = s.person(s.x, s.z, s.t0, side=side, hold="bag")
-        if event:
-            thief = s.person(s.x + 0.45 * side, s.z + 0.01, s.t0, side=side, speed=2.6)
-            tug = float(rng.uniform(0.5, 0.9)) * min(1.0, s.span / 2)
-            owner.do("grab", tug, face=side)
-            thief.do("grab", tug, "bag", face=-side)
-            s.off(thief, 3.3, side=side, hold="bag")
-            owner.do("fall", 0.6).until(s.t1, "lie").do("rise", 0.9)
-            s.off(owner)
-        else:
-            s.actors.append(Crate(s.x + 0.1, s.z, 0.3, 0.28, owner.look.item, start=s.t0, end=s.t0 + 0.9))
-            owner.do("stand", 0.3).do("pick", 1.1).until(s.t1, "stand", "bag")
-            s.off(owner, side=-side, hold="bag")
-            if rng.random() < 0.5:
-                runner = s.person(s.x + 0.8, min(0.97, s.z + 0.1), s.t0 + 0.5 * s.span, side=side, speed=2.9)
-                s.off(runner, 2.9, side=-side)
-    else:  # from the ground beside its owner
+        s.actors.append(Crate(s.x + 0.1, s.z, 0.3, 0.28, owner.look.item, start=s.t0, end=s.t0 + 0.9))
+        owner.do("stand", 0.3).do("pick", 1.1).until(s.t1, "stand", "bag")
+        s.off(owner, side=-side, hold="bag")
+    elif kind == 1:  # it stands beside its owner
         owner = s.person(s.x + 0.7 * side, s.z, s.t0 - 1.2, side=side, hold="bag")
-        taken = s.t0 + 0.55
-        s.actors.append(Crate(s.x, s.z, 0.34, 0.3, owner.look.item, start=owner.time, end=taken))
-        if event:
-            owner.until(s.t0 + 0.7, "stand", face=side).do("grab", 0.6, face=-side).until(s.t1, "fist")
-            thief = s.person(s.x, s.z + 0.01, s.t0, side=-side, speed=2.6)
-            thief.do("pick", 0.7).do("grab", 0.5, "bag", face=side)
-            s.off(thief, 3.4, side=-side, hold="bag")
-            s.off(owner, 2.9, side=-side)
-        else:
-            runner = s.person(s.x, min(0.97, s.z + 0.12), s.t0, side=-side, speed=2.6)
-            s.off(runner, 2.8, side=side)
-            owner.until(s.t0 - 0.1, "stand", face=side)
-            owner.go(s.x + 0.2 * side, speed=3.0, action="walk").do("pick", 1.0).until(s.t1, "stand", "bag")
-            s.off(owner, hold="bag")
+        s.actors.append(Crate(s.x, s.z, 0.34, 0.3, owner.look.item, start=owner.time, end=s.t0 + 0.6))
+        owner.until(s.t0 - 0.1, "stand", face=side)
+        owner.go(s.x + 0.2 * side, speed=3.0, action="walk").do("pick", 1.0).until(s.t1, "stand", "bag")
+        s.off(owner, hold="bag")
+    else:  # handed over, with a handshake
+        owner = s.person(s.x - 0.25 * side, s.z, s.t0, side=-side, hold="bag")
+        friend = s.person(s.x + 0.25 * side, s.z + 0.01, s.t0 - 0.3, side=side)
+        friend.until(s.t0)
+        over = float(rng.uniform(0.3, 0.7)) * s.span
+        owner.do("shake", over, "bag", face=side).until(s.t1, "stand")
+        friend.do("shake", over, face=-side).until(s.t1, "stand", "bag")
+        s.off(owner)
+        s.off(friend, hold="bag")
+    if rng.random() < 0.5:  # somebody runs for a bus
+        runner = s.person(s.x + 0.8, min(0.97, s.z + 0.1), s.t0 + float(rng.uniform(0, 0.5)) * s.span, side=side, speed=2.9)
+        s.off(runner, 2.9, side=-side)
+
+
+def _robbery(s: Stage, side: int) -> None:
+    """Owner and thief tear at a bag, then the thief runs; the owner falls, or runs after."""
+    rng = s.rng
+    on_ground = rng.random() < 0.5
+    owner = s.person(s.x, s.z, s.t0 - (0.8 if on_ground else 0.0), side=side, hold="bag")
+    thief = s.person(s.x + 0.45 * side, s.z + 0.01, s.t0, side=side, speed=2.6)
+    flight = s.t1 - float(rng.uniform(0.5, 0.9))  # long enough to be seen running
+    if on_ground:
+        s.actors.append(Crate(s.x + 0.25 * side, s.z, 0.34, 0.3, owner.look.item, start=owner.time, end=s.t0 + 0.5))
+        owner.until(s.t0 + 0.4, "stand", face=-side)
+        thief.do("pick", 0.6, face=-side)
+    while flight - thief.time > 0.15:
+        pull, beat = float(rng.uniform(-0.3, 0.3)), min(float(rng.uniform(0.4, 0.8)), flight - thief.time)
+        blow = str(rng.choice(["grab", "grab", "grab", "hit", "punch"]))
+        thief.do(blow, beat, "bag", dx=pull, face=-side)
+        owner.do("grab", thief.time - owner.time, face=side)
+        owner.x += pull
+    s.off(thief, 3.4, side=side, hold="bag")
+    if rng.random() < 0.6:
+        owner.do("fall", 0.6).until(s.t1 + 0.2, "lie").do("rise", 0.9)
+        s.off(owner)
+    else:
+        s.off(owner, 2.9, side=side)
 
 
 def vandalism(s: Stage, event: bool) -> None:
@@ -223,7 +242,15 @@ def explosion(s: Stage, event: bool) -> None:
     rng = s.rng
     s.actors.append(Crate(s.x, s.z, 0.5, 0.5, s.colour(), end=s.t0 + 0.1 if event else math.inf))
     if event:
-        s.actors.append(Blast(rng, s.x, s.z, s.t0, s.t1, float(rng.uniform(1.1, 1.8))))
+        size = float(rng.uniform(1.1, 1.8))
+        s.actors.append(Blast(rng, s.x, s.z, s.t0, s.t1, size))
+        s.actors.append(Fire(rng, s.x, s.z, s.t0 + 0.3, s.t1, 0.6 * size, 0.4))
+        at = s.t0 + float(rng.uniform(0.6, 1.0))
+        while at < s.t1 - 0.5:  # tanks and windows follow
+            s.actors.append(
+                Blast(rng, s.x + float(rng.uniform(-0.6, 0.6)), s.z, at, min(s.t1, at + 1.5), size * float(rng.uniform(0.5, 0.9)))
+            )
+            at += float(rng.uniform(0.5, 1.0))
     else:
         s.actors.append(Sparks(rng, s.x, s.z, s.t0, s.t1, bool(rng.random() < 0.5)))
     for _ in range(int(rng.integers(1, 4))):
@@ -258,12 +285,27 @@ def accident(s: Stage, event: bool) -> None:
         _drive(s, z, side, s.x - side * (1.35 + gap), event)
         _drive(s, z - (0.0 if event else 0.12), -side, s.x + side * (1.35 + gap), event)
     if event:
-        for _ in range(10):
+        for _ in range(14):
             delay, lands, h = rng.uniform((0, -1.6, 0.2), (0.2, 1.6, 0.9)).tolist()
             s.actors.append(Missile(s.x, z, s.t0 + delay, s.x + lands, (200, 205, 210), h))
-        s.actors.append(Blast(rng, s.x, z, s.t0 + 0.15, s.t1, 0.4, fiery=False))
-    if rng.random() < 0.5:
-        s.watcher("stand", "run" if event else "walk")
+        s.actors.append(Blast(rng, s.x, z, s.t0 + 0.1, s.t1, 0.5, fiery=False))
+        at = s.t0 + 0.7
+        while at < s.t1 - 0.5:  # the wreck smokes
+            s.actors.append(Blast(rng, s.x + float(rng.uniform(-0.4, 0.4)), z, at, min(s.t1, at + 1.6), 0.5, fiery=False))
+            at += float(rng.uniform(0.5, 0.9))
+        for _ in range(int(rng.integers(1, 3))):  # people run to help
+            to = s.x + s.side() * float(rng.uniform(0.7, 1.3))
+            helper = s.person(
+                to,
+                float(np.clip(z + rng.uniform(0.1, 0.3), 0.05, 0.97)),
+                s.t0 + float(rng.uniform(0.4, 0.5)) * s.span,
+                side=1 if to > s.x else -1,
+                speed=3.2,
+            )
+            helper.until(s.t1, str(rng.choice(["cheer", "help"])))
+            s.off(helper)
+    elif rng.random() < 0.5:
+        s.watcher("stand", "walk")
 
 
 def _drive(s: Stage, z: float, side: int, halt: float, event: bool) -> None:

@@ -16,7 +16,7 @@ class Camera:
         self.shot, self.moving, self.size = shot, moving, (settings.width, settings.height)
         margin = 1.2 if moving else 1.0
         height, width = round(settings.height * margin), round(settings.width * margin)
-        backdrop = Backdrop(rng, height, width)
+        backdrop = Backdrop(rng, height, width, shot.zoom)
         getattr(backdrop, shot.scene)()
         self.backdrop = backdrop.view.image
         self.light = light_field(rng, height, width, shot.light)
@@ -38,7 +38,7 @@ class Camera:
 
     def frame(self, t: float) -> np.ndarray:
         """uint8 (height, width, 3), BGR, at a time in seconds."""
-        view = View(self.backdrop.copy())
+        view = View(self.backdrop.copy(), self.shot.zoom)
         present = [(depth, i) for i, actor in enumerate(self.shot.actors) if (depth := actor.depth(t)) is not None]
         for _, i in sorted(present):
             self.shot.actors[i].draw(view, t)

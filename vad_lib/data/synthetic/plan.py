@@ -16,19 +16,26 @@ from vad_lib.data.synthetic.things import Car
 from vad_lib.data.synthetic.world import Actor, View
 from vad_lib.storage.hashing import content_hash, file_sha256
 
-SLOT_SECONDS = 2.4  # about one act in so many seconds
+SLOT_SECONDS = 4.6  # about one act in so many seconds
+
+ACT_SECONDS = (2.6, 4.2)  # four to seven snippets: most of them lie inside the act, not across its ends
+
+ZOOM = (1.3, 1.6)  # a person fills half to nine tenths of the height
+
+ASIDE = 0.5  # metres from the middle at which acts happen, at most: the centre crop shows them whole
 
 QUIET = 0.6  # share of the other slots in which nothing happens but passers-by
 
 
 @dataclass
 class Shot:
-    """A span of the video seen by one camera, in seconds, with its scene and actors."""
+    """A span of the video seen by one camera, in seconds, with its scene, actors and closeness."""
 
     start: float
     end: float
     scene: str
     light: str
+    zoom: float
     actors: list[Actor] = field(default_factory=list)
     slots: list[tuple[float, float]] = field(default_factory=list)
 
@@ -80,7 +87,7 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
     window = (length - lead) / count
     spans = []
     for i in range(count):
-        span = min(float(rng.uniform(1.8, 3.6)), 0.75 * window)
+        span = min(float(rng.uniform(*ACT_SECONDS)), 0.8 * window)
         start = lead + i * window + float(rng.uniform(0, window - span))
         spans.append((start, start + span))
     # where there are shots enough, from the second one on: an establishing shot comes first
@@ -92,30 +99,31 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
     if rng.random() < spec.second_label and free:
         labels[int(rng.choice(free))] = second
 
-    view = View(np.empty((settings.height, settings.width, 0)))
     shots: list[Shot] = []
     for i, (t0, t1) in enumerate(spans):
         if spec.moving_camera or not shots:
             story = spec.stories[labels.get(i, job.staged if not spec.moving_camera else str(rng.choice(list(spec.stories))))]
             start = 0.0 if not shots else shots[-1].end
             end = length if i == count - 1 or not spec.moving_camera else lead + (i + 1) * window
-            shots.append(Shot(start, end, str(rng.choice(story.scenes)), _some_light(rng)))
+            shots.append(Shot(start, end, str(rng.choice(story.scenes)), _some_light(rng), float(rng.uniform(*ZOOM))))
         shot = shots[-1]
+        reach = _reach(settings, shot)
         fitting = [name for name, story in spec.stories.items() if shot.scene in story.scenes]
         category, quiet = labels.get(i) or str(rng.choice(fitting)), rng.random() < QUIET
         if quiet and i not in labels:
             continue
         z = float(rng.uniform(0.62, 0.92) if shot.scene == "street" else rng.uniform(0.3, 0.85))
-        stage = Stage(rng, shot.actors, t0, t1, float(rng.uniform(-0.9, 0.9)), z, view.reach(), shot.light in ("dusk", "night"))
+        stage = Stage(rng, shot.actors, t0, t1, float(rng.uniform(-ASIDE, ASIDE)), z, reach, shot.light in ("dusk", "night"))
         spec.stories[category].act(stage, job.abnormal and i in labels)
     busy = rng.uniform(0, 0.4)  # passers-by a second: some places are quiet
     for shot in shots:
-        stage = Stage(rng, shot.actors, 0, 0, 0, 0, view.reach(), shot.light in ("dusk", "night"))
+        reach = _reach(settings, shot)
+        stage = Stage(rng, shot.actors, 0, 0, 0, 0, reach, shot.light in ("dusk", "night"))
         for at in rng.uniform(shot.start - 1, shot.end + 1, rng.poisson(busy * (shot.end - shot.start))):
             stage.passer(float(at))
         if shot.scene in ROADS:
             for at in rng.uniform(shot.start, shot.end, rng.poisson(0.15 * (shot.end - shot.start))):
-                side, far = stage.side(), view.reach() + 2
+                side, far = stage.side(), reach + 2
                 seconds = 2 * far / rng.uniform(3.5, 6.5)
                 shot.actors.append(
                     Car(0.14, [(at, -side * far), (at + seconds, side * far)], stage.colour(), side, lights=stage.dark)
@@ -134,6 +142,10 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         tuple((labels[i], *span) for i, span in zip(sorted(labels), spans_in_video)) if known else (),
     )
     return record, shots, rng
+
+
+def _reach(settings: SyntheticSettings, shot: Shot) -> float:
+    return View(np.empty((settings.height, settings.width, 0)), shot.zoom).reach()
 
 
 def _some_light(rng: np.random.Generator) -> str:

@@ -23,9 +23,9 @@ def grey(rng: np.random.Generator, low: float, high: float) -> Colour:
 class Backdrop:
     """Paints the empty scene; fractions of height and width, so that any size works."""
 
-    def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
+    def __init__(self, rng: np.random.Generator, height: int, width: int, zoom: float) -> None:
         self.rng, self.h, self.w = rng, height, width
-        self.view = View(np.zeros((height, width, 3), np.uint8))
+        self.view = View(np.zeros((height, width, 3), np.uint8), zoom)
 
     def band(self, top: float, bottom: float, colour: Colour, coarse: float = 8, fine: float = 3, fade: float = 0.0) -> None:
         """A horizontal band of ground, wall or sky."""

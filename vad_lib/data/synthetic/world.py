@@ -17,16 +17,17 @@ TAU = 2 * math.pi
 
 @dataclass
 class View:
-    """An image and the projection of the world onto it."""
+    """An image and the projection of the world onto it; ``zoom`` is how much closer the camera stands than it might."""
 
     image: np.ndarray
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
         self.height, self.width = self.image.shape[:2]
 
     def scale(self, z: float) -> float:
         """Pixels per metre at a depth."""
-        return self.height / 144 * (27 + 20 * z)
+        return self.zoom * self.height / 144 * (27 + 20 * z)
 
     def point(self, x: float, z: float, h: float = 0.0) -> tuple[float, float]:
         """Pixels (from the left, from the top) of a point of the world."""

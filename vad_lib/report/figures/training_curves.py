@@ -62,7 +62,10 @@ def _long_form(log: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
-    """The gate weight w (equation 6) over the steps, one line per run.
+    """The gate weight w (equation 6) over the steps, one line per run, above the gradient that moves it.
+
+    The axis of w spans at least 0.4 to 0.6: a gate that stays where it was looks like one. A positive gradient of the loss
+    with respect to g lowers w. Gradients are means over as many steps as lie between two evaluations.
 
     Args:
         logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log` of a run with a gate.
@@ -76,15 +79,24 @@ def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.
     """
     points = []
     with style():
-        fig, axes = plt.subplots(figsize=(8, 4))
-        axes.axhline(0.5, color="#777777", lw=0.8, ls=":")
+        fig, (path, pull) = plt.subplots(2, 1, figsize=(8, 5.5), sharex=True, height_ratios=(3, 2))
+        path.axhline(0.5, color="#777777", lw=0.8, ls=":")
+        pull.axhline(0, color="#777777", lw=0.8, ls=":")
         for (name, log), colour in zip(logs.items(), METHOD_COLOURS):
             if "monitor/w" not in log.columns:
                 raise DataError(f"{name}: the log has no monitor/w; only runs with a gate have one. Leave this run out.")
             known = _long_form(log, ["monitor/w"]).assign(run=name)
-            axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
+            path.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
             points.append(known)
-        axes.set(title=title, xlabel="step", ylabel="w, share of the visual score")
+            if "gradient/gate_logit" in log.columns:
+                every = int(known["step"].diff().max()) if len(known) > 1 else len(log)
+                smooth = log.assign(**{"gradient/gate_logit": log["gradient/gate_logit"].rolling(every).mean()})
+                felt = _long_form(smooth, ["gradient/gate_logit"]).assign(run=name)
+                pull.plot(felt["step"], felt["value"], color=colour, lw=1.2)
+                points.append(felt)
+        low, high = path.get_ylim()
+        path.set(title=title, ylabel="w, share of the\nvisual score", ylim=(min(low, 0.4), max(high, 0.6)))
+        pull.set(xlabel="step", ylabel="gradient of the\nloss to g, mean")
         fig.legend(loc="outside lower center", ncols=3, fontsize=9)
     return fig, pd.concat(points, ignore_index=True)
 
@@ -122,3 +134,83 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
         axes.set(xlabel=f"{METRIC_TITLES[metric]} %", title=title)
         fig.legend(loc="outside lower center", ncols=3)
     return fig, points
+
+
+_TOGETHER = {
+    "loss/main": "main loss, training videos",
+    "validation/bce": "cross-entropy, validation videos",
+    "validation/auc": "AUC, validation videos",
+    "test/auc": "AUC, test frames (not used)",
+    "test/ap": "AP, test frames (not used)",
+}
+
+
+def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequence[str] = ()) -> tuple[Figure, pd.DataFrame]:
+    """What training sees and what validation sees, one line per run: where they part, the run learns its videos by heart.
+
+    Args:
+        logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log`.
+        title: of the figure.
+        marked: names of the lines that get a colour and a place in the legend; the others are grey.
+
+    Returns:
+        the figure, and (step, series, value, run) rows.
+    """
+    series = [name for name in _TOGETHER if any(name in log.columns for log in logs.values())]
+    colours = dict(zip(marked, METHOD_COLOURS))
+    points = []
+    with style():
+        fig, grid = plt.subplots(1, len(series), figsize=(10, 3.2), squeeze=False)
+        fig.suptitle(title, fontsize=12)
+        for axes, name in zip(grid[0], series):
+            for run, log in logs.items():
+                known = log[["step", name]].dropna()
+                if name.startswith("loss/"):
+                    known = known.assign(**{name: known[name].rolling(10, min_periods=1).mean()})
+                look = (
+                    {"color": colours[run], "lw": 2, "label": run, "zorder": 3} if run in colours else {"color": "#999999", "lw": 1}
+                )
+                axes.plot(known["step"], known[name], **look)
+                points.append(known.melt("step", [name], "series", "value").assign(run=run))
+            axes.set_title(_TOGETHER[name], fontsize=9.5)
+            axes.set_xlabel("step")
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        if handles:
+            fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    return fig, pd.concat(points, ignore_index=True)
+
+
+def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str, shown: int = 5) -> tuple[Figure, pd.DataFrame]:
+    """Norm over all weights of each loss term's gradient, its weight included: which term leads, and when.
+
+    Args:
+        logs: title of the panel -> log of a run with ``log_gradients``.
+        title: of the figure.
+        shown: terms with a line, those of the largest mean norm.
+
+    Returns:
+        the figure, and (step, series, value, run) rows.
+
+    Raises:
+        DataError: a log holds no gradients.
+    """
+    points = []
+    for run, log in logs.items():
+        terms = [c for c in log.columns if c.startswith("gradient/") and f"loss/{c.removeprefix('gradient/')}" in log.columns]
+        if not terms:
+            raise DataError(f"{run}: the log has no gradient norms; train it with log_gradients=True.")
+        points.append(_long_form(log, terms).assign(run=run))
+    found = pd.concat(points, ignore_index=True)
+    largest = list(found.groupby("series")["value"].mean().nlargest(shown).index)
+    with style():
+        fig, grid = plt.subplots(1, len(logs), figsize=(10, 3.6), squeeze=False, sharey=True)
+        fig.suptitle(title, fontsize=12)
+        for axes, (run, rows) in zip(grid[0], found.groupby("run", sort=False)):
+            for term, colour in zip(largest, METHOD_COLOURS):
+                known = rows[rows["series"] == term]
+                label = term.removeprefix("gradient/").replace("_", " ")
+                axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.4, label=label)
+            axes.set(title=run, xlabel="step", yscale="log")
+        grid[0][0].set_ylabel("norm of the weighted\nterm's gradient")
+        fig.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    return fig, found

@@ -30,7 +30,7 @@ class Table:
         title: one line.
         frame: rows and columns as they are printed; the first column names the rows.
         in_paper: bool per row, False for rows that the paper's table does not have.
-        notes: per row, what to know of its reported numbers; "" for nothing.
+        notes: per row, what to know of it or of its reported numbers; "" for nothing.
         made_with: the caption: data, features, training and selection behind our numbers, in sentences.
         blocks: for Markdown, (heading, columns) of each part; empty for one part with all columns.
     """
@@ -59,7 +59,7 @@ class Table:
         names = self.frame.iloc[:, 0]
         notes = [f"- {name}: {note}." for name, note in zip(names, self.notes, strict=True) if note]
         if notes:
-            parts.append("Notes on reported numbers:\n\n" + "\n".join(notes))
+            parts.append("Notes:\n\n" + "\n".join(notes))
         return "\n\n".join(parts) + "\n"
 
 
