@@ -52,6 +52,7 @@ LONGEST_FIRST = (
     "real/test_fight_bags.py",
     "deployment/test_deployment.py",
     "runs/test_trainer.py",
+    "runs/test_many_runs.py",
     "methods/test_precision.py",
     "reliability/test_kill_chain.py",
 )

@@ -28,7 +28,6 @@ from vad_lib.runs.run_folder import Run, RunInFolder, run_folders
 from vad_lib.storage.paths import Layout
 
 PROFILE = "quick"
-NUM_SEEDS = 5  # of every table row in the reference
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 LOGGED = ("proposed", "few-videos")  # row and question whose every log notebook 08 reads
@@ -64,14 +63,15 @@ def release(layout: Layout, datasets: Sequence[str]) -> None:
 def _check_complete(layout: Layout, dataset: str) -> None:
     runs = load_runs(layout, dataset, VARIANTS)
     loaded = load_dataset(layout.dataset(dataset), features=False)
-    first = get_profile(PROFILE).train.seed
-    wanted = set(range(first, first + NUM_SEEDS))
+    profile = get_profile(PROFILE)
+    first = profile.train.seed
     for variant in VARIANTS:
-        missing = wanted - {run.seed for run in runs.get(variant, [])}
+        last = first + profile.row_seeds.get(variant, profile.seeds) - 1
+        missing = set(range(first, last + 1)) - {run.seed for run in runs.get(variant, [])}
         if missing and not not_runnable(variant, loaded):
             raise DataError(
-                f"{dataset}, {variant}: the reference needs seeds {first} to {first + NUM_SEEDS - 1}, missing: "
-                f"{', '.join(map(str, sorted(missing)))}. `make questions` trains them."
+                f"{dataset}, {variant}: the reference needs seeds {first} to {last}, missing: "
+                f"{', '.join(map(str, sorted(missing)))}. `make reproduce` trains them."
             )
 
 

@@ -254,7 +254,7 @@ def test_a_stopped_call_leaves_no_process_and_goes_on_afterwards(planted_folder,
     checkpoints = [tmp_path / f".seed{seed}.partial" / CHECKPOINT for seed in (1, 2)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
-            assert wait_until(lambda: all(path.is_file() for path in checkpoints) or process.poll() is not None, 300)
+            assert wait_until(lambda: all(path.is_file() for path in checkpoints) or process.poll() is not None, 600)
             assert process.poll() is None
             if how == "interrupted on a terminal":
                 os.killpg(process.pid, signal.SIGINT)
