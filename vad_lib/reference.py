@@ -1,6 +1,6 @@
 """The maintainer's command: one's own complete results become the reference that the project commits.
 
-``python -m vad_lib.reference`` packs the runs of ``results/quick`` into ``results/reference``, executes the notebooks once
+``python -m vad_lib.reference`` packs the runs of ``results/PROFILE`` into ``results/reference``, executes the notebooks once
 more on what was packed (which trains nothing), and keeps their tables, figures and executed copies; then it writes the
 generated parts of the README. ``--refresh`` leaves the packed runs as they are and makes the rest again, after a change
 of words or figures. Nobody else writes the reference.
@@ -27,7 +27,7 @@ from vad_lib.runs.packed_runs import Keep, pack
 from vad_lib.runs.run_folder import Run, RunInFolder, run_folders
 from vad_lib.storage.paths import Layout
 
-PROFILE = "quick"
+PROFILE = "quick"  # whose runs are packed unless another one is named
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 LOGGED = ("proposed", "few-videos")  # row and question whose every log notebook 08 reads
@@ -38,7 +38,7 @@ def release(layout: Layout, datasets: Sequence[str]) -> None:
     """Pack one's own runs, strips, controls and lists of videos into the reference.
 
     Args:
-        layout: one's own results, of the profile :data:`PROFILE`.
+        layout: one's own results.
         datasets: the built-in data sets.
 
     Raises:
@@ -63,7 +63,7 @@ def release(layout: Layout, datasets: Sequence[str]) -> None:
 def _check_complete(layout: Layout, dataset: str) -> None:
     runs = load_runs(layout, dataset, VARIANTS)
     loaded = load_dataset(layout.dataset(dataset), features=False)
-    profile = get_profile(PROFILE)
+    profile = get_profile(layout.profile)
     first = profile.train.seed
     for variant in VARIANTS:
         last = first + profile.row_seeds.get(variant, profile.seeds) - 1
@@ -89,7 +89,7 @@ def keep(place: str, run: Run) -> Keep:
     """What the reference keeps of a run: all of a table row's, and of other runs what notebook 06 reads."""
     part, _, second, *_ = place.split("/")
     if part == "runs":
-        shown = second in LOGGED or run.seed == get_profile(PROFILE).train.seed
+        shown = second in LOGGED or run.seed == get_profile(run.config["profile"]).train.seed
         return Keep(log=shown and run.measured["selections"]["last"]["step"] > 1)
     if part == "transfer":
         return Keep(arrays=())
@@ -97,13 +97,16 @@ def keep(place: str, run: Run) -> Keep:
     return Keep(arrays=QUESTION_ARRAYS.get(second, ()), metrics=metrics, log=second in LOGGED)
 
 
-def refresh() -> None:
+def refresh(profile: str) -> None:
     """Execute the notebooks on the packed runs, and keep their tables, figures and executed copies; then the pages.
+
+    Args:
+        profile: that the packed runs were made with.
 
     Raises:
         NotebookError: a notebook failed; what the reference held stays.
     """
-    reading, reference = Layout.create(PROFILE, source="reference"), Layout.reference()
+    reading, reference = Layout.create(profile, source="reference"), Layout.reference()
     manifest = read_manifest(reading.manifest)
     reproduce(reading, plan(manifest, reading), force=True)
     _replace(reading.tables, reference.tables, (".md", ".csv"))
@@ -150,16 +153,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.reference", description=__doc__.splitlines()[0])
     parser.add_argument("--refresh", action="store_true", help="keep the packed runs; make tables, figures and pages again")
+    parser.add_argument("--profile", default=PROFILE, help=f"whose runs are packed (default: {PROFILE})")
     parser.add_argument("--out", default="", help="folder that holds your results/ (default: the project)")
-    parser.add_argument("--data", default="", help="folder of the data sets (default: data/quick in the project)")
+    parser.add_argument("--data", default="", help="folder of the data sets (default: data/PROFILE in the project)")
     options = parser.parse_args(arguments)
-    layout = Layout.create(PROFILE, options.out, options.data)
+    layout = Layout.create(options.profile, options.out, options.data)
     if not options.refresh:
         release(layout, read_manifest(layout.manifest).datasets)
         for path in sorted(layout.executed.glob("0[01]*.ipynb")):  # those that the reference cannot execute
             Layout.reference().executed.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, Layout.reference().executed / path.name)
-    refresh()
+    refresh(options.profile)
     print(f"reference: {Layout.reference().read_from}; look at git diff, and write moved numbers into CHANGELOG.md")
     return 0
 

@@ -119,6 +119,14 @@ def test_the_step_is_chosen_by_what_was_asked_for(dataset, tmp_path, monkeypatch
     assert outcome.selections["best_on_validation"]["step"] == chosen
 
 
+def test_no_step_is_chosen_before_its_time(dataset, tmp_path, monkeypatch):
+    run = settings("ur-dmu", choose_after=0.75)
+    measured = iter([{"auc": 0.9, "bce": 0.4}, {"auc": 0.8, "bce": 0.8}])
+    monkeypatch.setattr("vad_lib.runs.trainer.validation_metrics", lambda *_: next(measured))
+    outcome = Trainer(run, dataset, learner_maker(run), tmp_path, "key").run()
+    assert outcome.selections["best_on_validation"]["step"] == 8
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, monkeypatch):
     run = settings("ur-dmu", averaging=0.9, warmup=6, clip_norm=1.0, feature_dropout=0.2, checkpoint_every=3)
     whole = Trainer(run, dataset, learner_maker(run), tmp_path / "whole", "key").run()

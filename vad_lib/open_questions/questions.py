@@ -57,7 +57,7 @@ def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, An
 
 
 # Training without what the built-in profiles add to the paper's, and with every term's gradient in the log.
-PLAIN = {"averaging": 0.0, "scalar_rate": 1.0, "warmup": 0, "clip_norm": 0.0, "feature_dropout": 0.0}
+PLAIN = {"choose_after": 0.0, "averaging": 0.0, "scalar_rate": 1.0, "warmup": 0, "clip_norm": 0.0, "feature_dropout": 0.0}
 
 QUESTIONS: dict[str, Question] = {
     "few-videos": Question(
@@ -69,6 +69,7 @@ QUESTIONS: dict[str, Question] = {
         {
             "none of ours": Answer(train=PLAIN),
             "no averaged weights": Answer(train={"averaging": 0.0}),
+            "any step may be chosen": Answer(train={"choose_after": 0.0}),
             "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
             "warm-up and clipping": Answer(train={"warmup": 40, "clip_norm": 1.0}),
             "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),

@@ -170,7 +170,8 @@ class Trainer:
         self.learner.evaluated(validation)
         # Few validation videos give few distinct AUCs: the smaller cross-entropy breaks ties.
         value = (validation["auc"], -validation["bce"])
-        self._keep("best_on_validation", value if self.train.choose_by == "auc" else value[::-1], validation)
+        if self.step >= self.train.choose_after * self.learner.num_steps:
+            self._keep("best_on_validation", value if self.train.choose_by == "auc" else value[::-1], validation)
         self._keep("best_on_test", (test,), {headline: test})
         in_use = {self.step, *(best["step"] for best in self.best.values())}
         self.scored = {step: scores for step, scores in (self.scored | {self.step: scored}).items() if step in in_use}
