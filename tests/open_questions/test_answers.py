@@ -71,7 +71,7 @@ def test_words():
         "better: a (+2.0, +1.0 to +3.0), d (+1.5, +1.0 to +2.0); worse: b (-2.0, -3.0 to -1.0); cannot tell: c (+0.0, -1.0 to +1.0)"
     )
     sentence = wording.comparison_sentence
-    assert sentence(found["a"]) == "better: +2.00 points (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)"
+    assert sentence(found["a"]) == "better: +2.00 points, ± 1.00 (95 % interval +1.00 to +3.00; 2 seeds, 12 test videos)"
     assert sentence(None) == "not run"
     alone = comparisons.compare_over_seeds({1: 0.2}, {1: 0.9}, "recall")
     assert sentence(alone) == "cannot tell: +70.00 points (no interval; one seed: of these two models, not of their methods)"

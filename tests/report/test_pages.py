@@ -49,13 +49,13 @@ def test_the_results_page_has_all_tables_and_findings_with_relative_links(made_u
 def test_findings_are_the_answers_of_notebook_06(made_up):
     answers = (
         "data,question,answer,cell\n"
-        "SynthCrime (rendered videos),Does Proposed beat + PCL + DBAGF?,cannot tell: +1.00,7\n"
-        "other,Else?,no,8\n"
+        "SynthCrime (rendered videos),Does Proposed beat + PCL + DBAGF?,cannot tell: +1.00,cell-12\n"
+        "other,Else?,no,cell-14\n"
     )
     made_up.layout.tables.mkdir(parents=True)
     (made_up.layout.tables / "open_questions.csv").write_text(answers)
     text = pages.findings_markdown(made_up.layout)
-    assert "- **SynthCrime. Does Proposed beat + PCL + DBAGF?** cannot tell: +1.00 ([cell 7](" in text and "Else?" not in text
+    assert "- **SynthCrime. Does Proposed beat + PCL + DBAGF?** cannot tell: +1.00 ([cell-12](" in text and "Else?" not in text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
 
     Example:
         >>> comparison_sentence(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
-        'cannot tell: +0.53 points (95 % interval -0.61 to +1.72; 2 seeds, 290 test videos)'
+        'cannot tell: +0.53 points, ± 1.17 (95 % interval -0.61 to +1.72; 2 seeds, 290 test videos)'
     """
     if found is None:
         return "not run"
@@ -22,7 +22,8 @@ def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
     interval = f"{100 * found.level:.4g} % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}"
     if not np.isfinite(found.low):
         interval = "no interval"
-    return f"{found.verdict}: {100 * found.mean:+.2f} {unit} ({interval}; {', '.join(basis)})"
+    half = f", ± {50 * (found.high - found.low):.2f}" if np.isfinite(found.low) else ""
+    return f"{found.verdict}: {100 * found.mean:+.2f} {unit}{half} ({interval}; {', '.join(basis)})"
 
 
 def question_verdict(found: Mapping[str, Comparison]) -> str:

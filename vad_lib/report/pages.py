@@ -61,7 +61,7 @@ def findings_markdown(layout: Layout) -> str:
         return "*not run*: `make reproduce` makes `open_questions.csv`, `make questions` with all its runs.\n"
     answers = pd.read_csv(path, keep_default_na=False)
     lines = [
-        f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([cell {row.cell}]({NOTEBOOK_06}))."
+        f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([{row.cell}]({NOTEBOOK_06}#cell-id={row.cell}))."
         for beginning in _FINDINGS
         for row in answers[answers["question"].str.startswith(beginning)].itertuples()
     ]
