@@ -55,7 +55,7 @@ def test_the_listing_names_every_parameter_with_what_it_takes(capsys):
     for kind in OF_NOTEBOOK.values():
         for name in kind.model_fields:
             assert OPTIONS.get(name, f"{name} (notebook ") in text
-    assert "seeds (notebook 02, 03)\n  a whole number from 0 to 1,000; default 0\n  seeds per row" in text
+    assert "seeds (notebook 02, 03, 08)\n  a whole number from 0 to 1,000; default 0\n  seeds per row" in text
     assert "train (notebook 06)\n  true or false; default false\n" in text
 
 

@@ -60,24 +60,6 @@ def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, An
 PLAIN = {"choose_after": 0.0, "averaging": 0.0, "scalar_rate": 1.0, "warmup": 0, "clip_norm": 0.0, "feature_dropout": 0.0}
 
 QUESTIONS: dict[str, Question] = {
-    "few-videos": Question(
-        "Does training need many videos?",
-        {"a quarter of the videos": Answer(share=1 / 4, train={"log_gradients": True}), "half of the videos": Answer(share=1 / 2)},
-    ),
-    "remedies": Question(
-        "Which change of the training matters?",
-        {
-            "none of ours": Answer(train=PLAIN),
-            "no averaged weights": Answer(train={"averaging": 0.0}),
-            "any step may be chosen": Answer(train={"choose_after": 0.0}),
-            "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
-            "warm-up and clipping": Answer(train={"warmup": 40, "clip_norm": 1.0}),
-            "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),
-            "the paper's rate, 2e-4": Answer(train={"lr": 2e-4}),
-            "step chosen by cross-entropy": Answer(train={"choose_by": "bce"}),
-            "normal read-outs not sampled": Answer({"reparameterise": False}),
-        },
-    ),
     "lambda-align": Question("How much weight on L_align (0.0333)?", _scaled("lambda_align", 0.0333, (0, 1 / 3, 3, 30))),
     "lambda-cls": Question("How much weight on L_cls (0.1)?", _scaled("lambda_cls", 0.1, (0, 1 / 4, 4, 10))),
     "lambda-con": Question("How much weight on L_con (0.05)?", _scaled("lambda_con", 0.05, (0, 1 / 4, 4, 20))),
@@ -128,6 +110,24 @@ QUESTIONS: dict[str, Question] = {
     "crops": Question("What do ten crops of every snippet add?", {"10 crops": Answer(crops=10)}),
     "features": Question("Is there anything in the features?", {"noise": Answer(features="noise")}),
     "zero-shot": Question("Is a category still found if training never saw it?", {}, each_category=True),
+    "few-videos": Question(
+        "Does training need many videos?",
+        {"a quarter of the videos": Answer(share=1 / 4, train={"log_gradients": True}), "half of the videos": Answer(share=1 / 2)},
+    ),
+    "remedies": Question(
+        "Which change of the training matters?",
+        {
+            "none of ours": Answer(train=PLAIN),
+            "no averaged weights": Answer(train={"averaging": 0.0}),
+            "any step may be chosen": Answer(train={"choose_after": 0.0}),
+            "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
+            "warm-up and clipping": Answer(train={"warmup": 40, "clip_norm": 1.0}),
+            "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),
+            "the paper's rate, 2e-4": Answer(train={"lr": 2e-4}),
+            "step chosen by cross-entropy": Answer(train={"choose_by": "bce"}),
+            "normal read-outs not sampled": Answer({"reparameterise": False}),
+        },
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Figures of training: every term, the gate, the selections."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from figure_words import texts
 
@@ -35,7 +36,7 @@ def test_gate_path_has_one_line_per_run(made_up):
     logs = {name: RunInFolder(made_up.write(name, "proposed")).log() for name in ("synth-crime", "synth-violence")}
     fig, points = training_curves.gate_path(logs, "Gate")
     assert set(points["run"]) == set(logs) and len(points) == 12
-    assert "w, share of the visual score" in texts(fig)
+    assert "w, share of the\nvisual score" in texts(fig)
     with pytest.raises(DataError, match="UR-DMU: the log has no monitor/w"):
         training_curves.gate_path({"UR-DMU": RunInFolder(made_up.write("synth-crime", "ur-dmu")).log()}, "Gate")
 
@@ -52,3 +53,33 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
     assert np.allclose(last["value"], [0.68, 0.78, 0.88])
     drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
     assert np.allclose(drawn["chosen on validation"], [70, 80, 90])
+
+
+def made_up_log(seed, gradients=True):
+    steps = np.arange(1, 21)
+    rng = np.random.default_rng(seed)
+    log = pd.DataFrame({"step": steps, "loss/main": np.exp(-steps / 5), "loss/kl": steps / 10})
+    evaluated = steps % 5 == 0
+    log["validation/bce"] = np.where(evaluated, 0.7 + rng.uniform(0, 0.1, 20), np.nan)
+    log["validation/auc"] = np.where(evaluated, 0.8, np.nan)
+    log["test/auc"] = np.where(evaluated, 0.9, np.nan)
+    if gradients:
+        log["gradient/main"] = np.where(evaluated, 2.0, np.nan)
+        log["gradient/kl"] = np.where(evaluated, 0.1, np.nan)
+        log["gradient/gate_logit"] = rng.normal(size=20)
+    return log
+
+
+def test_seeds_stand_side_by_side_and_the_marked_one_has_a_name():
+    logs = {"seed 1": made_up_log(1), "seed 2": made_up_log(2)}
+    fig, points = training_curves.seeds_together(logs, "Seeds", ["seed 2"])
+    assert set(points["run"]) == set(logs)
+    assert set(points["series"]) == {"loss/main", "validation/bce", "validation/auc", "test/auc"}
+    assert "seed 2" in texts(fig) and "seed 1" not in texts(fig)
+
+
+def test_gradient_norms_are_those_of_terms_and_not_of_scalars():
+    _, points = training_curves.gradient_norms({"seed 1": made_up_log(1)}, "Gradients")
+    assert points.groupby("series")["value"].mean().to_dict() == pytest.approx({"gradient/kl": 0.1, "gradient/main": 2.0})
+    with pytest.raises(DataError, match="log_gradients"):
+        training_curves.gradient_norms({"seed 1": made_up_log(1, gradients=False)}, "Gradients")
