@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from vad_lib import registry
-from vad_lib.config import RunSettings, TrainSettings, get_profile
+from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import text_features
 from vad_lib.deployment import model_cards, shipped, shipped_data
@@ -82,8 +82,8 @@ class Recipe(NamedTuple):
 
     candidates: tuple[Candidate, ...]
     folds: int = 4
-    train: TrainSettings = get_profile("quick").train.replace(
-        **{"num_segments": 32, "lr": 5e-4, "steps": 100, "eval_every": 100, "selection": "last", "validation_fraction": 0.02}
+    train: TrainSettings = TrainSettings(
+        num_segments=32, batch_size=16, lr=5e-4, steps=100, eval_every=100, selection="last", validation_fraction=0.02
     )
 
 
