@@ -24,8 +24,7 @@ def test_a_missing_seed_names_those_that_are_there(made_up):
 def test_the_reference_is_found_by_the_same_places():
     reading = Layout.create("quick", source="reference")
     assert [run.seed for run in find_runs(reading, "runs", "synth-crime", "proposed")] == [2022, 2023, 2024, 2025, 2026]
-    assert len(find_runs(reading, "questions", "synth-crime", "gate", "fixed_at_0.5")) == 5
-    assert len(find_runs(reading, "transfer", "synth-violence", "synth-crime", "proposed")) == 5
+    assert len(find_runs(reading, "questions", "synth-crime", "few-videos", "half_of_the_videos")) == 5
     assert find_runs(reading, "runs", "no-such-set", "proposed") == []
     assert find_runs(reading, "runs", "synth-crime", "pro") == []  # the beginning of a name is not the name
 

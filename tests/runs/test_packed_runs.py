@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from vad_lib.config import get_profile
 from vad_lib.errors import DataError, MissingFileError, UndefinedMetricError
 from vad_lib.runs import finished_runs
+from vad_lib.runs.experiments import VARIANTS
 from vad_lib.runs.packed_runs import Keep, pack, packed
 from vad_lib.runs.run_folder import METRICS, RunInFolder
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
@@ -77,11 +79,13 @@ def test_a_missing_and_a_damaged_archive_are_named(tmp_path):
 
 @pytest.mark.parametrize("dataset", ["synth-crime", "synth-violence"])
 def test_the_committed_reference_is_whole(dataset):
-    """Every table row with five seeds, scores that give the metrics that were measured, and no machine's paths."""
+    """Every table row with its seeds, scores that give the metrics that were measured, and no machine's paths."""
     reference = Layout.reference()
     found = finished_runs.load_runs(reference, dataset, _rows(reference, dataset))
-    assert len(found) == 17
-    assert all(len(runs) == 5 for runs in found.values())
+    assert set(found) == set(VARIANTS)
+    for variant, runs in found.items():
+        profile = get_profile(runs[0].config["profile"])
+        assert len(runs) >= profile.row_seeds.get(variant, profile.seeds), variant
     assert PROJECT_ROOT in reference.packed_runs(dataset).parents
     run = found["proposed"][0]
     assert len(run.scores()["labels"]) == run.measured["selections"]["last"]["metrics"]["num_frames"]
