@@ -24,6 +24,7 @@ from vad_lib.config import Profile, get_profile
 from vad_lib.data import prepare, synthetic
 from vad_lib.data.dataset import load_dataset
 from vad_lib.model import ProposedSettings
+from vad_lib.open_questions.questions import PLAIN
 from vad_lib.runs import experiments
 from vad_lib.runs.many_runs import Training, train_many
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
@@ -66,11 +67,10 @@ REMEDIED = ("ur-dmu", "msf-dmu", "proposed")
 
 def remedy_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
     """What the table says of a run, and its settings."""
-    plain = {"warmup": 0, "clip_norm": 0.0, "averaging": 0.0, "feature_dropout": 0.0, "scalar_rate": 1.0}
     for (name, changes), method in itertools.product(REMEDIES.items(), REMEDIED):
         settings = experiments.run_settings(method, profile, seed)
         own = {key: value for key, value in changes.items() if key != "options"}
-        train = settings.train.replace(**{**plain, **own})
+        train = settings.train.replace(**{**PLAIN, **own})
         yield {"method": method, "remedy": name}, settings.replace(train=train, options=changes.get("options", {}))
 
 

@@ -54,6 +54,18 @@ def test_without_averaging_the_present_weights_are_scored(dataset):
     assert made.scored is made.model
 
 
+def test_averaged_weights_are_scored_by_a_method_of_their_own_where_it_is_compiled(dataset, monkeypatch):
+    monkeypatch.setattr("vad_lib.runs.learner.check_compiler", lambda device: None)
+    monkeypatch.setattr(torch, "compile", lambda function: lambda *given: function(*given))
+    made = learner(dataset, averaging=0.75, compile=True)
+    for index in range(3):
+        made.step(index)
+    records = dataset.videos.split("test")[:2]
+    of_mean = [value["score"].tolist() for value in made.snippet_scores(records).values()]
+    made.load_weights(made.model.state_dict())  # now the present ones
+    assert of_mean != [value["score"].tolist() for value in made.snippet_scores(records).values()]
+
+
 def test_scalars_have_a_rate_of_their_own(dataset):
     start, moved = {}, {}
     for rate in (1.0, 10.0):

@@ -56,8 +56,15 @@ def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, An
     return {f"{factor * default:g}": Answer({name: factor * default}) for factor in factors}
 
 
-# Training without what the built-in profiles add to the paper's, and with every term's gradient in the log.
-PLAIN = {"choose_after": 0.0, "averaging": 0.0, "scalar_rate": 1.0, "warmup": 0, "clip_norm": 0.0, "feature_dropout": 0.0}
+# Training without what the built-in profiles add to the paper's.
+PLAIN: dict[str, Any] = {
+    "choose_after": 0.0,
+    "averaging": 0.0,
+    "scalar_rate": 1.0,
+    "warmup": 0,
+    "clip_norm": 0.0,
+    "feature_dropout": 0.0,
+}
 
 QUESTIONS: dict[str, Question] = {
     "lambda-align": Question("How much weight on L_align (0.0333)?", _scaled("lambda_align", 0.0333, (0, 1 / 3, 3, 30))),

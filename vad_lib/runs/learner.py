@@ -59,6 +59,7 @@ class BagLearner(Learner):
 
     Attributes:
         model: the method.
+        averaged: copy of the method with the running mean of its weights; None without ``averaging``.
         optimiser, scheduler: of torch.
 
     Raises:
@@ -87,12 +88,12 @@ class BagLearner(Learner):
         ).to(self.device)
         if train.fast_cpu and self.device.type == "cpu":
             use_fast_forms(self.model)
+        self.averaged: AveragedModel | None = None
+        if train.averaging:  # before compiling: a copy of the compiled method would go on with these weights, not with its own
+            self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(train.averaging), use_buffers=True)
         if train.compile:
             check_compiler(self.device)
             self.model.encode = torch.compile(self.model.encode)  # type: ignore[method-assign]
-        self.averaged: AveragedModel | None = None
-        if train.averaging:
-            self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(train.averaging), use_buffers=True)
         self.optimiser = _OPTIMISERS[train.optimiser](_groups(self.model, train), lr=train.lr, fused=True)
         self.scheduler = _scheduler(self.optimiser, train)
 

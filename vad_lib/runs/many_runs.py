@@ -52,7 +52,7 @@ class Training(NamedTuple):
         )
 
 
-class Outcome(NamedTuple):
+class TaskOutcome(NamedTuple):
     """What came of a run.
 
     Attributes:
@@ -87,7 +87,7 @@ def train_many(tasks: Sequence[Training], jobs: int = 0, *, progress: bool = Tru
     return [trained[number] for number in range(len(tasks))]
 
 
-def train_each(tasks: Sequence[Training], jobs: int = 0, *, progress: bool = True) -> Generator[Outcome, None, None]:
+def train_each(tasks: Sequence[Training], jobs: int = 0, *, progress: bool = True) -> Generator[TaskOutcome, None, None]:
     """Train what is missing, several runs at a time; one that fails stops no other.
 
     Args:
@@ -142,7 +142,7 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _finished(number: int, task: Training, usual: int) -> Outcome | None:
+def _finished(number: int, task: Training, usual: int) -> TaskOutcome | None:
     """The outcome of a run that is there, or that cannot be; None for one to be trained."""
     if not task.folder.is_dir():
         return None
@@ -150,21 +150,21 @@ def _finished(number: int, task: Training, usual: int) -> Outcome | None:
         for threads in dict.fromkeys((1, usual)):
             with torch_threads(threads):
                 if is_complete(task.folder, record.run_key(task.settings, task.dataset, task.text, task.origin)):
-                    return Outcome(number, task.train(), None)  # trains nothing, and tidies up
+                    return TaskOutcome(number, task.train(), None)  # trains nothing, and tidies up
     except VadError as error:
-        return Outcome(number, False, error)
+        return TaskOutcome(number, False, error)
     return None
 
 
-def _attempt(number: int, task: Training, progress: bool = False) -> Outcome:
+def _attempt(number: int, task: Training, progress: bool = False) -> TaskOutcome:
     try:
         with torch_threads(1):
-            return Outcome(number, task.train(progress), None)
+            return TaskOutcome(number, task.train(progress), None)
     except VadError as error:
-        return Outcome(number, False, error)
+        return TaskOutcome(number, False, error)
 
 
-def _by_processes(count: int, tasks: Sequence[tuple[int, Training]]) -> Generator[Outcome, None, None]:
+def _by_processes(count: int, tasks: Sequence[tuple[int, Training]]) -> Generator[TaskOutcome, None, None]:
     caller = os.getpid()
     parallel = joblib.Parallel(n_jobs=count, backend="loky", return_as="generator_unordered", batch_size=1)
     try:
@@ -183,7 +183,7 @@ def _by_processes(count: int, tasks: Sequence[tuple[int, Training]]) -> Generato
         ) from error
 
 
-def _attempt_for(caller: int, number: int, task: Training) -> Outcome:
+def _attempt_for(caller: int, number: int, task: Training) -> TaskOutcome:
     if os.getpid() != caller:  # where no process can be started joblib works in this one
         tqdm.set_lock(threading.RLock())  # its usual one is a semaphore of the system, and left there by a process that is killed
         _end_with(caller)

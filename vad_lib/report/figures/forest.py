@@ -14,6 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from vad_lib.errors import DataError
 from vad_lib.report.figures.style import BLUE, GREY, VERMILION, style
+from vad_lib.report.rendered_and_real import signed
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, ten points of a font are 14 pixels
 _LINE, _GAP = 0.25, 0.6  # inches from row to row; rows that a heading and the space above it take
@@ -88,7 +89,7 @@ def _draw(axes: Axes, place: float, row: Any) -> None:
     marker, colour, fill = MARKS[row.footage]
     axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(100 * row.difference, place, marker, color=colour, mfc=fill, mew=1.8, ms=7)
-    difference, low, high = (f"{round(100 * end, 1) + 0.0:+.1f}" for end in (row.difference, row.low, row.high))  # no minus zero
+    difference, low, high = (signed(end) for end in (row.difference, row.low, row.high))
     _right_of(axes, place, f"{difference} [{low}, {high}] {row.word}")
 
 
