@@ -77,12 +77,13 @@ def test_what_is_known_of_two_rows_and_what_is_not(layout, dataset, first, secon
 
 @pytest.mark.parametrize("dataset", HEADLINE)
 def test_permuted_labels_teach_little(layout, dataset):
-    # a few points above chance are left: see results/deviations.md, entry 21
+    # a few points above chance are left, see results/deviations.md, entry 21: so it is a permutation test
     permuted, proposed = (
         interval(scored_rows(find_runs(layout, "runs", dataset, variant)), "auc") for variant in ("proposed-permuted", "proposed")
     )
-    assert 0.4 < permuted.mean < 0.62
+    assert max(permuted.values) < min(proposed.values)
     assert permuted.high < proposed.low
+    assert abs(permuted.mean - 0.5) < 0.12
 
 
 def test_every_execution_of_the_manifest_is_committed_and_small(layout):
