@@ -13,6 +13,7 @@ finished ones are kept in ``--out``, so a search that was stopped goes on. The t
 
 import argparse
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from vad_lib import config, registry
 from vad_lib.config import Profile, get_profile
 from vad_lib.data import prepare, synthetic
 from vad_lib.data.dataset import load_dataset
+from vad_lib.errors import command_line
 from vad_lib.model import ProposedSettings
 from vad_lib.open_questions.questions import PLAIN
 from vad_lib.runs import experiments
@@ -81,12 +83,15 @@ GRIDS = {
 }
 
 
-def main() -> None:
+@command_line("correct what it says and call it again; finished runs are kept")
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("grid", choices=GRIDS)
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--data", default="", help="folder of the data sets; data/PROFILE by default")
-    parser.add_argument("--sets", nargs="+", default=list(synthetic.DATASETS), help="data sets, both by default")
+    parser.add_argument(
+        "--sets", nargs="+", choices=synthetic.DATASETS, default=list(synthetic.DATASETS), help="data sets, both by default"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="validation splits and starts")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "build", help="folder for the runs")
     parser.add_argument("--jobs", type=int, default=0, help="processes that train; one per core by default")
@@ -123,7 +128,8 @@ def main() -> None:
     table = table.sort_values(order, ascending=[*(True for _ in groups), False, True])
     write_text(PROJECT_ROOT / "results" / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     print((table.groupby(groups).head(1) if groups else table.head(5)).to_string(index=False))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

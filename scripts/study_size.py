@@ -6,6 +6,7 @@ so the half-width of other sizes can be computed; the size of the profile ``stud
 """
 
 import argparse
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from vad_lib.data import synthetic
 from vad_lib.data.dataset import load_dataset
+from vad_lib.errors import MissingFileError, command_line
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.power import half_width
@@ -54,7 +56,8 @@ def _half(found: Interval) -> float:
     return 100 * (found.high - found.low) / 2
 
 
-def main() -> None:
+@command_line("correct what it says and call it again")
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="study", help="whose runs are read")
     parser.add_argument("--data", default="", help="folder of the data sets; data/PROFILE by default")
@@ -62,6 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     layout = Layout.create(options.profile, data=options.data)
     table = pd.concat([sizes(layout, name) for name in synthetic.DATASETS], ignore_index=True)
+    if table.empty:
+        raise MissingFileError(f"{layout.results}: expected finished runs of table rows, found none; `make study` trains them.")
     path = options.out or layout.results / "study_size.csv"
     write_text(path, table.to_csv(index=False, float_format="%.3g", lineterminator="\n"))
     print(table.round(2).to_string(index=False))
@@ -69,7 +74,8 @@ def main() -> None:
         theirs = table[table["kind"] == kind]
         narrow = int((theirs["half-width"] <= wanted).sum())
         print(f"{narrow} of {len(theirs)} {kind}s have a half-width of {wanted} points or less. {path}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

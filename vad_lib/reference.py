@@ -108,6 +108,8 @@ def refresh(profile: str) -> None:
     """
     reading, reference = Layout.create(profile, source="reference"), Layout.reference()
     manifest = read_manifest(reading.manifest)
+    for folder in (reading.tables, reading.figures, reading.executed):  # of an earlier reference: not all of it is made again
+        shutil.rmtree(folder, ignore_errors=True)
     reproduce(reading, plan(manifest, reading), force=True)
     _replace(reading.tables, reference.tables, (".md", ".csv"))
     # PDF and plotted points of each figure are made by whoever runs the notebooks on the reference
