@@ -53,16 +53,19 @@ def rate_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], con
         yield {"method": method, "lr": lr}, settings.replace(train=settings.train.replace(lr=lr))
 
 
-# Changes of the training settings, and of the model under "options".
+# Changes of the plain training settings: one at a time, then those of the built-in profiles together with more of them.
+_TOGETHER = {"averaging": 0.95, "scalar_rate": 20.0, "choose_after": 0.5, "clip_norm": 1.0}
 REMEDIES: dict[str, dict[str, Any]] = {
     "none": {},
-    "paper-rate": {"lr": 2e-4},
-    "warm-up-clipping": {"warmup": 40, "clip_norm": 1.0},
+    "clipping": {"clip_norm": 1.0},
     "averaging": {"averaging": 0.95},
-    "channel-dropout": {"feature_dropout": 0.5},
-    "scalar-rate": {"scalar_rate": 20.0},
-    "no-sampling": {"options": {"reparameterise": False}},
-    "all": {"feature_dropout": 0.5, "averaging": 0.95, "warmup": 40, "clip_norm": 1.0, "scalar_rate": 20.0},
+    "weight-decay": {"weight_decay": 1e-3},
+    "channel-dropout": {"feature_dropout": 0.2},
+    "together": _TOGETHER,
+    "together-decay": {**_TOGETHER, "weight_decay": 1e-3},
+    "together-more-decay": {**_TOGETHER, "weight_decay": 3e-3},
+    "together-dropout": {**_TOGETHER, "feature_dropout": 0.2},
+    "together-decay-dropout": {**_TOGETHER, "weight_decay": 1e-3, "feature_dropout": 0.2},
 }
 REMEDIED = ("ur-dmu", "msf-dmu", "proposed")
 
@@ -71,9 +74,7 @@ def remedy_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], c
     """What the table says of a run, and its settings."""
     for (name, changes), method in itertools.product(REMEDIES.items(), REMEDIED):
         settings = experiments.run_settings(method, profile, seed)
-        own = {key: value for key, value in changes.items() if key != "options"}
-        train = settings.train.replace(**{**PLAIN, **own})
-        yield {"method": method, "remedy": name}, settings.replace(train=train, options=changes.get("options", {}))
+        yield {"method": method, "remedy": name}, settings.replace(train=settings.train.replace(**{**PLAIN, **changes}))
 
 
 GRIDS = {

@@ -1,9 +1,10 @@
 """The maintainer's command: one's own complete results become the reference that the project commits.
 
-``python -m vad_lib.reference`` packs the runs of ``results/PROFILE`` into ``results/reference``, executes the notebooks once
+``python -m vad_lib.reference`` packs the runs of ``results/study`` into ``results/reference``, executes the notebooks once
 more on what was packed (which trains nothing), and keeps their tables, figures and executed copies; then it writes the
 generated parts of the README. ``--refresh`` leaves the packed runs as they are and makes the rest again, after a change
-of words or figures. Nobody else writes the reference.
+of words or figures. ``--profile quick`` packs the table rows of ``results/quick`` into ``results/reference-quick``, which the
+reproduction report compares and nothing shows. Nobody else writes these folders.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vad_lib.config import get_profile
+from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
 from vad_lib.report import equations, pages, real_footage, rendered_and_real
@@ -25,38 +26,45 @@ from vad_lib.runs.experiments import VARIANTS, not_runnable
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.packed_runs import Keep, pack
 from vad_lib.runs.run_folder import Run, RunInFolder, run_folders
-from vad_lib.storage.paths import Layout
+from vad_lib.storage.paths import SMALL_REFERENCES, Layout
 
-PROFILE = "quick"  # whose runs are packed unless another one is named
+PROFILE = "study"  # whose runs are packed unless another one is named
+PARTS = (("runs", 1), ("questions", 2), ("transfer", 2))  # folders of runs, with the depth of their places
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 LOGGED = ("proposed", "few-videos")  # row and question whose every log notebook 08 reads
+BRANCHES = ("visual", "semantic", "alignment")  # drawn for the first seed only
+BY_SELECTION = ("ur-dmu", "msf-dmu", "proposed", "proposed-permuted")  # rows for which notebook 06 asks what the choice is worth
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
 
 
-def release(layout: Layout, datasets: Sequence[str]) -> None:
+def release(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:
     """Pack one's own runs, strips, controls and lists of videos into the reference.
 
     Args:
         layout: one's own results.
+        reference: what they become; a small one gets the table rows only, and lists of videos.
         datasets: the built-in data sets.
 
     Raises:
         DataError: a table row lacks seeds, or runs do not belong into one table; nothing is written then.
     """
-    reference = Layout.reference()
+    small = reference.profile in SMALL_REFERENCES.values()
     for dataset in datasets:
         _check_complete(layout, dataset)
     for dataset in datasets:
-        pack(reference.packed_runs(dataset), all_runs(layout, dataset), keep)
-        for source, target in (
-            (layout.dataset(dataset) / "dataset.json", reference.dataset(dataset) / "dataset.json"),
-            (layout.dataset(dataset) / "videos.csv", reference.dataset(dataset) / "videos.csv"),
-            (layout.strips(dataset), reference.strips(dataset)),
-            (layout.controls(dataset), reference.controls(dataset)),
-        ):
+        runs = all_runs(layout, dataset, PARTS[:1] if small else PARTS)
+        pack(reference.packed_runs(dataset), runs, keep_compared if small else keep)
+        lists = [(layout.dataset(dataset) / name, reference.dataset(dataset) / name) for name in ("dataset.json", "videos.csv")]
+        shown = [(layout.strips(dataset), reference.strips(dataset)), (layout.controls(dataset), reference.controls(dataset))]
+        for source, target in lists if small else [*lists, *shown]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+    if small:
+        return
+    for path in sorted(layout.executed.glob("0[01]*.ipynb")):  # those that the reference cannot execute
+        reference.executed.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, reference.executed / path.name)
     shutil.copyfile(layout.read_from / TEXT_COSINES, reference.read_from / TEXT_COSINES)
 
 
@@ -75,10 +83,10 @@ def _check_complete(layout: Layout, dataset: str) -> None:
             )
 
 
-def all_runs(layout: Layout, dataset: str) -> dict[str, Run]:
-    """Place -> run, for every finished run on a data set: table rows, open questions, transfer."""
+def all_runs(layout: Layout, dataset: str, parts: Sequence[tuple[str, int]]) -> dict[str, Run]:
+    """Place -> run, for every finished run on a data set in some of :data:`PARTS`."""
     found: dict[str, Run] = {}
-    for part, depth in (("runs", 1), ("questions", 2), ("transfer", 2)):
+    for part, depth in parts:
         for place in sorted((layout.results / part / dataset).glob("/".join(["*"] * depth))):
             for folder in run_folders(place):
                 found[folder.relative_to(layout.results).as_posix()] = RunInFolder(folder)
@@ -86,15 +94,23 @@ def all_runs(layout: Layout, dataset: str) -> dict[str, Run]:
 
 
 def keep(place: str, run: Run) -> Keep:
-    """What the reference keeps of a run: all of a table row's, and of other runs what notebook 06 reads."""
+    """What the reference keeps of a run: all of the first seed of a table row, and of the others what notebooks read."""
     part, _, second, *_ = place.split("/")
     if part == "runs":
-        shown = second in LOGGED or run.seed == get_profile(run.config["profile"]).train.seed
-        return Keep(log=shown and run.measured["selections"]["last"]["step"] > 1)
+        first = run.seed == get_profile(run.config["profile"]).train.seed
+        logged = (first or second in LOGGED) and run.measured["selections"]["last"]["step"] > 1
+        others = [f"score_{name}" for name in SELECTIONS if name != run.selection and second not in BY_SELECTION]
+        dropped = set() if first else {*BRANCHES, *others}
+        return Keep(log=logged, arrays=tuple(name for name in run.scores() if name not in dropped))
     if part == "transfer":
         return Keep(arrays=())
     metrics = (run.config["headline_metric"], "num_frames", "num_abnormal_frames")
     return Keep(arrays=QUESTION_ARRAYS.get(second, ()), metrics=metrics, log=second in LOGGED)
+
+
+def keep_compared(place: str, run: Run) -> Keep:
+    """What a small reference keeps of a run: metrics, and the scores that intervals are made of."""
+    return Keep(arrays=tuple(name for name in run.scores() if name == "crop_scores" or name.startswith("detection")))
 
 
 def refresh(profile: str) -> None:
@@ -160,13 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", default="", help="folder of the data sets (default: data/PROFILE in the project)")
     options = parser.parse_args(arguments)
     layout = Layout.create(options.profile, options.out, options.data)
+    reference = Layout.reference(options.profile)
     if not options.refresh:
-        release(layout, read_manifest(layout.manifest).datasets)
-        for path in sorted(layout.executed.glob("0[01]*.ipynb")):  # those that the reference cannot execute
-            Layout.reference().executed.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, Layout.reference().executed / path.name)
-    refresh(options.profile)
-    print(f"reference: {Layout.reference().read_from}; look at git diff, and write moved numbers into CHANGELOG.md")
+        release(layout, reference, read_manifest(layout.manifest).datasets)
+    if reference.profile not in SMALL_REFERENCES.values():
+        refresh(options.profile)
+    print(f"reference: {reference.read_from}; look at git diff, and write moved numbers into CHANGELOG.md")
     return 0
 
 

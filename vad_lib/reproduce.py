@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     minutes = (time.perf_counter() - started) / 60
     print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
     if layout.profile in ("quick", "study") and layout.source == "own" and not options.only and not options.dataset:
-        found = reproduction.write_reproduction(layout, Layout.reference(), manifest.datasets)
+        found = reproduction.write_reproduction(layout, Layout.reference(layout.profile), manifest.datasets)
         print(f"{found.yardsticks} {found.sentence()} Value by value: {layout.reproduction / 'reproduction.md'}")
     return 0
 

@@ -30,7 +30,13 @@ def test_scores_settings_and_metrics_come_back(runs, tmp_path):
         assert back[place].measured == run.measured
         theirs, ours = run.scores(), back[place].scores()
         assert set(theirs) == set(ours)
-        assert all(np.array_equal(theirs[name], ours[name]) and theirs[name].dtype == ours[name].dtype for name in theirs)
+        for name, array in theirs.items():
+            assert array.dtype == ours[name].dtype
+            if name in ("visual", "semantic") or name.startswith("score"):
+                assert np.allclose(array, ours[name], rtol=0, atol=2e-4)
+                assert (np.diff(ours[name][np.argsort(array, kind="stable")]) >= 0).all()  # the order stays
+            else:
+                assert np.array_equal(array, ours[name])
 
 
 def test_what_is_not_kept_says_so(runs, tmp_path):

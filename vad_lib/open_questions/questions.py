@@ -64,6 +64,7 @@ PLAIN: dict[str, Any] = {
     "warmup": 0,
     "clip_norm": 0.0,
     "feature_dropout": 0.0,
+    "weight_decay": 5e-5,
 }
 
 QUESTIONS: dict[str, Question] = {

@@ -313,7 +313,7 @@ OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "03_ablation": Ablation,
     "04_visualisation": Visualisation,
     "05_methods_side_by_side": SideBySide,
+    "08_when_training_fails": WhenTrainingFails,
     "06_beyond_the_paper": BeyondThePaper,
     "07_real_footage": RealFootage,
-    "08_when_training_fails": WhenTrainingFails,
 }

@@ -2,7 +2,8 @@
 
 ``DATASET.json`` holds, a line per run, its place and what its ``config.json``, ``metrics.json``, ``timing.json`` and
 ``provenance.json`` said; ``DATASET.npz`` the arrays of all runs. An array that all runs share (videos, labels) is kept
-once; the others stand one after the other along their first axis, with their lengths.
+once; the others stand one after the other along their first axis, with their lengths. Scores are kept as 16-bit logits: they
+come back with their order, closer than 0.0002 (metrics are kept exactly, beside them).
 
 Left out, to keep a clone small: weights; the metrics of fine-grained evaluation under the selections that no table uses;
 and all logs but those of the first seed of each table row.
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 from torch import Tensor
 
 from vad_lib.errors import DataError, MissingFileError
@@ -142,7 +144,16 @@ def _kept_arrays(run: Run, kept: Keep) -> dict[str, np.ndarray]:
     of_selection = f"score_{run.selection}"
     if of_selection in arrays and np.array_equal(arrays["score"], arrays[of_selection]):
         arrays.pop("score")  # read back by the selection
-    return arrays
+    return {name: _as_logits(array) if _is_score(name) else array for name, array in arrays.items()}
+
+
+def _is_score(name: str) -> bool:
+    return name in ("visual", "semantic") or name.startswith("score")
+
+
+def _as_logits(scores: np.ndarray) -> np.ndarray:
+    """Scores from 0 to 1 as 16-bit logits, which tell those near 0 and near 1 apart; 0 and 1 are infinite."""
+    return logit(scores.astype(np.float64)).astype(np.float16)
 
 
 def _kept_metrics(run: Run, kept: Keep) -> dict[str, Any]:
@@ -191,7 +202,8 @@ def _arrays_of(archive: Mapping[str, np.ndarray], place: str) -> dict[str, np.nd
             shapes = archive[f"{SHAPES}/{name}"]
             ends = np.cumsum(shapes.prod(axis=1))
             start = ends[rows[0]] - shapes[rows[0]].prod()
-            found[name] = archive[f"{PARTS}/{name}"][start : ends[rows[0]]].reshape(shapes[rows[0]])
+            part = archive[f"{PARTS}/{name}"][start : ends[rows[0]]].reshape(shapes[rows[0]])
+            found[name] = expit(part.astype(np.float32)) if _is_score(name) else part
     return found
 
 

@@ -12,6 +12,7 @@ from vad_lib.errors import ConfigError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 RESOURCES = PROJECT_ROOT / "vad_lib" / "data" / "resources"
 REFERENCE = "reference"  # folder of the committed results below results/ and figures/
+SMALL_REFERENCES = {"quick": "reference-quick"}  # profile -> folder of its committed runs, which are compared and not shown
 READING = "from-reference"  # where notebooks write what they draw from the reference
 
 Source = Literal["own", "reference"]
@@ -36,8 +37,9 @@ class Layout:
     """Where one chain reads and writes.
 
     What anybody runs goes to ``results/PROFILE`` and ``figures/PROFILE``, which are not tracked. The committed results
-    lie in ``results/reference`` and ``figures/reference`` and are only read: a layout whose source is the reference reads
-    runs, lists of videos and picture strips from there, and writes what is drawn of them to places of its own.
+    lie in ``results/reference`` and ``figures/reference`` (small ones in ``results/reference-PROFILE``) and are only read:
+    a layout whose source is the reference reads runs, lists of videos and picture strips from there, and writes what is drawn
+    of them to places of its own.
 
     Attributes:
         profile: name of the profile (``smoke``, ``quick``, ``study``, ``paper``).
@@ -73,9 +75,15 @@ class Layout:
         return cls(profile, out_path, data_path, source)
 
     @classmethod
-    def reference(cls) -> "Layout":
-        """The committed results as a layout; written by the maintainer's command only."""
-        return cls(REFERENCE, PROJECT_ROOT, PROJECT_ROOT / "results" / REFERENCE / "data", "reference")
+    def reference(cls, of_profile: str = "") -> "Layout":
+        """The committed results as a layout; written by the maintainer's command only.
+
+        Args:
+            of_profile: the results that one's own in this profile are compared with: a smaller reference where the profile has
+                one (:data:`SMALL_REFERENCES`). Without it, and for every other profile, what notebooks and pages show.
+        """
+        name = SMALL_REFERENCES.get(of_profile, REFERENCE)
+        return cls(name, PROJECT_ROOT, PROJECT_ROOT / "results" / name / "data", "reference")
 
     def beside(self, profile: str) -> "Layout":
         """Folders of another profile that share nothing with this one's, wherever this one's are."""
@@ -101,7 +109,9 @@ class Layout:
     @property
     def read_from(self) -> Path:
         """Folder of finished runs, strips and controls: one's own, or the reference."""
-        return PROJECT_ROOT / "results" / REFERENCE if self.source == "reference" else self.results
+        if self.source == "own":
+            return self.results
+        return PROJECT_ROOT / "results" / (self.profile if self._is_committed else REFERENCE)
 
     def strips(self, dataset: str) -> Path:
         """Frames of the videos of figures 3 and 4, so that the figures can be redrawn without the videos."""
@@ -126,7 +136,11 @@ class Layout:
 
     @property
     def _written(self) -> str:
-        return READING if self.source == "reference" and self.profile != REFERENCE else self.profile
+        return READING if self.source == "reference" and not self._is_committed else self.profile
+
+    @property
+    def _is_committed(self) -> bool:
+        return self.profile in (REFERENCE, *SMALL_REFERENCES.values())
 
     def run(self, dataset: str, variant: str, seed: int) -> Path:
         """Run folder of one table row and seed."""
