@@ -33,7 +33,7 @@ PARTS = (("runs", 1), ("questions", 2), ("transfer", 2))  # folders of runs, wit
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 LOGGED = ("proposed", "few-videos")  # row and question whose every log notebook 08 reads
-BRANCHES = ("visual", "semantic", "alignment")  # drawn for the first seed only
+BRANCHES = ("visual", "semantic", "alignment")  # of all seeds of the proposed model, else of the first
 BY_SELECTION = ("ur-dmu", "msf-dmu", "proposed", "proposed-permuted")  # rows for which notebook 06 asks what the choice is worth
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
 
@@ -100,7 +100,7 @@ def keep(place: str, run: Run) -> Keep:
         first = run.seed == get_profile(run.config["profile"]).train.seed
         logged = (first or second in LOGGED) and run.measured["selections"]["last"]["step"] > 1
         others = [f"score_{name}" for name in SELECTIONS if name != run.selection and second not in BY_SELECTION]
-        dropped = set() if first else {*BRANCHES, *others}
+        dropped = set() if first or second == "proposed" else {*BRANCHES, *others}
         return Keep(log=logged, arrays=tuple(name for name in run.scores() if name not in dropped))
     if part == "transfer":
         return Keep(arrays=())
