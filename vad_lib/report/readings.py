@@ -1,0 +1,67 @@
+"""Figures 3 and 4 in numbers: which events a threshold finds, how late, and what it finds beside them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vad_lib.errors import ConfigError
+from vad_lib.report.figures.run_scores import RunScores
+from vad_lib.report.figures.strips import figure_videos
+
+
+def read_video(scores: RunScores, video: str, fps: float, threshold: float = 0.5) -> dict[str, Any]:
+    """What a threshold does on one abnormal test video.
+
+    Args:
+        scores: of a run.
+        video: name of a video with abnormal frames.
+        fps: frames per second.
+        threshold: of the alarm, in (0, 1); frames above it are alarms.
+
+    Returns:
+        ``video``; ``event seconds``; ``found %`` of the abnormal frames; ``delay seconds`` from the first abnormal frame to the
+        first alarm among abnormal frames, NaN without one; ``false alarm seconds`` among the normal frames; ``reading``:
+        ``hit`` if half of the abnormal frames are alarms, ``partly found`` if fewer are, ``missed`` if none is.
+
+    Raises:
+        ConfigError: a threshold outside (0, 1), or a video without abnormal frames.
+    """
+    if not 0 < threshold < 1:
+        raise ConfigError(f"threshold: expected a number between 0 and 1, got {threshold}.")
+    labels, frames = scores.frames(video)
+    if not labels.any():
+        raise ConfigError(f"{video}: expected abnormal frames, found none; choose an abnormal test video.")
+    alarms = frames > threshold
+    found = float(alarms[labels == 1].mean())
+    hits = np.flatnonzero(alarms & (labels == 1))
+    return {
+        "video": video,
+        "event seconds": labels.sum() / fps,
+        "found %": 100 * found,
+        "delay seconds": (hits[0] - np.flatnonzero(labels)[0]) / fps if len(hits) else float("nan"),
+        "false alarm seconds": (alarms & (labels == 0)).sum() / fps,
+        "reading": "hit" if found >= 0.5 else "partly found" if found > 0 else "missed",
+    }
+
+
+def read_panels(scores: RunScores, categories: Sequence[str], fps: float, threshold: float = 0.5) -> pd.DataFrame:
+    """The panels of a score figure in numbers, beside what the same threshold does on all test videos of their category.
+
+    Args:
+        scores: of the run that the figure shows.
+        categories: of its panels.
+        fps, threshold: see :func:`read_video`.
+
+    Returns:
+        one row per panel: :func:`read_video` of the video shown, and ``hits in the category``, such as ``30 of 36``.
+    """
+    chosen = figure_videos([(v.name, v.categories) for v in scores.videos.values()], categories)
+    rows = []
+    for category, shown in chosen.items():
+        theirs = [v.name for v in scores.videos.values() if category in v.categories and v.labels.any()]
+        hits = sum(read_video(scores, name, fps, threshold)["reading"] == "hit" for name in theirs)
+        row = {"category": category, **read_video(scores, shown, fps, threshold)}
+        rows.append({**row, "hits in the category": f"{hits} of {len(theirs)}"})
+    return pd.DataFrame(rows)
