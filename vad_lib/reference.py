@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
+from vad_lib.open_questions import findings
 from vad_lib.report import equations, pages, real_footage, rendered_and_real
 from vad_lib.runner.execution import reproduce
 from vad_lib.runner.manifest import plan, read_manifest
@@ -133,7 +134,10 @@ def refresh(profile: str) -> None:
     _replace(reading.executed, reference.executed, (".ipynb",), keep_others=True)
     pages.update_readme(reading.readme, reference)
     pages.write_results_page(reference)
-    rendered = [rendered_and_real.of_runs(reference, load_dataset(reference.dataset(d), features=False)) for d in manifest.datasets]
+    datasets = [load_dataset(reference.dataset(name), features=False) for name in manifest.datasets]
+    found = findings.findings_table(reference, datasets, reference.executed.relative_to(reading.readme.parent).as_posix())
+    pages.update_section(reading.readme, "findings", found)
+    rendered = [rendered_and_real.of_runs(reference, dataset) for dataset in datasets]
     points = rendered_and_real.forest_points([*rendered, *real_footage.committed_sets(reference)])
     image, readme = reference.figures / f"{rendered_and_real.NAME}.png", reading.readme
     pages.update_section(readme, "real-footage", rendered_and_real.readme_markdown(points, image, readme))

@@ -61,7 +61,7 @@ def branches_by_category(
     for category in categories[1:]:
         if any(category in names for names in of_videos):
             chosen[category] = np.array([category in names or categories[0] in names for names in of_videos])
-    shared = bootstrap._replace(level=1 - (1 - bootstrap.level) / len(chosen))
+    shared = bootstrap.shared(len(chosen))
     return {
         name: compare([s.of_videos(part) for s in visual], [s.of_videos(part) for s in semantic], "auc", shared)
         for name, part in chosen.items()

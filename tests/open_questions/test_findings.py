@@ -1,0 +1,56 @@
+"""The README's findings: what they are computed of, and how they read."""
+
+import re
+
+import numpy as np
+import pytest
+from small_grid import FEW
+
+from vad_lib.data.dataset import load_dataset
+from vad_lib.evaluation.comparisons import Comparison
+from vad_lib.open_questions import findings
+from vad_lib.storage.paths import PROJECT_ROOT, Layout
+
+
+def comparison(mean, half, seeds=(1, 2)):
+    values = tuple(np.full(len(seeds), mean))
+    return Comparison("auc", mean, 0.01, mean - half, mean + half, 0.95, "", seeds, values, 40)
+
+
+def test_one_answer_stands_alone_and_several_have_names():
+    assert findings.answer_text({"Proposed": comparison(0.031, 0.01)}) == "better: +3.1 ± 1.0"
+    several = {"a": comparison(-0.031, 0.01), "b": comparison(0.001, 0.01)}
+    assert findings.answer_text(several) == "a: worse: -3.1 ± 1.0<br>b: cannot tell: +0.1 ± 1.0"
+
+
+@pytest.fixture
+def table(made_up):
+    rows = ("logistic-regression", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed")
+    for row in rows:
+        for seed in (1, 2):
+            made_up.write("synth-crime", row, seed, auc=0.6 if row == "logistic-regression" else 0.9)
+    reference = Layout.reference()
+    datasets = [load_dataset(reference.dataset("synth-crime"), features=False)]  # its title and categories; runs are made up
+    return findings.findings_table(made_up.layout, datasets, "results/x/executed", FEW)
+
+
+def test_every_question_has_a_row_and_what_was_not_run_says_so(table):
+    lines = table.splitlines()
+    assert lines[0] == "| question | SynthCrime (rendered), AUC points |"
+    rows = {question.asked: line for question, line in zip(findings.QUESTIONS, lines[2:])}
+    for question, line in rows.items():
+        assert line.startswith(f"| {question} | ")
+    assert rows[findings.QUESTIONS[0].asked].count("±") == 1
+    ladder = rows["Which part helps, each against the row above it?"]
+    assert ladder.count("±") == 6 and "Proposed against + fine + align: " in ladder and "Proposed against + PCL + DBAGF: " in ladder
+    language = rows["Does the language matter? In place of sentences about the categories:"]
+    assert language.endswith("| not run |") and "computed here" not in language
+    assert "2 seeds" in lines[-1] and "test videos" in lines[-1]
+
+
+def test_links_name_cells_that_there_are(table):
+    links = re.findall(r"\(results/x/executed/([\w-]+)\.ipynb#cell-id=([\w-]+)\)", table)
+    assert links
+    for notebook, cell in links:
+        text = (PROJECT_ROOT / "notebooks" / f"{notebook.removesuffix('-synth-crime')}.ipynb").read_text(encoding="utf-8")
+        assert f'"id": "{cell}"' in text
