@@ -3,12 +3,14 @@
 ``lambdas``: weights of the proposed model's loss terms, which the paper does not give (equation 9).
 ``rates``: the learning rate of every method, since one that suits the dual memories need not suit the others.
 ``remedies``: what keeps training from learning its videos by heart, one change at a time beside the plain settings. Look at
-the rows of one data set (``--sets synth-crime``), settle on one of them, then look whether the other set agrees.
+the rows of one data set (``--sets synth-violence``), settle on one of them, then look whether the other set agrees (``--sets
+synth-crime --only none together-dropout``).
 
 Every combination of a small grid is trained with the profile's settings on both built-in sets. Validation videos, training
 videos that were held out, decide with their video-level labels: by AUC, and by cross-entropy where AUCs are equal. No test
 label is looked at. ``make reproduce`` must have run, for the features. Runs are trained several at a time, one thread each;
-finished ones are kept in ``--out``, so a search that was stopped goes on. The table is written to ``results``, best first.
+finished ones are kept in ``--out``, so a search that was stopped goes on. The table is written to ``results``, best first; what
+was not trained on a set is left empty there.
 """
 
 import argparse
@@ -93,13 +95,14 @@ def main() -> int:
     parser.add_argument(
         "--sets", nargs="+", choices=synthetic.DATASETS, default=list(synthetic.DATASETS), help="data sets, both by default"
     )
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="values of the table's last named column to train")
     parser.add_argument("--seeds", type=int, default=1, help="validation splits and starts")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "build", help="folder for the runs")
     parser.add_argument("--jobs", type=int, default=0, help="processes that train; one per core by default")
     options = parser.parse_args()
     name, grid, groups = GRIDS[options.grid]
     layout, profile = Layout.create(options.profile, data=options.data), get_profile(options.profile)
-    sets = [load_dataset(layout.dataset(dataset)) for dataset in options.sets]
+    sets = [load_dataset(layout.dataset(dataset)) for dataset in synthetic.DATASETS]
     texts = [prepare.dataset_text(profile, dataset) for dataset in sets]
     rows: list[dict[str, Any]] = []
     tasks: list[list[Training]] = []  # of each row, one per data set
@@ -114,17 +117,24 @@ def main() -> int:
                     for dataset, text in zip(sets, texts)
                 ]
             )
-    train_many([task for of_row in tasks for task in of_row], options.jobs)
+    last = list(rows[0])[-1]
+    wanted = [of_row for described, of_row in zip(rows, tasks) if not options.only or str(described[last]) in options.only]
+    train_many([task for of_row in wanted for task in of_row if task.dataset.name in options.sets], options.jobs)
     measured = []
     for described, of_row in zip(rows, tasks):
-        found = [(task.dataset.name, read_json(task.folder / "metrics.json")["validation"]) for task in of_row]
+        files = {task.dataset.name: task.folder / "metrics.json" for task in of_row}
+        found = [(dataset, read_json(file)["validation"]) for dataset, file in files.items() if file.is_file()]
+        if not found:
+            continue  # not asked for
         row = {f"{dataset} validation {metric}": values[metric] for dataset, values in found for metric in ("auc", "bce")}
         measured.append(described | row)
         print(described | {name: round(value, 4) for name, value in row.items()}, flush=True)
     runs = pd.DataFrame(measured)
     table = runs.groupby(list(described), as_index=False, sort=False).mean()
     for metric in ("auc", "bce"):
-        table[f"mean {metric}"] = table[[f"{dataset.name} validation {metric}" for dataset in sets]].mean(axis=1)
+        table[f"mean {metric}"] = table[[name for name in table if name.endswith(f"validation {metric}")]].mean(
+            axis=1, skipna=False
+        )
     order = [*groups, "mean auc", "mean bce"]
     table = table.sort_values(order, ascending=[*(True for _ in groups), False, True])
     write_text(PROJECT_ROOT / "results" / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))

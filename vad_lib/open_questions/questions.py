@@ -64,7 +64,6 @@ PLAIN: dict[str, Any] = {
     "warmup": 0,
     "clip_norm": 0.0,
     "feature_dropout": 0.0,
-    "weight_decay": 5e-5,
 }
 
 QUESTIONS: dict[str, Question] = {
@@ -131,6 +130,7 @@ QUESTIONS: dict[str, Question] = {
             "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
             "gradients not clipped": Answer(train={"clip_norm": 0.0}),
             "warm-up": Answer(train={"warmup": 40}),
+            "no feature channels dropped": Answer(train={"feature_dropout": 0.0}),
             "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),
             "the paper's rate, 2e-4": Answer(train={"lr": 2e-4}),
             "step chosen by cross-entropy": Answer(train={"choose_by": "bce"}),

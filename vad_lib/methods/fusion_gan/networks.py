@@ -59,7 +59,7 @@ QUICK = FusionGANSettings(
     lr=3e-3, discriminator_lr=3e-4, memory_mb=512, scoring_batch=16,
 )  # fmt: skip
 
-STUDY = QUICK.replace(steps=3000, batch_size=4, lr=1e-3, discriminator_lr=1e-4, memory_mb=2048)
+STUDY = QUICK.replace(steps=1000, batch_size=4, lr=1e-3, discriminator_lr=1e-4, memory_mb=2048)
 
 PRESETS: dict[str, FusionGANSettings] = {"smoke": SMOKE, "quick": QUICK, "study": STUDY, "paper": FusionGANSettings()}
 
