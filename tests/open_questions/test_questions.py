@@ -5,10 +5,13 @@ import pytest
 from small_grid import tiny
 
 from vad_lib.config import get_profile
+from vad_lib.data import prompts
+from vad_lib.data.dataset import load_dataset
 from vad_lib.data.segments import make_segments
 from vad_lib.errors import ConfigError
 from vad_lib.model import ProposedSettings
 from vad_lib.open_questions import questions
+from vad_lib.storage.paths import Layout
 
 
 @pytest.mark.parametrize("question", questions.QUESTIONS)
@@ -71,3 +74,26 @@ def test_text_of_an_answer(dataset):
     assert not np.array_equal(one.values, whole.values)
     with pytest.raises(ConfigError, match="the profile has random; leave the question 'templates' out"):
         questions.answer_text(questions.Answer(templates=("{}",)), tiny(), dataset)
+
+
+def test_class_names_of_the_public_sets(dataset):
+    assert dataset.counterpart == "" and "CLIP features of class names" not in questions.answers_to("text", dataset)
+    reference = Layout.reference()
+    for name in ("synth-crime", "synth-violence"):
+        rendered = load_dataset(reference.dataset(name), features=False)
+        answer = questions.answers_to("text", rendered)["CLIP features of class names"]
+        text = questions.answer_text(answer, get_profile("smoke"), rendered)
+        assert text.categories == rendered.categories and text.values.shape == (len(rendered.categories), 512)
+        np.testing.assert_allclose(np.linalg.norm(text.values, axis=1), 1, atol=1e-6)
+        assert text.note.endswith("published by PEL4VAD")
+    with pytest.raises(ConfigError, match="no CLIP feature of Riot of UCF-Crime; there are features of the classes"):
+        prompts.class_name_features("UCF-Crime", ["Normal", "Riot"])
+
+
+def test_class_names_are_those_that_were_published(shared):
+    rows = np.load(shared / "annotations" / "ucf-prompt.npy", allow_pickle=False)
+    ours = prompts.class_name_features("UCF-Crime", ["Normal", "Abuse", "Arrest", "Arson"]).values  # the first rows of the file
+    np.testing.assert_allclose(ours, rows[:4] / np.linalg.norm(rows[:4], axis=1, keepdims=True), atol=1e-6)
+    rows = np.load(shared / "annotations" / "xd-prompt.npy", allow_pickle=False)
+    ours = prompts.class_name_features("XD-Violence", ["Shooting"]).values  # the last one
+    np.testing.assert_allclose(ours, rows[-1:] / np.linalg.norm(rows[-1]), atol=1e-6)

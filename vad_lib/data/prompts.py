@@ -24,7 +24,7 @@ from vad_lib.data.backbones.clip_text import FrozenTextTower, check_weights_file
 from vad_lib.data.backbones.clip_weights import PUBLISHED, find_weights
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.storage.hashing import content_hash, file_sha256
-from vad_lib.storage.paths import PROJECT_ROOT, prompt_file, sentence_features, text_feature_cache
+from vad_lib.storage.paths import PROJECT_ROOT, clip_class_names, prompt_file, sentence_features, text_feature_cache
 from vad_lib.storage.reading import read_array, read_yaml
 from vad_lib.storage.writing import atomic_path
 
@@ -223,6 +223,32 @@ def text_features(
     return TextFeatures(categories, encoded, f"clip {path.name}", note, used_templates, path)
 
 
+def class_name_features(counterpart: str, categories: Sequence[str]) -> TextFeatures:
+    """CLIP features of class names, which others published for UCF-Crime and XD-Violence; see ``scripts/make_clip_class_names.py``.
+
+    Args:
+        counterpart: the public data set, ``UCF-Crime`` or ``XD-Violence``.
+        categories: C of its classes, by the names that this library uses.
+
+    Returns:
+        float32 (C, 512), unit vectors: CLIP ViT-B/16, the mean over a class name and words related to it.
+
+    Raises:
+        ConfigError: the data set or a category has none.
+        MissingFileError, DataError: the shipped file is missing or damaged.
+    """
+    rows, stored = _shipped(clip_class_names(), "scripts/make_clip_class_names.py", "rows")
+    found = {category: row for (dataset, category), row in zip(rows, stored) if dataset == counterpart}
+    if lacking := [category for category in categories if category not in found]:
+        raise ConfigError(
+            f"class names: no CLIP feature of {', '.join(lacking)} of {counterpart or 'this data set'}; there are features of the "
+            "classes of UCF-Crime and XD-Violence. Choose other text features."
+        )
+    values = _unit_rows(np.stack([found[category] for category in categories]))
+    note = "text features: CLIP ViT-B/16 means over a class name and related words, published by PEL4VAD"
+    return TextFeatures(tuple(categories), values, "class names ViT-B/16", note, ())
+
+
 def mean_pairwise_cosine(values: np.ndarray) -> float:
     """Mean cosine similarity over all pairs of different rows: how alike the categories look as text.
 
@@ -318,15 +344,21 @@ def _stand_in(phrase: str, centre: np.ndarray, spread: float) -> np.ndarray:
 
 def _shipped_sentence_features() -> dict[str, np.ndarray]:
     """float32 (384,) by prompt, unit vectors."""
-    path = sentence_features()
+    return dict(zip(*_shipped(sentence_features(), SENTENCE_SCRIPT, "prompts")))
+
+
+def _shipped(path: Path, script: str, rows: str) -> tuple[list[Any], np.ndarray]:
+    """What the rows of a shipped file are, by that entry of its description, and its features."""
     if not path.is_file():
-        raise MissingFileError(f"{_shown(path)}: expected the shipped features, found none. Restore it or run {SENTENCE_SCRIPT}.")
+        raise MissingFileError(f"{_shown(path)}: expected the shipped features, found none. Restore it or run {script}.")
     try:
         with safe_open(path, framework="np") as stored:
-            prompts = json.loads(stored.metadata()["description"])["prompts"]
-            return dict(zip(prompts, stored.get_tensor("features"), strict=True))
+            names, values = json.loads(stored.metadata()["description"])[rows], stored.get_tensor("features")
+            if len(names) != len(values):
+                raise ValueError(f"{len(names)} names for {len(values)} rows")
+            return names, values
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise DataError(f"{_shown(path)}: cannot be read ({error}). Restore it or run {SENTENCE_SCRIPT}.") from error
+        raise DataError(f"{_shown(path)}: cannot be read ({error}). Restore it or run {script}.") from error
 
 
 def encode_clip(weights: Path, prompts: Sequence[str]) -> np.ndarray:

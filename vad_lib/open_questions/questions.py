@@ -25,7 +25,8 @@ class Answer(NamedTuple):
 
     Attributes:
         options: settings of the proposed model that differ from its defaults.
-        text: whatever the profile has (empty); ``random`` unit vectors; or ``one-hot`` vectors, which know no language at all.
+        text: whatever the profile has (empty); ``class names``, CLIP's features of them, where there are some; ``random`` unit
+            vectors; or ``one-hot`` vectors, which know no language at all.
         templates: in place of those of ``prompts.yml``; empty for all of them.
         features: those of the data set (empty), or ``noise`` in their place, see :class:`NoiseStore`.
         left_out: a category whose videos are left out of training; its prompts stay.
@@ -35,7 +36,7 @@ class Answer(NamedTuple):
     """
 
     options: dict[str, Any] = {}  # noqa: RUF012
-    text: Literal["", "random", "one-hot"] = ""
+    text: Literal["", "class names", "random", "one-hot"] = ""
     templates: tuple[str, ...] = ()
     features: Literal["", "noise"] = ""
     left_out: str = ""
@@ -111,7 +112,12 @@ QUESTIONS: dict[str, Question] = {
         },
     ),
     "text": Question(
-        "Does the language matter at all?", {"random vectors": Answer(text="random"), "one-hot": Answer(text="one-hot")}
+        "Does the language matter at all?",
+        {
+            "CLIP features of class names": Answer(text="class names"),
+            "random vectors": Answer(text="random"),
+            "one-hot": Answer(text="one-hot"),
+        },
     ),
     "context": Question("What does the future of a video tell?", {"past only": Answer({"context": "causal"})}),
     "crops": Question("What do ten crops of every snippet add?", {"10 crops": Answer(crops=10)}),
@@ -150,10 +156,16 @@ def answers_to(question: str, dataset: Dataset) -> dict[str, Answer]:
         raise ConfigError(f"unknown question {question!r}; known: {', '.join(QUESTIONS)}.")
     asked = QUESTIONS[question]
     if not asked.each_category:
-        return {name: answer for name, answer in asked.answers.items() if not answer.crops or _can_be_cropped(dataset, answer)}
+        return {name: answer for name, answer in asked.answers.items() if _can_be_had(dataset, answer)}
     abnormal = dataset.categories[1:]
     # with one abnormal category nothing abnormal would be left to train on
     return {f"without {category}": Answer(left_out=category) for category in abnormal if len(abnormal) > 1}
+
+
+def _can_be_had(dataset: Dataset, answer: Answer) -> bool:
+    if answer.text == "class names" and dataset.counterpart not in ("UCF-Crime", "XD-Violence"):
+        return False  # nobody published any
+    return not answer.crops or _can_be_cropped(dataset, answer)
 
 
 def _can_be_cropped(dataset: Dataset, answer: Answer) -> bool:
@@ -196,6 +208,8 @@ def answer_text(answer: Answer, profile: Profile, dataset: Dataset) -> TextFeatu
     if answer.text == "one-hot":
         values = np.eye(len(dataset.categories), dtype=np.float32)
         return TextFeatures(dataset.categories, values, "one-hot", "text features: one-hot vectors, no language", ())
+    if answer.text == "class names":
+        return prompts.class_name_features(dataset.counterpart, dataset.categories)
     if answer.text == "random":
         return prompts.text_features("random", dataset.categories)
     if answer.templates:

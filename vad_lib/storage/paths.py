@@ -208,6 +208,11 @@ def sentence_features() -> Path:
     return RESOURCES / "sentence_features.safetensors"
 
 
+def clip_class_names() -> Path:
+    """The shipped CLIP features of the class names of UCF-Crime and XD-Violence."""
+    return RESOURCES / "clip_class_names.safetensors"
+
+
 def prompt_file() -> Path:
     """Templates and category names, as data that a user can edit."""
     return RESOURCES / "prompts.yml"
