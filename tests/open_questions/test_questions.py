@@ -34,6 +34,8 @@ def test_one_answer_per_category_where_one_is_left_out(dataset):
 
 def test_questions_by_name():
     assert questions.chosen_questions(["all"]) == tuple(questions.QUESTIONS)
+    assert set(questions.QUESTIONS) - set(questions.chosen_questions(["all"], ["crops"])) == {"crops"}
+    assert questions.chosen_questions(["crops"], ["crops"]) == ("crops",)
     assert questions.chosen_questions(["text", "alpha"]) == ("alpha", "text")
     with pytest.raises(ConfigError, match=r"unknown question 'colour'; known: all, lambda-align"):
         questions.chosen_questions(["colour"])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -187,8 +187,8 @@ def answer_place(dataset: str, question: str, answer: str) -> tuple[str, ...]:
     return "questions", dataset, question, "".join(c if c.isalnum() or c in ".-=" else "_" for c in answer)
 
 
-def chosen_questions(names: Sequence[str]) -> tuple[str, ...]:
-    """Keys of :data:`QUESTIONS` in their order; ``all`` stands for every one.
+def chosen_questions(names: Sequence[str], too_costly: Collection[str] = ()) -> tuple[str, ...]:
+    """Keys of :data:`QUESTIONS` in their order; ``all`` stands for every one but those that are too costly.
 
     Raises:
         ConfigError: unknown question.
@@ -196,7 +196,7 @@ def chosen_questions(names: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in (*QUESTIONS, "all")]
     if unknown:
         raise ConfigError(f"unknown question {unknown[0]!r}; known: all, {', '.join(QUESTIONS)}.")
-    return tuple(name for name in QUESTIONS if name in names or "all" in names)
+    return tuple(name for name in QUESTIONS if name in names or ("all" in names and name not in too_costly))
 
 
 def answer_text(answer: Answer, profile: Profile, dataset: Dataset) -> TextFeatures:

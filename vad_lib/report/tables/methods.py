@@ -8,6 +8,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.report.tables.captions import caption_text, empty_cells_text
 from vad_lib.report.tables.cells import INTERVAL_COLUMN, interval_cell, mean_metric_cell, reported_cell
+from vad_lib.report.tables.convergence import convergence_note
 from vad_lib.report.tables.dataset_runs import DatasetRuns
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, SELECTION_TITLES, Table
@@ -84,7 +85,7 @@ def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | Non
             ]
         ),
         tuple(method in in_paper for method in methods),
-        tuple(_note(method, theirs[method]) for method in methods),
+        tuple(_note(method, theirs[method], data) for method in methods),
         caption_text([data]) + empty_cells_text(data.dataset.title, _reasons(data, metric)),
     )
 
@@ -99,10 +100,11 @@ def _title(method: str, reported: pd.DataFrame) -> str:
     return VARIANTS[method].title if method in VARIANTS else reported["title"].iloc[0]
 
 
-def _note(method: str, reported: pd.DataFrame) -> str:
-    """What to know of a row: of its reported numbers, and of a row that competes with none."""
+def _note(method: str, reported: pd.DataFrame, data: DatasetRuns) -> str:
+    """What to know of a row: of its reported numbers, of a training that was too short, of a row that competes with none."""
     notes = [f"{row.origin}, {row.metric}: {row.note}" for row in reported.itertuples() if row.note]
-    return "; ".join(notes + ([_CEILING_NOTE] if method in CEILINGS else []))
+    notes += [convergence_note(run) for run in data.of(method)[:1]]
+    return "; ".join(note for note in (*notes, _CEILING_NOTE if method in CEILINGS else "") if note)
 
 
 def _reported_columns(reported: pd.DataFrame, counterpart: str, metric: str) -> dict[str, str]:
