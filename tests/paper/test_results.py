@@ -64,9 +64,8 @@ def test_metrics_follow_from_stored_scores(layout, dataset, variant):
         for snippets, frames in zip(scores["num_snippets"], scores["num_frames"], strict=True):
             parts += list(frame_scores(scores[f"score_{selection}"][place : place + snippets], int(frames)))
             place += snippets
-        # stored scores are rounded to 16-bit logits, metrics are not
-        assert frame_roc_auc(scores["labels"], parts) == pytest.approx(run.value("auc", selection), abs=2e-4)
-        assert average_precision(scores["labels"], parts) == pytest.approx(run.value("ap", selection), abs=2e-4)
+        assert frame_roc_auc(scores["labels"], parts) == pytest.approx(run.value("auc", selection), abs=1e-9)
+        assert average_precision(scores["labels"], parts) == pytest.approx(run.value("ap", selection), abs=1e-9)
 
 
 @pytest.mark.parametrize(("dataset", "first", "second", "verdict"), KNOWN)

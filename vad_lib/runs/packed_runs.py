@@ -2,8 +2,8 @@
 
 ``DATASET.json`` holds, a line per run, its place and what its ``config.json``, ``metrics.json``, ``timing.json`` and
 ``provenance.json`` said; ``DATASET.npz`` the arrays of all runs. An array that all runs share (videos, labels) is kept
-once; the others stand one after the other along their first axis, with their lengths. Scores are kept as 16-bit logits: they
-come back with their order, closer than 0.0002 (metrics are kept exactly, beside them).
+once; the others stand one after the other along their first axis, with their lengths. Scores are kept as their ranks, and the
+values of 257 of the ranks: their order and ties come back exactly, and so do AUC and AP; values between are interpolated.
 
 Left out, to keep a clone small: weights; the metrics of fine-grained evaluation under the selections that no table uses;
 and all logs but those of the first seed of each table row.
@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
 from torch import Tensor
 
 from vad_lib.errors import DataError, MissingFileError
@@ -27,6 +26,7 @@ from vad_lib.storage.writing import write_arrays, write_text
 
 SHARED = "shared"  # prefix of an array that all runs have in common
 PARTS, OWNERS, SHAPES = "parts", "owners", "shapes"
+VALUES = "_values"  # ending of the array that holds values of scores
 
 
 class PackedRun(Run):
@@ -144,16 +144,33 @@ def _kept_arrays(run: Run, kept: Keep) -> dict[str, np.ndarray]:
     of_selection = f"score_{run.selection}"
     if of_selection in arrays and np.array_equal(arrays["score"], arrays[of_selection]):
         arrays.pop("score")  # read back by the selection
-    return {name: _as_logits(array) if _is_score(name) else array for name, array in arrays.items()}
+    packed_arrays: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if _is_score(name):
+            packed_arrays[name], packed_arrays[f"{name}{VALUES}"] = _as_ranks(array)
+        else:
+            packed_arrays[name] = array
+    return packed_arrays
 
 
 def _is_score(name: str) -> bool:
-    return name in ("visual", "semantic") or name.startswith("score")
+    return (name in ("visual", "semantic") or name.startswith("score")) and not name.endswith(VALUES)
 
 
-def _as_logits(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0 to 1 as 16-bit logits, which tell those near 0 and near 1 apart; 0 and 1 are infinite."""
-    return logit(scores.astype(np.float64)).astype(np.float16)
+def _as_ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of scores, equal ones sharing theirs, and the values at :func:`_valued_ranks`."""
+    values, ranks = np.unique(scores, return_inverse=True)
+    return ranks.astype(np.uint16 if len(values) <= 2**16 else np.uint32), values[_valued_ranks(len(values))]
+
+
+def _valued_ranks(count: int) -> np.ndarray:
+    """Ranks whose values are kept, evenly spaced, both ends among them."""
+    return np.unique(np.linspace(0, count - 1, 257).round().astype(np.int64))
+
+
+def _as_scores(ranks: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Scores of ranks; float64, so that no two ranks come to share a score."""
+    return np.interp(ranks, _valued_ranks(int(ranks.max()) + 1), values.astype(np.float64))
 
 
 def _kept_metrics(run: Run, kept: Keep) -> dict[str, Any]:
@@ -202,8 +219,9 @@ def _arrays_of(archive: Mapping[str, np.ndarray], place: str) -> dict[str, np.nd
             shapes = archive[f"{SHAPES}/{name}"]
             ends = np.cumsum(shapes.prod(axis=1))
             start = ends[rows[0]] - shapes[rows[0]].prod()
-            part = archive[f"{PARTS}/{name}"][start : ends[rows[0]]].reshape(shapes[rows[0]])
-            found[name] = expit(part.astype(np.float32)) if _is_score(name) else part
+            found[name] = archive[f"{PARTS}/{name}"][start : ends[rows[0]]].reshape(shapes[rows[0]])
+    for name in [name for name in found if _is_score(name)]:
+        found[name] = _as_scores(found[name], found.pop(f"{name}{VALUES}"))
     return found
 
 
