@@ -53,7 +53,7 @@ def test_each_branch_is_found_where_it_sees(runs):
     assert found[present[0]].level == pytest.approx(1 - (1 - FEW.level) / len(found))
     words = branches.branches_sentence(found)
     for name, each in found.items():
-        assert f"{name} ({100 * each.mean:+.1f} ± " in words
+        assert f"{name} ({100 * each.mean:+.1f}, " in words
     assert words.endswith("3 seed(s)")
 
 

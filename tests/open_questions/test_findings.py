@@ -18,9 +18,9 @@ def comparison(mean, half, seeds=(1, 2)):
 
 
 def test_one_answer_stands_alone_and_several_have_names():
-    assert findings.answer_text({"Proposed": comparison(0.031, 0.01)}) == "better: +3.1 ± 1.0"
+    assert findings.answer_text({"Proposed": comparison(0.031, 0.01)}) == "better: +3.1 [+2.1, +4.1]"
     several = {"a": comparison(-0.031, 0.01), "b": comparison(0.001, 0.01)}
-    assert findings.answer_text(several) == "a: worse: -3.1 ± 1.0<br>b: cannot tell: +0.1 ± 1.0"
+    assert findings.answer_text(several) == "a: worse: -3.1 [-4.1, -2.1]<br>b: cannot tell: +0.1 ± 1.0 [-0.9, +1.1]"
 
 
 @pytest.fixture
@@ -40,9 +40,11 @@ def test_every_question_has_a_row_and_what_was_not_run_says_so(table):
     rows = {question.asked: line for question, line in zip(findings.QUESTIONS, lines[2:])}
     for question, line in rows.items():
         assert line.startswith(f"| {question} | ")
-    assert rows[findings.QUESTIONS[0].asked].count("±") == 1
+    assert rows[findings.QUESTIONS[0].asked].count("[computed here]") == 1
     ladder = rows["Which part helps, each against the row above it?"]
-    assert ladder.count("±") == 6 and "Proposed against + fine + align: " in ladder and "Proposed against + PCL + DBAGF: " in ladder
+    assert (
+        ladder.count("<br>") == 6 and "Proposed against + fine + align: " in ladder and "Proposed against + PCL + DBAGF: " in ladder
+    )
     language = rows["Does the language matter? In place of sentences about the categories:"]
     assert language.endswith("| not run |") and "computed here" not in language
     assert "2 seeds" in lines[-1] and "test videos" in lines[-1]

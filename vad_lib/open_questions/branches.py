@@ -76,7 +76,11 @@ def branches_sentence(found: Mapping[str, Comparison]) -> str:
     """
     parts = []
     for word, verdict in (("semantic branch better", "better"), ("visual branch better", "worse"), ("cannot tell", "cannot tell")):
-        these = [f"{name} ({100 * c.mean:+.1f} ± {50 * (c.high - c.low):.1f})" for name, c in found.items() if c.verdict == verdict]
+        these = [
+            f"{name} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f})"
+            for name, c in found.items()
+            if c.verdict == verdict
+        ]
         if these:
             parts.append(f"{word}: {', '.join(these)}")
     one = next(iter(found.values()))

@@ -90,7 +90,9 @@ QUESTIONS: tuple[Question, ...] = (
 
 
 def answer_text(found: Found) -> str:
-    """Comparisons in one cell of a table: each verdict with its difference in points and half of its interval's width.
+    """Comparisons in one cell of a table: each verdict with its difference in points and its interval.
+
+    Where one cannot tell, half of the interval's width stands beside it: a true difference may be about as large.
 
     Example:
         >>> answer_text({})
@@ -99,8 +101,13 @@ def answer_text(found: Found) -> str:
     if not found:
         return NOT_RUN
     alone = len(found) == 1
-    words = (f"{c.verdict}: {100 * c.mean:+.1f} ± {50 * (c.high - c.low):.1f}" for c in found.values())
+    words = [_verdict_text(comparison) for comparison in found.values()]
     return "<br>".join(word if alone else f"{name}: {word}" for name, word in zip(found, words))
+
+
+def _verdict_text(found: Comparison) -> str:
+    half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" else ""
+    return f"{found.verdict}: {100 * found.mean:+.1f}{half} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
 def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:
@@ -129,9 +136,9 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     about = "; ".join(f"{title}: {_ranges(seen)}" for title, seen in basis.items())
     return (
-        "\n".join(lines) + "\n\nDifferences are paired, seed by seed on the same test videos; ± is half of the width of the "
-        f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: the "
-        f"interval holds 0. {about}.\n"
+        "\n".join(lines) + "\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
+        f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: it "
+        f"holds 0; ± is half of its width. {about}.\n"
     )
 
 
