@@ -18,7 +18,7 @@ def read_video(scores: RunScores, video: str, fps: float, threshold: float = 0.5
         scores: of a run.
         video: name of a video with abnormal frames.
         fps: frames per second.
-        threshold: of the alarm, in (0, 1); frames above it are alarms.
+        threshold: of the alarm, in (0, 1); frames that reach it are alarms, as in the false alarm rate (equation 15).
 
     Returns:
         ``video``; ``event seconds``; ``found %`` of the abnormal frames; ``delay seconds`` from the first abnormal frame to the
@@ -33,7 +33,7 @@ def read_video(scores: RunScores, video: str, fps: float, threshold: float = 0.5
     labels, frames = scores.frames(video)
     if not labels.any():
         raise ConfigError(f"{video}: expected abnormal frames, found none; choose an abnormal test video.")
-    alarms = frames > threshold
+    alarms = frames >= threshold
     found = float(alarms[labels == 1].mean())
     hits = np.flatnonzero(alarms & (labels == 1))
     return {
