@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import pandas as pd
+
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
 from vad_lib.open_questions.answers import compare_answers
 from vad_lib.open_questions.branches import branches_by_category
-from vad_lib.report.tables.table import NOT_RUN
+from vad_lib.report.tables.table import NOT_RUN, markdown_grid
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
@@ -132,11 +134,10 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
                 basis.setdefault(dataset.title, set()).add((each.num_videos, each.num_seeds))
         rows.append(row)
     columns = ["question", *(f"{d.title} (rendered), {d.headline_metric.upper()} points" for d in datasets)]
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join(["---"] * len(columns)) + " |"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    grid = markdown_grid(pd.DataFrame(rows, columns=columns), align="left")
     about = "; ".join(f"{title}: {_ranges(seen)}" for title, seen in basis.items())
     return (
-        "\n".join(lines) + "\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
+        f"{grid}\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
         f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: it "
         f"holds 0; ± is half of its width. {about}.\n"
     )
