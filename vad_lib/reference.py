@@ -110,8 +110,9 @@ def keep(place: str, run: Run) -> Keep:
 
 
 def keep_compared(place: str, run: Run) -> Keep:
-    """What a small reference keeps of a run: metrics, and the scores that intervals are made of."""
-    return Keep(arrays=tuple(name for name in run.scores() if name == "crop_scores" or name.startswith("detection")))
+    """What a small reference keeps of a run: metrics, and what intervals are made of, the score and what is said of categories."""
+    of_categories = ("category_named", "abnormal_category_named")
+    return Keep(arrays=tuple(name for name in run.scores() if name in of_categories or name.startswith("detection")))
 
 
 def refresh(profile: str) -> None:

@@ -9,7 +9,7 @@ from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import interval
 from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.metrics import average_precision, frame_roc_auc
-from vad_lib.report import equations, pages
+from vad_lib.report import equations, pages, reproduction
 from vad_lib.report.tables import ablation, methods
 from vad_lib.runner.execution import LARGEST_EXECUTED_BYTES
 from vad_lib.runner.manifest import plan, read_manifest
@@ -52,6 +52,15 @@ def test_pages_are_current(layout):
     assert pages.results_table_markdown(layout).strip() in (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
     assert (layout.results / "README.md").read_text(encoding="utf-8") == pages.results_page_markdown(layout)
     assert equations.equation_map(layout).strip() in layout.equations.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("dataset", HEADLINE)
+def test_the_report_of_quick_can_be_made_of_its_small_reference(dataset):
+    small = Layout.reference("quick")
+    values = reproduction.reproduce_values(small, small, [dataset]).values
+    assert set(values["verdict"]) == {"equal"}
+    assert {*reproduction.FINE_GRAINED} <= set(values["metric"])  # of Table 6: their intervals need more than the score
+    assert set(values["row"]) == {VARIANTS[variant].title for variant in VARIANTS}
 
 
 @pytest.mark.parametrize("dataset", HEADLINE)
