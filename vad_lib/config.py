@@ -134,6 +134,7 @@ class TrainSettings(Settings):
     )
     weight_decay: float = Field(5e-5, ge=0)
     warmup: int = Field(0, ge=0, description="steps over which the learning rate rises to its first value")
+    late_warmup: int = Field(0, ge=0, description="steps over which terms that a method calls late rise to their weights")
     clip_norm: float = Field(0.0, ge=0, description="gradients of a greater norm, over all weights, are scaled down to it; 0: none")
     averaging: float = Field(
         0.0, ge=0, lt=1, description="weights that are scored are a running mean over steps with this decay; 0: the present ones"
@@ -221,7 +222,9 @@ PROFILES: dict[str, Profile] = {
         name="quick",
         features=FeatureSettings(short_side=110, crop_size=96, num_crops=1),
         synthetic=SyntheticSettings(),
-        train=TrainSettings(steps=120, warmup=20, eval_every=10, batch_size=16, num_segments=16, lr=5e-4, **TRAINING),
+        train=TrainSettings(
+            steps=120, warmup=20, late_warmup=40, eval_every=10, batch_size=16, num_segments=16, lr=5e-4, **TRAINING
+        ),
         rates=RATES,
         width=128,
         row_seeds=dict.fromkeys(MAIN_ROWS, 5),
@@ -232,12 +235,14 @@ PROFILES: dict[str, Profile] = {
         name="study",
         features=FeatureSettings(short_side=110, crop_size=96, num_crops=1),
         synthetic=SyntheticSettings(train_per_category=36, test_per_category=36),
-        train=TrainSettings(steps=240, warmup=40, eval_every=20, batch_size=16, num_segments=16, lr=5e-4, **TRAINING),
+        train=TrainSettings(
+            steps=240, warmup=40, late_warmup=80, eval_every=20, batch_size=16, num_segments=16, lr=5e-4, **TRAINING
+        ),
         rates=RATES,
         width=128,
         seeds=5,
         row_seeds={
-            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align"), 10),
+            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align", "msf-dmu-at-once"), 10),
             "fusion-gan": 1,  # 13 minutes a run
         },
         costly_questions=("crops",),  # ten crops of all videos: six hours

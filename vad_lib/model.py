@@ -174,6 +174,7 @@ class Proposed(Method):
     """
 
     scalars = ("gate_logit", "log_temperature", "modulation_scale")
+    late = MSFDMU.late
 
     def __init__(self, settings: ProposedSettings, text_features: Tensor) -> None:
         super().__init__()

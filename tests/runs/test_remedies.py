@@ -89,6 +89,18 @@ def test_the_rate_rises_in_the_warm_up_and_is_whole_afterwards(dataset):
     assert [group["lr"] for group in warm.optimiser.param_groups] == [TRAIN.lr] * len(warm.optimiser.param_groups)
 
 
+@pytest.mark.parametrize("method", ["ur-dmu", "msf-dmu", "proposed"])
+def test_late_terms_rise_to_their_weights_and_the_others_have_theirs_from_the_start(dataset, method):
+    plain, late = learner(dataset, method), learner(dataset, method, late_warmup=4)
+    whole = {name: value for name, value in plain.step(0).items() if name.startswith("weight/")}
+    rows = [late.step(index) for index in range(6)]
+    assert [row["weight/triplet"] / whole["weight/triplet"] for row in rows] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+    assert {n: v for n, v in rows[0].items() if n in whole and n != "weight/triplet"} == {
+        n: v for n, v in whole.items() if n != "weight/triplet"
+    }
+    assert rows[0]["loss"] == pytest.approx(sum(rows[0][f"loss/{n[7:]}"] * rows[0][n] for n in whole), rel=1e-4)
+
+
 def test_clipped_gradients_have_the_norm_that_was_asked_for(dataset):
     made = learner(dataset, clip_norm=0.01)
     row = made.step(0)
@@ -140,7 +152,7 @@ def test_no_step_is_chosen_before_its_time(dataset, tmp_path, monkeypatch):
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, monkeypatch):
-    run = settings("ur-dmu", averaging=0.9, warmup=6, clip_norm=1.0, feature_dropout=0.2, checkpoint_every=3)
+    run = settings("ur-dmu", averaging=0.9, warmup=6, late_warmup=7, clip_norm=1.0, feature_dropout=0.2, checkpoint_every=3)
     whole = Trainer(run, dataset, learner_maker(run), tmp_path / "whole", "key").run()
     stopped = Trainer(run, dataset, learner_maker(run), tmp_path / "stopped", "key")
     step = stopped.learner.step

@@ -31,10 +31,13 @@ class Method(nn.Module, ABC):
         without_time: fields of the output whose tensors have no time axis.
         scalars: names of scalar parameters that steer the method; they may have a learning rate of their own, and their
             gradients are logged.
+        late: names of terms of the loss that compare segments which the method itself chose. Its first choices are chance, so
+            training may let these terms rise from 0 (``late_warmup`` of :class:`~vad_lib.config.TrainSettings`).
     """
 
     without_time: ClassVar[tuple[str, ...]] = ()
     scalars: ClassVar[tuple[str, ...]] = ()
+    late: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def encode(self, features: Tensor) -> NamedTuple:

@@ -102,6 +102,8 @@ class URDMU(Method):
         settings: frozen settings.
     """
 
+    late = ("triplet",)
+
     def __init__(self, settings: URDMUSettings) -> None:
         super().__init__()
         self.settings = settings

@@ -63,6 +63,7 @@ PLAIN: dict[str, Any] = {
     "averaging": 0.0,
     "scalar_rate": 1.0,
     "warmup": 0,
+    "late_warmup": 0,
     "clip_norm": 0.0,
     "feature_dropout": 0.0,
 }
@@ -136,6 +137,7 @@ QUESTIONS: dict[str, Question] = {
             "scalars at the common rate": Answer(train={"scalar_rate": 1.0}),
             "gradients not clipped": Answer(train={"clip_norm": 0.0}),
             "no warm-up": Answer(train={"warmup": 0}),
+            "all terms whole from the start": Answer(train={"late_warmup": 0}),
             "no feature channels dropped": Answer(train={"feature_dropout": 0.0}),
             "half of the feature channels dropped": Answer(train={"feature_dropout": 0.5}),
             "the paper's rate, 2e-4": Answer(train={"lr": 2e-4}),

@@ -26,13 +26,13 @@ class Variant(Settings):
         method: key of the registry.
         title: the row's name.
         options: the method's settings that differ from its defaults.
-        permute_labels: True for the control whose training labels are shuffled.
+        train: training settings that differ from the profile's.
     """
 
     method: str
     title: str
     options: dict[str, Any] = {}  # noqa: RUF012  (pydantic copies defaults)
-    permute_labels: bool = False
+    train: dict[str, Any] = {}  # noqa: RUF012
 
 
 # Remarks that belong to a method's name wherever it is printed.
@@ -44,7 +44,12 @@ VARIANTS: dict[str, Variant] = {
     "pcl-dbagf": Variant(method="proposed", title="+ PCL + DBAGF", options=registry.ABLATIONS["pcl-dbagf"]),
     "fine": Variant(method="proposed", title="+ fine", options=registry.ABLATIONS["fine"]),
     "fine-align": Variant(method="proposed", title="+ fine + align", options=registry.ABLATIONS["fine-align"]),
-    "proposed-permuted": Variant(method="proposed", title="Proposed, training labels permuted", permute_labels=True),
+    "proposed-permuted": Variant(method="proposed", title="Proposed, training labels permuted", train={"permute_labels": True}),
+}
+
+# Rows of no table, which notebook 08 sets beside a row to show how training fails.
+FAILING: dict[str, Variant] = {
+    "msf-dmu-at-once": Variant(method="msf-dmu", title="MSF-DMU, triplet term whole from the start", train={"late_warmup": 0}),
 }
 
 # The rows that Tables 2 and 3 compare: every method of a paper, the proposed one last.
@@ -66,11 +71,18 @@ TABLE_ROWS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _row(variant: str) -> Variant:
+    known = VARIANTS | FAILING
+    if variant not in known:
+        raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(known)}.")
+    return known[variant]
+
+
 def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu", *, counterpart: str = "") -> config.RunSettings:
     """Settings of one run.
 
     Args:
-        variant: key of :data:`VARIANTS`.
+        variant: key of :data:`VARIANTS` or :data:`FAILING`.
         profile: widths, steps and recipe.
         seed: of the run.
         device: of torch.
@@ -79,13 +91,11 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu",
     Raises:
         ConfigError: unknown variant; the message lists the known ones.
     """
-    if variant not in VARIANTS:
-        raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
-    row = VARIANTS[variant]
+    row = _row(variant)
     spec = registry.METHODS[row.method]
     own_rate = {"lr": profile.rates[row.method]} if row.method in profile.rates else {}
     declared = {**spec.batches, **(spec.published if profile.recipe == "published" else own_rate)}
-    train = profile.train.replace(**declared, seed=seed, device=device, permute_labels=row.permute_labels)
+    train = profile.train.replace(**{**declared, **row.train}, seed=seed, device=device)
     return config.RunSettings(
         variant=variant,
         method=row.method,
@@ -113,7 +123,7 @@ def run_variants(
     """Train every variant with every seed, skipping runs that are there and rows that the data set cannot have.
 
     Args:
-        variants: keys of :data:`VARIANTS`.
+        variants: keys of :data:`VARIANTS` or :data:`FAILING`.
         dataset: with features.
         layout: where runs lie.
         profile: widths, steps and recipe.
@@ -132,7 +142,7 @@ def run_variants(
     runs: dict[tuple[str, int], Training] = {}
     for variant in dict.fromkeys(variants):
         if reason := not_runnable(variant, dataset):
-            print(f"{VARIANTS[variant].title}: not run, {reason}")
+            print(f"{_row(variant).title}: not run, {reason}")
             continue
         for seed in wanted or range(first, first + profile.row_seeds.get(variant, profile.seeds)):
             settings = run_settings(variant, profile, seed, device, counterpart=dataset.counterpart)
@@ -152,9 +162,7 @@ def not_runnable(variant: str, dataset: Dataset) -> str:
     Raises:
         ConfigError: unknown variant.
     """
-    if variant not in VARIANTS:
-        raise ConfigError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}.")
-    if registry.METHODS[VARIANTS[variant].method].pixels and not (dataset.folder / "videos").is_dir():
+    if registry.METHODS[_row(variant).method].pixels and not (dataset.folder / "videos").is_dir():
         return f"it takes pixels and {dataset.title} came as features"
     return ""
 

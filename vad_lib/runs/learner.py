@@ -143,6 +143,8 @@ class BagLearner(Learner):
             output = self.model(features, batch.mask)
         # bf16 has eight bits of mantissa: enough for products, too few for the sums and logarithms of the losses
         terms = self.model.loss(_in_float32(output), batch)
+        for name in terms.keys() & self.model.late:
+            terms[name] = LossTerm(terms[name].value, terms[name].weight * _risen(index, self.train.late_warmup))
         loss = total_loss(terms)
         row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
         for name, term in terms.items():
@@ -158,7 +160,7 @@ class BagLearner(Learner):
                 row[f"gradient/{name}"] = scalar.grad.item()
         if self.train.clip_norm:
             row["gradient/all"] = clip_grad_norm_(self.model.parameters(), self.train.clip_norm).item()
-        self._update(min(1.0, (index + 1) / max(1, self.train.warmup)))
+        self._update(_risen(index, self.train.warmup))
         if not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
         return row
@@ -210,6 +212,11 @@ class BagLearner(Learner):
 
     def monitored(self) -> dict[str, float]:
         return self.scored.monitored()
+
+
+def _risen(index: int, steps: int) -> float:
+    """Share of its full value that something reaches at a step (counted from 0) if it rises in equal parts over some steps."""
+    return min(1.0, (index + 1) / max(1, steps))
 
 
 def _groups(model: Method, train: TrainSettings) -> list[dict[str, Any]]:

@@ -83,3 +83,13 @@ def test_gradient_norms_are_those_of_terms_and_not_of_scalars():
     assert points.groupby("series")["value"].mean().to_dict() == pytest.approx({"gradient/kl": 0.1, "gradient/main": 2.0})
     with pytest.raises(DataError, match="log_gradients"):
         training_curves.gradient_norms({"seed 1": made_up_log(1, gradients=False)}, "Gradients")
+
+
+def test_the_seed_whose_score_depends_most_on_the_place_is_marked():
+    logs = {f"seed {seed}": made_up_log(seed).assign(**{"loss/triplet": 1.0}) for seed in (1, 2)}
+    over_time = {"seed 1": np.array([0.3, 0.3, 0.2, 0.3]), "seed 2": np.array([0.1, 0.6, 0.1, 0.1])}
+    fig, points = training_curves.failed_seeds(logs, over_time, "MSF-DMU")
+    assert "seed 2" in texts(fig) and "seed 1" not in texts(fig)
+    assert set(points["series"]) == {"loss/main", "loss/triplet", "score over time"}
+    drawn = points[(points["series"] == "score over time") & (points["run"] == "seed 2")]
+    assert drawn["step"].tolist() == [0.125, 0.375, 0.625, 0.875] and drawn["value"].tolist() == [0.1, 0.6, 0.1, 0.1]

@@ -180,6 +180,42 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
     return fig, pd.concat(points, ignore_index=True)
 
 
+def failed_seeds(
+    logs: Mapping[str, pd.DataFrame], over_time: Mapping[str, np.ndarray], title: str, term: str = "loss/triplet"
+) -> tuple[Figure, pd.DataFrame]:
+    """Runs of one row: the main loss, a term that may fall before it, and the mean score over the time of normal videos.
+
+    Args:
+        logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log`.
+        over_time: name of the line -> :func:`vad_lib.evaluation.scores_over_time.mean_score_by_part`; the line with the greatest
+            difference between its highest and its lowest part has a colour, the others are grey.
+        title: of the figure.
+        term: column of the logs.
+
+    Returns:
+        the figure, and (step, series, value, run) rows, where the step of a score is the middle of its part, a fraction.
+    """
+    marked = max(over_time, key=lambda name: float(np.ptp(over_time[name])))
+    points = []
+    with style():
+        fig, axes = plt.subplots(1, 3, figsize=(10, 3.4))
+        fig.suptitle(title, fontsize=12)
+        for name, log in logs.items():
+            own = name == marked
+            look = {"color": VERMILION if own else "#999999", "lw": 2 if own else 1, "zorder": 3 if own else 2}
+            for panel, column in zip(axes, ("loss/main", term)):
+                panel.plot(log["step"], log[column].rolling(10, min_periods=1).mean(), **look)
+                points.append(_long_form(log, [column]).assign(run=name))
+            middles = (np.arange(len(over_time[name])) + 0.5) / len(over_time[name])
+            axes[2].plot(middles, over_time[name], marker=".", label=name if own else None, **look)
+            points.append(pd.DataFrame({"step": middles, "series": "score over time", "value": over_time[name], "run": name}))
+        axes[0].set(title="main loss (mean of 10 steps)", xlabel="step", ylabel="nats")
+        axes[1].set(title=f"{term.removeprefix('loss/')} term (mean of 10 steps)", xlabel="step", ylim=(0, None))
+        axes[2].set(title="mean score of normal test videos", xlabel="place in the video, 0 start, 1 end", ylim=(0, 1))
+        fig.legend(loc="outside lower center", fontsize=9)
+    return fig, pd.concat(points, ignore_index=True)
+
+
 def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str, shown: int = 5) -> tuple[Figure, pd.DataFrame]:
     """Norm over all weights of each loss term's gradient, its weight included: which term leads, and when.
 
