@@ -17,6 +17,7 @@ TEXT_SUFFIXES = (".py", ".md", ".yml", ".yaml", ".toml", ".json", ".csv", ".ipyn
 LARGEST_BYTES = 200_000
 MODELS = ROOT / "vad_lib" / "deployment" / "models"  # tests/deployment/test_shipped.py bounds their sizes
 LARGEST_MODEL = 4_000_000  # bytes of the weights of a model that comes with the project
+COURSE = ROOT / "vad_lib" / "course" / "resources"  # features and scores that lessons start from
 MACHINE_PATH = re.compile(r"(?<![\w.$}>)\]])/(work|tmp|home|root|Users|opt|mnt)/\w")
 REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|anaconda|npmjs)\.(org|com|io)\b")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
@@ -168,10 +169,9 @@ def test_notebooks_are_stripped_parametrised_and_portable():
 
 
 def test_nothing_large_is_among_the_sources():
-    """Videos and features live elsewhere; only results, figures and the shipped models may weigh more."""
-    models = ROOT / "vad_lib" / "deployment" / "models"
+    """Videos and features live elsewhere; only results, figures, shipped models and files of the course may weigh more."""
     kept = [path for path in FILES if path.relative_to(ROOT).parts[0] in (*CODE_FOLDERS, "notebooks")]
-    most = {path: LARGEST_MODEL if path.parent == models else LARGEST_BYTES for path in kept}
+    most = {path: LARGEST_MODEL if path.parent in (MODELS, COURSE) else LARGEST_BYTES for path in kept}
     assert [str(path.relative_to(ROOT)) for path in kept if path.stat().st_size > most[path]] == []
 
 
