@@ -16,7 +16,7 @@ PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FAST := -m "not slow and not release"
 
 .DEFAULT_GOAL := help
-.PHONY: help install weights reproduce smoke questions study report reference lab check lint test test-release check-pythons bench clean
+.PHONY: help install weights reproduce smoke questions study report site reference lab course slides check lint test test-release check-pythons bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -53,8 +53,19 @@ study: ## the whole chain in the study profile, with the grid: hours; stopped, i
 report: $(INSTALLED) ## your tables beside the reference, value by value (ARGS)
 	$(BIN)/python -m vad_lib.report.reproduction $(ARGS)
 
-lab: weights ## open the notebooks in JupyterLab
-	$(BIN)/python -m jupyterlab notebooks
+site: $(INSTALLED) ## static pages of the committed results into build/site: a minute (OUT, ARGS)
+	$(BIN)/python -m vad_lib.site $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+# Kernels load changed modules again before each cell: notebooks/.ipython says so.
+lab: weights ## open JupyterLab at the project's root, with the first lesson
+	IPYTHONDIR="$(CURDIR)/notebooks/.ipython" $(BIN)/python -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/notebooks/course/1_bags_and_mil.ipynb
+
+course: $(INSTALLED) ## for maintainers: lessons from their sources; then executed, into results/course
+	$(BIN)/python -m vad_lib.course.build --execute
+
+slides: $(INSTALLED) ## slides of the lessons, in build/slides
+	$(BIN)/python -m vad_lib.course.build --slides build/slides
 
 check: lint ## lint, types and fast tests: three minutes
 	$(BIN)/python $(PYTEST) $(FAST) $(ARGS)

@@ -34,6 +34,9 @@ EXTRAS = {*PROJECT["project"]["optional-dependencies"]} - {"all"}
 ROOM_EXTRAS = {
     "vad_lib/runner": ("notebooks",),
     "vad_lib/open_questions": ("notebooks",),
+    "vad_lib/course": ("notebooks",),
+    "vad_lib/explorer": ("notebooks",),
+    "vad_lib/site": ("notebooks", "site"),
     "vad_lib/deployment/onnx_export.py": ("deploy",),
     "tests": EXTRAS,
     "benchmarks": EXTRAS,

@@ -239,8 +239,9 @@ def test_the_readme_has_a_place_for_it():
     assert text.count("<!-- real-footage:begin -->") == text.count("<!-- real-footage:end -->") == 1
 
 
-def test_a_saved_figure_can_be_shown_900_pixels_wide(made_up: MadeUpResults):
-    fig, drawn = forest.forest(forest_points([made_set("Alone", "real", 0.1)]), "One")
+def test_a_saved_figure_carries_its_words(made_up: MadeUpResults):
+    points = forest_points([made_set("Alone", "real", 0.1)])
+    fig, drawn = forest.forest(points, "One")
     files = style.save_figure(fig, made_up.layout, rendered_and_real.NAME, drawn, {})
-    assert style.preview(files["png"], width=900)[:2] == b"\xff\xd8"
+    assert style.alternative_text(files["png"]) == rendered_and_real.alternative_text(points)
     assert plt.imread(files["png"]).shape[1] == forest.WIDTH * style.DPI

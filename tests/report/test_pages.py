@@ -2,10 +2,12 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report import pages
+from vad_lib.report.figures import style
 from vad_lib.report.tables import ablation, cost, methods
 from vad_lib.report.tables.table import write_table
 from vad_lib.runs import experiments
@@ -73,6 +75,20 @@ def test_a_page_without_its_two_markers(tmp_path, text):
     with pytest.raises(DataError, match=r"expected <!-- x:begin --> once"):
         pages.update_section(page, "x", "new")
     assert page.read_text() == text
+
+
+def test_images_of_a_page_get_the_words_of_their_files(tmp_path):
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    style.describe(figure, "A line [from 1] to 2.")
+    for name, text in (("told", {style.TEXT_KEY: style.described(figure)}), ("mute", {})):
+        figure.savefig(tmp_path / f"{name}.png", metadata=text)
+    plt.close(figure)
+    page = tmp_path / "page.md"
+    page.write_text("![old](told.png) ![kept](mute.png) ![gone](none.png)\n<!-- x:begin --><!-- x:end -->")
+    pages.update_section(page, "x", "![new](told.png)")
+    told = "![A line (from 1) to 2.](told.png)"
+    assert page.read_text().split("\n")[0] == f"{told} ![kept](mute.png) ![gone](none.png)" and page.read_text().count(told) == 2
 
 
 def test_a_page_that_is_not_there(tmp_path):

@@ -17,8 +17,9 @@ from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.open_questions.questions import BASE, QUESTIONS
-from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot
-from vad_lib.report.figures.style import BLUE, GREY, ORANGE, style
+from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent, points_of_percent
+from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot, verdicts
+from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
 _SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
@@ -29,9 +30,12 @@ def question_panels(
     compared: Mapping[str, Mapping[str, Comparison]],
     title: str,
     selection: str = "best_on_validation",
-    columns: int = 3,
+    columns: int = 1,
 ) -> tuple[Figure, pd.DataFrame]:
     """A panel per question: a dot per seed, a ring at the mean, the base as the first row and as a line.
+
+    Below the base, the answer with the highest mean comes first. One panel stands under the other, so that letters keep their
+    size however many questions there are.
 
     Args:
         results: of :func:`vad_lib.open_questions.answers.grid_results`, of one data set; questions with the base alone are
@@ -55,7 +59,8 @@ def question_panels(
     points, columns = [], min(columns, len(questions))
     with style():
         fig, grid = _panels([tried[name] for name in questions], columns)
-        fig.suptitle(title, fontsize=12)
+        words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
+        headline(fig, title, f"against {BASE}: {verdicts(words)}" if words else "")
         for axes, name in zip(grid.flat, questions):
             values = results[results["question"] == name].rename(columns={selection: "value"})
             points += _draw_question(axes, name, values, compared.get(name, {}))
@@ -64,7 +69,26 @@ def question_panels(
             last.set_xlabel(f"{METRIC_TITLES[results['metric'].iloc[0]]} %")
             last.tick_params(labelbottom=True)
         _draw_legend(fig, grid.flat[0], {point[4] for point in points})
-    return fig, pd.DataFrame(points, columns=["question", "answer", "seed", "value", "verdict"])
+    drawn = pd.DataFrame(points, columns=["question", "answer", "seed", "value", "verdict"])
+    metric = METRIC_TITLES[results["metric"].iloc[0]]
+    what = f"{counted(len(questions), 'panel')} with a row per answer, {title}. {metric} in percent, mean over seeds"
+    describe(fig, composed(what, _answers_in_words(drawn)))
+    return fig, drawn
+
+
+def _answers_in_words(points: pd.DataFrame) -> list[str]:
+    """A part of a sentence per question: the base, then every answer with its difference and its word."""
+    said = []
+    for name, rows in points.groupby("question", sort=False):
+        means, words = rows.groupby("answer", sort=False)["value"].mean(), rows.groupby("answer")["verdict"].first()
+        base = means.get(BASE, np.nan)
+        answers = [
+            f"{answer} {percent(mean)}, {points_of_percent(mean - base)} {words[answer]}".strip()
+            for answer, mean in means.items()
+            if answer != BASE
+        ]
+        said.append(f"{QUESTIONS[str(name)].asks} {BASE} {percent(base)}, {', '.join(answers)}")
+    return said
 
 
 def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
@@ -73,7 +97,7 @@ def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
     fig, grid = plt.subplots(
         len(heights),
         columns,
-        figsize=(max(4.6 * columns + 0.6, 8), 0.9 + sum(0.85 + 0.3 * height for height in heights)),
+        figsize=(10, 1.3 + sum(0.75 + 0.3 * height for height in heights)),
         height_ratios=[1.6 + height for height in heights],
         sharex=True,
         squeeze=False,
@@ -85,7 +109,9 @@ def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
 
 def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mapping[str, Comparison]) -> list[tuple]:
     """One panel; its points."""
-    points, answers = [], list(dict.fromkeys(results["answer"]))
+    means = results.groupby("answer", sort=False)["value"].mean()
+    ordered = means.drop(BASE, errors="ignore").sort_values(ascending=False, kind="stable")
+    points, answers = [], [*([BASE] if BASE in means.index else []), *ordered.index]
     axes.axvline(100 * results.loc[results["answer"] == BASE, "value"].mean(), color=BLUE, lw=1, ls=":")
     for place, answer in enumerate(answers):
         verdict = compared[answer].verdict if answer in compared else ""
@@ -94,10 +120,10 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
         axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
         axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
         points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
-    axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=8.5)
+    axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=10)
     axes.set_ylim(len(answers) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=9, loc="left")
+    axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=10.5, loc="left")
     return points
 
 
@@ -110,7 +136,7 @@ def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
     fig.legend(loc="outside lower center", ncols=5, fontsize=9)
 
 
-def _wrapped(text: str, width: int = 46) -> str:
+def _wrapped(text: str, width: int = 80) -> str:
     """Words in lines of at most ``width`` letters."""
     lines = [""]
     for word in text.split():
@@ -137,15 +163,25 @@ def confusion_matrix(shares: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
             100 * shares, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=axes, cbar_kws={"label": "% of the row"}
         )
         axes.grid(visible=False)
-        axes.set(xlabel="named", ylabel="category of the video", title=title)
+        axes.set(xlabel="named", ylabel="category of the video")
+        own = pd.Series({name: shares.loc[name, name] for name in shares.index if name in shares.columns})
+        worst = f"{own.idxmin()} {100 * own.min():.0f} %" if len(own) else ""
+        headline(fig, title, f"called by its own name: from {worst} to {own.idxmax()} {100 * own.max():.0f} %" if worst else "")
         axes.tick_params(axis="x", rotation=40)
         axes.tick_params(axis="y", rotation=0)
         plt.setp(axes.get_xticklabels(), ha="right")
+    said = [f"{name} {100 * share:.0f}" for name, share in own.items()]
+    wrong = shares.copy()
+    for name in own.index:
+        wrong.loc[name, name] = np.nan
+    confused = [cell for cell in largest_cells(100 * wrong.astype(float), 3) if not cell.endswith(" 0")]
+    what = f"Confusion matrix, {title}. Percent of the videos of each category that are called by its own name"
+    describe(fig, composed(what, said, f"Most often mistaken, own category first: {'; '.join(confused)}." if confused else ""))
     return fig, shares.rename_axis("category").reset_index().melt("category", var_name="named", value_name="share")
 
 
 def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
-    """AUC on a category's videos and the normal ones, with its training videos and without.
+    """AUC on a category's videos and the normal ones, with its training videos and without; the highest unseen one on top.
 
     Args:
         found: of :func:`vad_lib.open_questions.categories.zero_shot_results`.
@@ -155,20 +191,28 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
         the figure, and ``found`` itself.
     """
     with style():
-        fig, axes = plt.subplots(figsize=(9, 1.8 + 0.5 * len(found)))
+        fig, axes = plt.subplots(figsize=(10, 2.0 + 0.5 * len(found)))
         axes.axvline(50, color="black", lw=0.9, ls=":", label="chance")
-        for place, row in enumerate(found.itertuples()):
+        ordered = found.sort_values("unseen", ascending=False, kind="stable")
+        for place, row in enumerate(ordered.itertuples()):
             first = place == 0
             axes.plot([100 * row.low, 100 * row.high], [place, place], color=ORANGE, lw=2, solid_capstyle="butt")
             axes.plot(100 * row.unseen, place, "o", color=ORANGE, ms=7, label="never seen, words only (95 % interval)" * first)
             axes.plot(100 * row.seen, place, "D", mfc="white", mec=BLUE, mew=1.6, ms=6.5, label="seen in training" * first)
-        axes.set_yticks(range(len(found)), [f"{row.category} ({row.videos} videos)" for row in found.itertuples()])
+        axes.set_yticks(range(len(found)), [f"{row.category} ({row.videos} videos)" for row in ordered.itertuples()])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         low, high = axes.get_xlim()
         axes.set_xlim(max(low, -1), min(high, 101))  # few seeds give intervals beyond what an AUC can be
-        axes.set(xlabel="AUC %, its test videos and the normal ones", title=title)
+        axes.set(xlabel="AUC %, its test videos and the normal ones")
+        above = int((found["low"] > 0.5).sum())
+        headline(fig, title, f"{above} of {len(found)} unseen categories with the whole interval above chance")
         fig.legend(loc="outside lower center", ncols=3, fontsize=9)
+    said = [
+        f"{row.category} {percent(row.unseen)} ({percent(row.low)} to {percent(row.high)}), seen {percent(row.seen)}"
+        for row in ordered.itertuples()
+    ]
+    describe(fig, composed(f"Dots with intervals, {title}. AUC in percent of categories never seen in training", said))
     return fig, found
 
 

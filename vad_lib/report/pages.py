@@ -1,12 +1,15 @@
 """The generated parts of the README, and the page that has all tables and findings."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import short_methods_frame
 from vad_lib.report.tables.table import markdown_grid
 from vad_lib.runs.experiments import VARIANTS
@@ -16,6 +19,8 @@ from vad_lib.storage.writing import write_text
 
 NOTEBOOK_06 = "executed/06_beyond_the_paper.ipynb"
 ANSWERS = "tables/open_questions.csv"
+
+_IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.png)\)")
 
 # Beginnings of the questions of notebook 06 whose answers are findings.
 _FINDINGS = (
@@ -129,6 +134,8 @@ def update_readme(path: Path, layout: Layout) -> Path:
 def update_section(path: Path, section: str, markdown: str) -> Path:
     """Replace what stands between ``<!-- SECTION:begin -->`` and ``<!-- SECTION:end -->`` in a page.
 
+    Images of the whole page get the alternative texts of their files.
+
     Raises:
         MissingFileError: there is no such page.
         DataError: the page lacks the two markers, or has them twice or in the wrong order.
@@ -140,4 +147,24 @@ def update_section(path: Path, section: str, markdown: str) -> Path:
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         raise DataError(f"{path}: expected {begin} once and then {end} once; add the two lines where the generated part belongs.")
     head, rest = text.split(begin)
-    return write_text(path, f"{head}{begin}\n{markdown.strip()}\n{end}{rest.split(end)[1]}")
+    page = f"{head}{begin}\n{markdown.strip()}\n{end}{rest.split(end)[1]}"
+    return write_text(path, with_alternative_texts(page, path.parent))
+
+
+def with_alternative_texts(markdown: str, folder: Path) -> str:
+    """A page whose images have the alternative texts that their files carry.
+
+    Args:
+        markdown: the page.
+        folder: that the links of its images start from.
+
+    Returns:
+        the page; an image whose file is missing or carries no text keeps its words.
+    """
+
+    def of_file(image: re.Match[str]) -> str:
+        with suppress(DataError):
+            return f"![{alternative_text(folder / image[1])}]({image[1]})"
+        return image[0]
+
+    return _IMAGE.sub(of_file, markdown)

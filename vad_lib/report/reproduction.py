@@ -25,7 +25,8 @@ from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.evaluation.intervals import interval
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report import yardsticks
-from vad_lib.report.figures.style import BLUE, ORANGE, save_figure, style
+from vad_lib.report.figures.alternative_texts import composed
+from vad_lib.report.figures.style import BLUE, ORANGE, describe, save_figure, style
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import MAY_DIFFER, load_runs
 from vad_lib.runs.run_folder import Run
@@ -352,6 +353,8 @@ def beside_reference(found: Reproduction) -> tuple[plt.Figure | None, pd.DataFra
         figure.suptitle(textwrap.fill(found.sentence(), 60 * len(sets)), fontsize=9)
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=1 if len(sets) == 1 else 3, fontsize=8)
+    said = [f"{r.dataset}, {r.row} yours {r.yours:.1f}, reference {r.reference:.1f}" for r in points.itertuples()]
+    describe(figure, composed("Your values beside the reference and its 95 % intervals, percent", said))
     return figure, points
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from figure_words import texts
 from matplotlib.patches import FancyBboxPatch
+from scipy.stats import spearmanr
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures import method_map, methods_compared, run_scores
+from vad_lib.report.figures import method_map, methods_compared, run_scores, style
 from vad_lib.runs import experiments, finished_runs
 from vad_lib.runs.run_folder import RunInFolder
 
@@ -51,7 +52,7 @@ def test_an_unknown_video_is_refused(runs):
         methods_compared.method_curves(runs, "no-such-video", "")
 
 
-def test_dots_have_names_that_do_not_meet(made_up):
+def test_every_dot_has_its_look_and_its_name(made_up):
     variants = ("ur-dmu", "msf-dmu", "proposed", "logistic-regression")
     for place, variant in enumerate(variants):
         timing = {} if variant == "logistic-regression" else {"test_milliseconds_per_video_minute": 3.0}
@@ -63,9 +64,20 @@ def test_dots_have_names_that_do_not_meet(made_up):
     fig, _ = methods_compared.accuracy_against(points, "auc", "title")
     fig.canvas.draw()
     left, right = fig.axes
-    names = [[text for text in axes.texts if text.get_text().strip()] for axes in (left, right)]
-    assert [len(found) for found in names] == [4, 3]
-    assert not overlapping(fig, names[0]) and not overlapping(fig, names[1])
+    assert [len(axes.lines) for axes in (left, right)] == [4, 3]
+    named = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert named == [*points.sort_values("value", ascending=False)["method"]]
+    markers = {line.get_label(): (line.get_color(), line.get_marker()) for line in left.lines}
+    assert markers["Proposed"] == (style.BLUE, style.METHOD_LOOKS["proposed"].marker)
+    assert not overlapping(fig, fig.legends[0].get_texts())
+
+
+def test_agreement_is_the_rank_correlation_of_the_scores(runs):
+    fig, points = methods_compared.rank_agreement(runs[:2], "Ranks")
+    first, second = (run.frames()[1] for run in runs[:2])
+    wanted = spearmanr(first, second).statistic
+    assert points.loc[0, runs[1].title] == pytest.approx(wanted) and f"{wanted:.2f}" in texts(fig)
+    assert f"{runs[0].title} and {runs[1].title} {wanted:.2f}" in style.described(fig)
 
 
 def test_the_map_has_a_box_for_every_compared_method():

@@ -1,9 +1,10 @@
-"""Saving a figure: the same bytes twice, the stamp inside, a small preview; the style ends with its block."""
+"""Saving and showing a figure: the same bytes twice, stamp and alternative text inside; looks; the style ends with its block."""
 
 import io
 import json
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
@@ -11,8 +12,10 @@ from PIL import Image
 
 from vad_lib.data.annotations import VideoList
 from vad_lib.data.dataset import Dataset, DatasetInfo
-from vad_lib.errors import OutputError
+from vad_lib.errors import DataError, OutputError
+from vad_lib.reference import small_png
 from vad_lib.report.figures import alignment_and_roc, style
+from vad_lib.runs import experiments
 
 
 def test_saved_twice_is_the_same_bytes_with_the_stamp_inside(made_up):
@@ -50,12 +53,68 @@ def test_the_style_ends_with_its_block():
     assert plt.rcParams["axes.grid"] == before
 
 
-def test_a_preview_is_a_small_picture_of_the_saved_file(made_up, run):
+@pytest.fixture
+def displayed(monkeypatch) -> list:
+    """What a notebook would show."""
+    shown: list = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    return shown
+
+
+def test_a_shown_figure_is_a_small_copy_of_the_saved_file_with_its_words(made_up, run, displayed):
     fig, points = alignment_and_roc.roc_and_pr([run], "Curves")
-    saved = style.save_figure(fig, made_up.layout, "curves", points, {})["png"]
-    with Image.open(io.BytesIO(style.preview(saved, 400))) as small, Image.open(saved) as large:
-        assert small.format == "JPEG" and small.width == 400
-        assert small.height / 400 == pytest.approx(large.height / large.width, abs=0.01)
+    saved = style.save_figure(fig, made_up.layout, "curves", points, {})
+    style.show(saved, width=400)
+    (picture,) = displayed
+    with Image.open(io.BytesIO(picture.data)) as small, Image.open(saved["png"]) as large:
+        assert small.width == 400 and small.height / 400 == pytest.approx(large.height / large.width, abs=0.01)
+    assert picture._mimetype == "image/png" and picture.alt == style.alternative_text(saved["png"])
+    assert "Proposed AUC" in picture.alt
+
+
+def test_a_figure_that_is_not_kept_is_shown_with_its_words(displayed):
+    fig, axes = plt.subplots()
+    axes.plot([1, 2])
+    with pytest.raises(DataError, match=r"expected an alternative text, got none; call style.show\(fig, text\)"):
+        style.show(fig)
+    style.show(fig, "A line from 1 to 2.")
+    with Image.open(io.BytesIO(displayed[0].data)) as small:
+        assert small.width == style.SHOWN_WIDTH
+    assert displayed[0].alt == "A line from 1 to 2." and not plt.get_fignums()
+
+
+def test_photographs_are_kept_as_jpeg_and_lines_as_png():
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    assert style.small_copy(Image.fromarray(noise), 400)[1] == "jpeg"
+    assert style.small_copy(Image.new("RGB", (400, 300), "white"), 400)[1] == "png"
+
+
+def test_a_figure_without_words_is_refused_when_they_are_asked_for(made_up, tmp_path):
+    saved = style.save_figure(plt.figure(), made_up.layout, "mute", pd.DataFrame({"x": [1]}), {})
+    with pytest.raises(DataError, match="expected an alternative text, found none"):
+        style.show(saved)
+    (tmp_path / "no.png").write_text("no picture")
+    with pytest.raises(DataError, match="expected a PNG, but it cannot be read"):
+        style.alternative_text(tmp_path / "no.png")
+    with pytest.raises(DataError, match="got an empty one"):
+        style.describe(plt.figure(), " ")
+
+
+def test_words_survive_the_reference_s_small_copy(made_up, tmp_path):
+    fig = plt.figure()
+    style.describe(fig, "Nothing\nis [plotted].")
+    saved = style.save_figure(fig, made_up.layout, "none", pd.DataFrame({"x": [1]}), {})
+    small_png(saved["png"], tmp_path / "small.png")
+    assert style.alternative_text(tmp_path / "small.png") == "Nothing is (plotted)."
+
+
+def test_every_method_has_a_look_of_its_own():
+    assert {*style.METHOD_LOOKS} == {*experiments.VARIANTS}
+    together = [(look.colour, look.line) for look in style.METHOD_LOOKS.values()]
+    assert len({*together}) == len(together) == len({look.marker for look in style.METHOD_LOOKS.values()})
+    drawn = style.looks(["at 1 %", "Proposed", "at 0.1 %"])
+    assert drawn["Proposed"] == style.METHOD_LOOKS["proposed"] == style.method_look("Proposed")
+    assert len({look.colour for look in drawn.values()}) == 3
 
 
 def test_titles_say_when_videos_are_rendered(tmp_path):

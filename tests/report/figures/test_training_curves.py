@@ -6,7 +6,7 @@ import pytest
 from figure_words import texts
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures import training_curves
+from vad_lib.report.figures import style, training_curves
 from vad_lib.runs import finished_runs
 from vad_lib.runs.run_folder import RunInFolder
 
@@ -18,17 +18,19 @@ def test_training_curves_have_every_term_with_its_weight(made_up):
     titles = {axes.get_title() for axes in fig.axes if axes.get_visible()}
     assert {
         "weighted sum",
-        "main\nx 1",
-        "align\nx 0.1",
-        "abnormal video normal memory\nx 0.1",
-        "con\nx 0.05 to 0.2",
+        "main x 1\nthe video's label",
+        "align x 0.1\nsegments, eq. 12",
+        "memory terms x 0.1\neach class in its memory",
+        "con x 0.05 to 0.2\nbranches agree, eq. 13",
         "evaluations",
     } <= titles
-    assert len(titles) == 2 + sum(column.startswith("loss/") for column in log.columns)
+    memories = [column for column in log.columns if column.startswith("loss/") and column.endswith("memory")]
+    assert len(memories) == 4  # in one panel
+    assert len(titles) == 3 + sum(column.startswith("loss/") for column in log.columns) - len(memories)
     kl = points[points["series"] == "loss/kl"]
     assert np.array_equal(kl["value"], log["loss/kl"]) and np.array_equal(kl["step"], log["step"])
     assert points[points["series"] == "validation/auc"]["step"].tolist() == [10, 20, 30, 40, 50, 60]
-    drawn = next(axes for axes in fig.axes if axes.get_title() == "kl\nx 0.001").lines[0]
+    drawn = next(axes for axes in fig.axes if axes.get_title().startswith("kl x 0.001")).lines[0]
     assert np.array_equal(drawn.get_ydata(), log["loss/kl"])
 
 
@@ -53,6 +55,16 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
     assert np.allclose(last["value"], [0.68, 0.78, 0.88])
     drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
     assert np.allclose(drawn["chosen on validation"], [70, 80, 90])
+
+
+def test_selections_of_one_step_share_a_line():
+    log = made_up_log(1)
+    fig, points = training_curves.selected_steps(log, {"last": 20, "best_on_validation": 10, "best_on_test": 20}, "auc", "Which?")
+    marked = {line.get_label(): line.get_xdata()[0] for line in fig.axes[0].lines if line.get_label().startswith("step")}
+    assert marked == {"step 10: chosen on validation": 10, "step 20: last step, best on test": 20}
+    assert points[points["series"] == "test/auc"]["value"].tolist() == [0.9] * 4
+    text = style.described(fig)
+    assert "chosen on validation: step 10" in text and "AUC 90 to 90" in text and "2 different steps" in texts(fig)
 
 
 def made_up_log(seed, gradients=True):

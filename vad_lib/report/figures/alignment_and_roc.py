@@ -10,12 +10,15 @@ from matplotlib.figure import Figure
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import DataError
 from vad_lib.metrics import average_precision, frame_roc_auc, pr_curve, roc_curve
+from vad_lib.report.figures.alternative_texts import composed, number
 from vad_lib.report.figures.run_scores import RunScores
-from vad_lib.report.figures.style import GREY, METHOD_COLOURS, style
+from vad_lib.report.figures.style import GREY, describe, headline, looks, style
 
 
 def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure, pd.DataFrame]:
     """The alignment map A of a video (equation 3): categories over frames, the video's own in bold, ground truth above.
+
+    The title says which categories have the highest mean cosine while something abnormal happens.
 
     Args:
         scores: of a run whose method has an alignment map.
@@ -46,11 +49,33 @@ def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure
         bar.set_yticks([0.5], ["ground truth"])
         bar.grid(False)
         bar.tick_params(bottom=False, left=False)
-        bar.set_title(title)
+        during, outside = _mean_cosines(shown.alignment, shown.labels, scores.categories)
+        headline(fig, title, _highest(during, "abnormal frames") if len(during) else _highest(outside, "normal frames"))
         fig.colorbar(image, ax=[bar, axes], label="cosine", pad=0.015)
+    said = [
+        f"{category} " + ", ".join(f"{number(part[category])} {words}" for part, words in parts if len(part))
+        for parts in [((during, "abnormal"), (outside, "normal"))]
+        for category in scores.categories
+    ]
+    what = f"Map of {count} categories over {frames} frames, {title}. Mean cosine on abnormal and on normal frames"
+    describe(fig, composed(what, said, f"The video's own: {', '.join(shown.categories)}."))
     starts = np.arange(len(shown.alignment)) * FRAMES_PER_SNIPPET
     points = pd.DataFrame(shown.alignment, columns=list(scores.categories)).assign(video=video, first_frame=starts)
     return fig, points[["video", "first_frame", *scores.categories]]
+
+
+def _mean_cosines(alignment: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> tuple[pd.Series, pd.Series]:
+    """Mean cosine of each category over the snippets with abnormal frames, and over the others; empty without such snippets."""
+    starts = np.arange(len(alignment)) * FRAMES_PER_SNIPPET
+    abnormal = np.add.reduceat(labels.astype(int), starts) > 0
+    parts = (alignment[abnormal], alignment[~abnormal])
+    during, outside = (pd.Series(part.mean(axis=0), list(categories)) if len(part) else pd.Series(dtype=float) for part in parts)
+    return during, outside
+
+
+def _highest(means: pd.Series, where: str) -> str:
+    first, second = means.nlargest(2).items()
+    return f"highest mean cosine on {where}: {first[0]} {first[1]:.2f}, then {second[0]} {second[1]:.2f}"
 
 
 def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) -> tuple[Figure, pd.DataFrame]:
@@ -68,29 +93,35 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
         DataError: the runs have different test frames.
     """
     labels = runs[0].frames()[0]
-    points = []
+    points, found = [], {}
+    drawn_as = looks(run.title for run in runs)
     with style():
         fig, (roc, pr) = plt.subplots(1, 2, figsize=(10, 5.4))
-        fig.suptitle(title, fontsize=12)
         roc.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label=f"chance (AUC 0.500, AP {labels.mean():.3f})")
         pr.axhline(labels.mean(), color=GREY, lw=0.8, ls=":")
-        for run, colour in zip(runs, METHOD_COLOURS):
-            theirs, scores = run.frames()
+        for run in runs:
+            (colour, line, _), (theirs, scores) = drawn_as[run.title], run.frames()
             if not np.array_equal(theirs, labels):
                 raise DataError(
                     f"{run.title} was scored on other test frames than {runs[0].title}; run both again on one data set."
                 )
             fpr, tpr, _ = roc_curve(labels, scores)
             recall, precision, _ = pr_curve(labels, scores)
-            areas = f"AUC {frame_roc_auc(labels, scores):.3f}, AP {average_precision(labels, scores):.3f}"
-            roc.plot(fpr, tpr, color=colour, lw=1.4, label=f"{run.title} ({areas})")
-            pr.step(recall, precision, where="pre", color=colour, lw=1.4)
+            found[run.title] = (frame_roc_auc(labels, scores), average_precision(labels, scores))
+            area = "AUC {:.3f}, AP {:.3f}".format(*found[run.title])
+            roc.plot(fpr, tpr, color=colour, ls=line, lw=1.6, label=f"{run.title} ({area})")
+            pr.step(recall, precision, where="pre", color=colour, ls=line, lw=1.6)
             points += [_thinned(run.title, "roc", fpr, tpr, max_points), _thinned(run.title, "pr", recall, precision, max_points)]
         roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area: AUC)")
         pr.set(xlabel="recall", ylabel="precision", title="Precision-recall (area: AP)")
         for axes in (roc, pr):
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        (auc, by_auc), (ap, by_ap) = (max((areas[place], name) for name, areas in found.items()) for place in (0, 1))
+        headline(fig, title, f"largest area: AUC {auc:.3f}, {by_auc}; AP {ap:.3f}, {by_ap}")
         fig.legend(fontsize=9, loc="outside lower center", ncols=2)
+    said = [f"{name} AUC {auc:.3f}, AP {ap:.3f}" for name, (auc, ap) in found.items()]
+    what = f"ROC curves on the left, precision-recall curves on the right, {title}. Areas"
+    describe(fig, composed(what, said, f"Chance is AUC 0.500 and AP {labels.mean():.3f}."))
     return fig, pd.concat(points, ignore_index=True)
 
 

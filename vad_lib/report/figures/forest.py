@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures.style import BLUE, GREY, VERMILION, style
-from vad_lib.report.rendered_and_real import signed
+from vad_lib.report.figures.style import BLUE, GREY, VERMILION, describe, style
+from vad_lib.report.rendered_and_real import alternative_text, signed
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, ten points of a font are 14 pixels
 _LINE, _GAP = 0.25, 0.6  # inches from row to row; rows that a heading and the space above it take
@@ -56,6 +56,7 @@ def forest(points: pd.DataFrame, title: str, metric_title: str = "AUC") -> tuple
         axes.set_xlabel(f"difference, {metric_title} points (right of 0: the first-named row is better)")
         fig.suptitle(title, fontsize=12)
         _legend(fig, axes, points)
+    describe(fig, alternative_text(points, "ap" if metric_title == "AP" else "auc"))
     return fig, points.assign(place=places)
 
 

@@ -4,8 +4,8 @@ Every drawing function returns a matplotlib figure and the plotted points; none 
 axes show percent or percentage points.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,19 @@ from matplotlib.figure import Figure
 from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import Comparison, comparison_text
 from vad_lib.evaluation.intervals import Interval, interval_text
-from vad_lib.report.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, style
+from vad_lib.report.figures.alternative_texts import composed, counted, percent, points_of_percent
+from vad_lib.report.figures.style import (
+    GREEN,
+    GREY,
+    ORANGE,
+    OTHER_LOOK,
+    SELECTION_LOOKS,
+    VERMILION,
+    describe,
+    headline,
+    method_look,
+    style,
+)
 from vad_lib.report.tables.table import METRIC_TITLES, SELECTION_TITLES
 
 WORD_COLOURS = {"better": GREEN, "worse": VERMILION, "cannot tell": GREY}
@@ -28,10 +40,12 @@ _SELECTION_WORDS = {"best_on_validation": SELECTION_TITLES["best_on_validation"]
 def forest_plot(
     intervals: Mapping[str, Interval], title: str, steps: Mapping[str, float] | None = None
 ) -> tuple[Figure, pd.DataFrame]:
-    """Rows of a table with mean, interval and the seeds' own values.
+    """Rows of a table with mean, interval and the seeds' own values, the highest mean on top.
+
+    With the paper's steps the rows stay in their order, since a step leads from one row to the next.
 
     Args:
-        intervals: name of each row -> its metric, in the order of the rows.
+        intervals: name of each row -> its metric; names that are titles of the tables' rows have their method's colour.
         title: of the figure; names the data.
         steps: name of a row -> the paper's gain over the row above it, a fraction; marked at the mean above plus this.
 
@@ -43,11 +57,13 @@ def forest_plot(
         DataError: no row, or rows of different metrics.
     """
     metric, steps = _one_metric(intervals), steps or {}
+    if not steps:
+        intervals = dict(sorted(intervals.items(), key=lambda row: -row[1].mean))
     names, points = list(intervals), []
     with style():
         fig, axes = _rows_of(names, title)
         for place, (name, found) in enumerate(intervals.items()):
-            _draw_interval(axes, place, found, BLUE)
+            _draw_interval(axes, place, found, method_look(name).colour)
             expected = intervals[names[place - 1]].mean + steps[name] if place and name in steps else np.nan
             axes.plot(100 * expected, place - 0.25, **_STEP)
             _beside(axes, place, interval_text(found))
@@ -55,16 +71,21 @@ def forest_plot(
             points.append((name, found.mean, found.sd, found.low, found.high, expected, values))
         level = next(iter(intervals.values())).level
         axes.set_xlabel(f"{METRIC_TITLES[metric]} %")
-        axes.plot([], [], "o-", color=BLUE, lw=2, ms=6.5, label=f"mean and {100 * level:g} % interval")
-        axes.plot([], [], "o", color=BLUE, **_SEED, label="one seed")
+        axes.plot([], [], "o-", color=OTHER_LOOK.colour, lw=2, ms=6.5, label=f"mean and {100 * level:g} % interval")
+        axes.plot([], [], "o", color=OTHER_LOOK.colour, **_SEED, label="one seed")
         _legend(fig, axes, "the row above plus the paper's step", {*steps} & {*names[1:]})
+    rows = [f"{name} {percent(mean)} ({percent(low)} to {percent(high)})" for name, mean, _, low, high, *_ in points]
+    what = f"Forest plot, {title}. {METRIC_TITLES[metric]} in percent of {counted(len(rows), 'row')}, mean and interval"
+    describe(fig, composed(what, rows))
     return fig, pd.DataFrame(points, columns=["row", "mean", "sd", "low", "high", "expected", "values"])
 
 
 def paired_differences(
     comparisons: Mapping[str, Comparison], title: str, steps: Mapping[str, float] | None = None
 ) -> tuple[Figure, pd.DataFrame]:
-    """Each row against another, usually the one above: difference, interval, and what may be said.
+    """Each row against another: difference, interval, and what may be said; the largest difference on top.
+
+    With the paper's steps the rows stay in their order, since each stands against the one before.
 
     Args:
         comparisons: name of each row -> its comparison.
@@ -78,9 +99,11 @@ def paired_differences(
         DataError: no row, or rows of different metrics.
     """
     metric, steps = _one_metric(comparisons), steps or {}
+    if not steps:
+        comparisons = dict(sorted(comparisons.items(), key=lambda row: -row[1].mean))
     points = []
     with style():
-        fig, axes = _rows_of(list(comparisons), title)
+        fig, axes = _rows_of(list(comparisons), title, verdicts(found.verdict for found in comparisons.values()))
         axes.axvline(0, color="black", lw=0.9)
         for place, (name, found) in enumerate(comparisons.items()):
             colour = WORD_COLOURS[found.verdict]
@@ -95,11 +118,28 @@ def paired_differences(
                 axes.plot([], [], "o-", color=colour, lw=2, ms=6.5, label=word)
         axes.plot([], [], "o", color=GREY, **_SEED, label="one seed")
         _legend(fig, axes, "the paper's step", {*steps} & {*comparisons})
+    rows = [
+        f"{' '.join(name.split())} {points_of_percent(mean)} ({points_of_percent(low)} to {points_of_percent(high)}) {word}"
+        for name, _, _, mean, low, high, word, _ in points
+    ]
+    what = f"Forest plot, {title}. Differences in {METRIC_TITLES[metric]} points with intervals, {counted(len(rows), 'row')}"
+    describe(fig, composed(what, rows))
     return fig, pd.DataFrame(points, columns=["row", "first", "second", "difference", "low", "high", "verdict", "step"])
 
 
+def verdicts(words: Iterable[str]) -> str:
+    """How many differences have which word, for a title.
+
+    Example:
+        >>> verdicts(["better", "cannot tell", "better"])
+        '2 better, 1 cannot tell'
+    """
+    found = list(words)
+    return ", ".join(f"{found.count(word)} {word}" for word in WORD_COLOURS if word in found)
+
+
 def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -> tuple[Figure, pd.DataFrame]:
-    """What choosing the step on the test set gains over the other selections, per method.
+    """What choosing the step on the test set gains over the other selections, per method, the largest gain on top.
 
     Args:
         gains: name of each row -> selection -> gain over it, of :func:`vad_lib.evaluation.comparisons.selection_gain`.
@@ -112,25 +152,32 @@ def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -
         DataError: no row, or rows of different metrics.
     """
     metric = _one_metric({f"{name}, {selection}": found for name, theirs in gains.items() for selection, found in theirs.items()})
-    looks: dict[str, tuple[Literal["D", "o"], str, float]] = {
-        "best_on_validation": ("D", GREEN, -0.14),
-        "last": ("o", BLUE, 0.14),
-    }
+    shifts = {"best_on_validation": -0.14, "last": 0.14}
+    gains = dict(sorted(gains.items(), key=lambda row: -max(found.mean for found in row[1].values())))
     points = []
     with style():
-        fig, axes = _rows_of(list(gains), title)
+        words = verdicts(found.verdict for theirs in gains.values() for found in theirs.values())
+        fig, axes = _rows_of(list(gains), title, f"test against other selections: {words}")
         axes.axvline(0, color="black", lw=0.9)
         for place, (name, theirs) in enumerate(gains.items()):
             for selection, found in theirs.items():
-                marker, colour, shift = looks[selection]
+                (marker, colour), shift = SELECTION_LOOKS[selection], shifts[selection]
                 axes.plot([100 * found.low, 100 * found.high], [place + shift] * 2, color=colour, lw=1.8, solid_capstyle="butt")
                 axes.plot(100 * found.mean, place + shift, marker, color=colour, ms=5.5)
                 points.append((name, selection, found.mean, found.low, found.high, found.verdict))
         axes.set_xlabel(f"{METRIC_TITLES[metric]} points gained by choosing the step on the test set")
-        for selection, (marker, colour, _) in looks.items():
+        for selection in shifts:
+            marker, colour = SELECTION_LOOKS[selection]
             words = f"over the step {_SELECTION_WORDS[selection]}"
             axes.plot([], [], marker + "-", color=colour, lw=1.8, ms=5.5, label=words)
         fig.legend(loc="outside lower center", ncols=2)
+    rows = [
+        f"{name} {points_of_percent(mean)} ({points_of_percent(low)} to {points_of_percent(high)}) over the step "
+        f"{_SELECTION_WORDS[selection]}"
+        for name, selection, mean, low, high, _ in points
+    ]
+    what = f"Forest plot, {title}. {METRIC_TITLES[metric]} points gained by choosing the step on the test set, with intervals"
+    describe(fig, composed(what, rows))
     return fig, pd.DataFrame(points, columns=["row", "selection", "gain", "low", "high", "verdict"])
 
 
@@ -143,13 +190,13 @@ def _one_metric(rows: Mapping[str, Interval]) -> str:
     return metrics.pop()
 
 
-def _rows_of(names: list[str], title: str) -> tuple[Figure, Axes]:
+def _rows_of(names: list[str], title: str, finding: str = "") -> tuple[Figure, Axes]:
     """A figure with one named row each, the first on top."""
-    fig, axes = plt.subplots(figsize=(10, 1.5 + 0.46 * len(names)))
+    fig, axes = plt.subplots(figsize=(10, 1.5 + 0.2 * bool(finding) + 0.46 * len(names)))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    fig.suptitle(title, fontsize=12)
+    headline(fig, title, finding)
     return fig, axes
 
 

@@ -11,7 +11,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from vad_lib import registry
 from vad_lib.methods.base import MethodSpec
-from vad_lib.report.figures.style import BLUE, GREEN, GREY, style
+from vad_lib.report.figures.alternative_texts import composed
+from vad_lib.report.figures.style import BLUE, GREEN, GREY, describe, style
 from vad_lib.runs.experiments import COMPARED, VARIANTS
 
 # a lane of the map each: its heading and colour
@@ -20,7 +21,10 @@ _QUESTIONS = {
     "context": ("What is normal, and what does a segment see?", GREEN),
     "language": ("What does language add?", "#B87A00"),
 }
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 3.3, 1.0, 0.75, 0.28  # of the boxes and between them, in units of the axes
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 3.05, 1.2, 0.5, 0.24  # of the boxes and between them, in inches
+_MARGIN = 0.4  # left and right of the lanes, where arrows pass
+_TOP = 0.95  # above the boxes, for title and headings
+_LETTERS = 40  # of a line in a box
 
 
 def method_map(title: str = "What each method adds to multiple-instance learning") -> tuple[Figure, pd.DataFrame]:
@@ -32,11 +36,16 @@ def method_map(title: str = "What each method adds to multiple-instance learning
     specs = {variant: registry.METHODS[VARIANTS[variant].method] for variant in COMPARED}
     titles, rows, corners = {variant: VARIANTS[variant].title for variant in COMPARED}, [], {}
     deepest = max(sum(spec.question == question for spec in specs.values()) for question in _QUESTIONS)
+    size = (2 * _MARGIN + 3 * _WIDTH + 2 * _GAP_X, deepest * (_HEIGHT + _GAP_Y) + _TOP)
     with style():
-        fig, axes = plt.subplots(figsize=(12, 1.28 * deepest + 1.0))
+        fig = plt.figure(figsize=size, layout="none")
+        axes = fig.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(-_MARGIN, size[0] - _MARGIN), ylim=(_TOP - size[1], _TOP))
+        axes.axis("off")
         for lane, (question, (words, colour)) in enumerate(_QUESTIONS.items()):
             x = lane * (_WIDTH + _GAP_X)
-            axes.text(x + _WIDTH / 2, 0.3, words, ha="center", fontsize=11, weight="bold", color=colour)
+            heading = "\n".join(wrap(words, 33))
+            axes.text(x, 0.1, heading, va="bottom", fontsize=10.5, weight="bold", color=colour)
             theirs = [variant for variant, spec in specs.items() if spec.question == question]
             for row, variant in enumerate(theirs):
                 corners[variant], spec = (x, -row * (_HEIGHT + _GAP_Y)), specs[variant]
@@ -46,11 +55,24 @@ def method_map(title: str = "What each method adds to multiple-instance learning
         pairs = [(parent, variant, place > 0) for variant, spec in specs.items() for place, parent in enumerate(spec.builds_on)]
         for number, (parent, variant, dashed) in enumerate(pairs):
             _draw_arrow(axes, corners[parent], corners[variant], dashed=dashed, steps_out=0 if dashed else number % 4)
-        axes.set_title(title, loc="left", fontsize=13)
-        axes.set(xlim=(-0.6, 3 * _WIDTH + 2 * _GAP_X + 0.4), ylim=(-deepest * (_HEIGHT + _GAP_Y) + 0.1, 0.55))
-        axes.set_aspect("equal")
-        axes.axis("off")
+        axes.text(0, _TOP - 0.2, title, fontsize=13, va="center")
+        _explain_arrows(axes, any(dashed for *_, dashed in pairs))
+    said = [f"{method} builds on {parents.replace('; ', ' and ')}" if parents else method for method, _, parents, *_ in rows]
+    lanes = "; ".join(words for words, _ in _QUESTIONS.values())
+    what = f"Map, {title}. {len(rows)} boxes in three lanes, {lanes.replace(';', ',')}"
+    describe(fig, composed(what, said))
     return fig, pd.DataFrame(rows, columns=["method", "lane", "builds_on", "paper", "idea"])
+
+
+def _explain_arrows(axes: Axes, dashed: bool) -> None:
+    """What the arrows mean, in the lower right corner, which the two shorter lanes leave free."""
+    kinds = [("-", "builds on it"), *([("--", "takes a second idea from it")] if dashed else [])]
+    x, bottom = 2 * (_WIDTH + _GAP_X), axes.get_ylim()[0] + 0.3
+    for place, (line, words) in enumerate(reversed(kinds)):
+        y = bottom + 0.3 * place
+        look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 11, "color": GREY, "lw": 1.2, "ls": line}
+        axes.add_patch(FancyArrowPatch((x, y), (x + 0.6, y), shrinkA=0, shrinkB=0, **look))
+        axes.text(x + 0.75, y, words, va="center", fontsize=9.5)
 
 
 def _draw_box(axes: Axes, corner: tuple[float, float], title: str, spec: MethodSpec, colour: str) -> None:
@@ -58,9 +80,9 @@ def _draw_box(axes: Axes, corner: tuple[float, float], title: str, spec: MethodS
     x, y = corner
     shape = "round,pad=0.02,rounding_size=0.08"
     axes.add_patch(FancyBboxPatch((x, y - _HEIGHT), _WIDTH, _HEIGHT, boxstyle=shape, fc="white", ec=colour, lw=1.4))
-    axes.text(x + 0.1, y - 0.14, title, fontsize=9.5, weight="bold", va="center")
-    axes.text(x + 0.1, y - 0.34, spec.paper, fontsize=7, va="center", color="#555555")
-    axes.text(x + 0.1, y - 0.46, "\n".join(wrap(spec.idea, 54)), fontsize=7.4, va="top", linespacing=1.15)
+    axes.text(x + 0.1, y - 0.17, title, fontsize=9.7, weight="bold", va="center")
+    axes.text(x + 0.1, y - 0.39, spec.paper, fontsize=9, va="center", color="#555555")
+    axes.text(x + 0.1, y - 0.53, "\n".join(wrap(spec.idea, _LETTERS)), fontsize=9.3, va="top", linespacing=1.15)
 
 
 def _draw_arrow(
@@ -71,7 +93,7 @@ def _draw_arrow(
     look: dict[str, Any] = {"color": GREY, "lw": 1.1, "ls": "--" if dashed else "-"}
     if x0 == x1 and (dashed or abs(y0 - y1) > 1.5 * _HEIGHT):
         edge, out = (x0 + _WIDTH, 1) if dashed else (x0, -1)
-        side = edge + out * (0.14 + 0.11 * steps_out)
+        side = edge + out * (0.12 + 0.08 * steps_out)
         apart = 0.06 * steps_out  # several arrows that leave or reach one box stay apart
         leaves, arrives = y0 - _HEIGHT / 2 + apart, y1 - _HEIGHT / 2 - apart
         axes.plot([edge, side, side], [leaves, leaves, arrives], **look)

@@ -6,14 +6,15 @@ from textwrap import wrap
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vad_lib.data.annotations import mask_intervals
 from vad_lib.errors import DataError
 from vad_lib.metrics import frame_roc_auc
+from vad_lib.report.figures.alternative_texts import composed, number
 from vad_lib.report.figures.run_scores import RunScores
 from vad_lib.report.figures.score_curves import shade_abnormal, snippet_edges
-from vad_lib.report.figures.style import BLUE, hide_unused, style
+from vad_lib.report.figures.style import BLACK, describe, headline, hide_unused, looks, method_look, style
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 
@@ -33,7 +34,7 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
     Raises:
         DataError: a run does not have the video.
     """
-    points = []
+    points, said = [], []
     with style():
         rows = -(-len(runs) // columns)
         fig, grid = plt.subplots(rows, columns, figsize=(10, 1.55 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
@@ -44,13 +45,18 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
             shown = run.videos[video]
             edges, score = snippet_edges(shown), shown.curves["score"]
             shade_abnormal(axes, shown.labels)
-            axes.stairs(score, edges, baseline=None, color=BLUE, lw=1.4)
-            axes.set_title("\n".join(wrap(run.title + _auc_inside(run, video), 38)), fontsize=8.5)
+            axes.stairs(score, edges, baseline=None, color=method_look(run.title).colour, lw=1.6)
+            axes.set_title("\n".join(wrap(run.title + _auc_inside(run, video), 46)), fontsize=9)
             axes.set(xlim=(0, edges[-1]), ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
             points.append(pd.DataFrame({"method": run.title, "video": video, "first_frame": edges[:-1], "score": score}))
+            said.append(f"{run.title}{_auc_inside(run, video)}, highest {score.max():.2f} at frame {edges[score.argmax()]}")
         hide_unused(grid, len(runs))
         fig.supxlabel("frame (shaded: abnormal); AUC: inside this video", fontsize=9.5)
         fig.supylabel("anomaly score", fontsize=9.5)
+        labels = runs[0].videos[video].labels
+    events = ", ".join(f"{start} to {end}" for start, end in mask_intervals(labels)) or "none"
+    what = f"Score from 0 to 1 over {len(labels)} frames of one video, a panel per method, {title}. Abnormal frames: {events}"
+    describe(fig, composed(what, said))
     return fig, pd.concat(points, ignore_index=True)
 
 
@@ -89,7 +95,7 @@ def method_points(runs: Mapping[str, Sequence[Run]], metric: str, selection: str
 
 
 def accuracy_against(points: pd.DataFrame, metric: str, title: str) -> tuple[Figure, pd.DataFrame]:
-    """Accuracy against parameters and against testing time, a dot per method, names in the margins.
+    """Accuracy against parameters and against testing time, a mark per method, their names below from the most accurate on.
 
     Args:
         points: of :func:`method_points`; a method without a measured time is left out of the right panel.
@@ -100,31 +106,63 @@ def accuracy_against(points: pd.DataFrame, metric: str, title: str) -> tuple[Fig
         the figure, and the points themselves.
     """
     panels = (("parameters", "parameters"), ("milliseconds", "testing, milliseconds per minute of video"))
+    ordered = points.sort_values("value", ascending=False, kind="stable")
+    drawn_as = looks(ordered["method"])
     with style():
-        fig, both = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True)
-        fig.suptitle(title, fontsize=12)
+        fig, both = plt.subplots(1, 2, figsize=(10, 4.4 + 0.22 * -(-len(points) // 3)), sharey=True)
+        best, named = ordered.iloc[0], METRIC_TITLES[metric]
+        headline(
+            fig, title, f"most accurate: {best['method']}, {named} {best['value']:.1f} %, {best['parameters']:,.0f} parameters"
+        )
         for axes, (column, label) in zip(both, panels):
-            known = points[points[column] > 0]
-            axes.scatter(known[column], known["value"], color=BLUE, s=34, zorder=3)
+            for row in ordered[ordered[column] > 0].to_dict("records"):
+                colour, _, marker = drawn_as[row["method"]]
+                axes.plot(row[column], row["value"], marker, color=colour, ms=8, mew=1.5, ls="", label=row["method"], alpha=0.9)
             axes.set(xscale="log", xlabel=label)
-            _name_dots(axes, known[column].to_numpy(float), known["value"].to_numpy(float), known["method"].tolist())
-        both[0].set_ylabel(f"{METRIC_TITLES[metric]} %, step chosen on validation")
+            axes.margins(0.12)
+        both[0].set_ylabel(f"{named} %, step chosen on validation")
+        fig.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    said = [
+        f"{row.method} {row.value:.1f} %, {row.parameters:,} parameters{_speed(row.milliseconds)}" for row in ordered.itertuples()
+    ]
+    what = f"Two panels, {title}. {named} in percent over parameters, and over milliseconds of testing per minute of video"
+    describe(fig, composed(what, said))
     return fig, points
 
 
-def _name_dots(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
-    """Names in a column right of the dots, in the dots' order and evenly spread, a thin line to each: nothing can overlap."""
-    low, high = y.min(), y.max()
-    span = max(high - low, 1.0)
-    axes.set_ylim(low - 0.12 * span, high + 0.12 * span)
-    bottom, top = axes.get_ylim()
-    left, right = np.log10(x.min()), np.log10(x.max())
-    width = max(right - left, 0.5)
-    axes.set_xlim(10 ** (left - 0.08 * width), 10 ** (right + 0.95 * width))
-    axes.set_xticks([10.0**power for power in range(int(np.ceil(left - 0.08 * width)), int(np.floor(right + 0.08 * width)) + 1)])
-    axes.minorticks_off()
-    places = np.linspace(bottom + 0.04 * (top - bottom), top - 0.04 * (top - bottom), len(y)) if len(y) > 1 else y
-    for place, dot in zip(places, np.argsort(y, kind="stable")):
-        column = 10 ** (right + 0.16 * width)
-        axes.plot([x[dot], column], [y[dot], place], color="#BBBBBB", lw=0.7, zorder=1)
-        axes.text(column, place, f" {names[dot]}", fontsize=8, va="center", ha="left")
+def _speed(milliseconds: float) -> str:
+    return "" if np.isnan(milliseconds) else f", {number(milliseconds)} ms"
+
+
+def rank_agreement(runs: Sequence[RunScores], title: str) -> tuple[Figure, pd.DataFrame]:
+    """Rank correlation of the frame scores of every two methods.
+
+    Args:
+        runs: on the same test videos.
+        title: of the figure; names the data.
+
+    Returns:
+        the figure, and Spearman's correlations, a row and a column per method.
+    """
+    agreement = pd.DataFrame({run.title: run.frames()[1] for run in runs}).corr("spearman")
+    named = agreement.rename_axis("method").reset_index()
+    pairs = agreement.where(np.triu(np.ones(agreement.shape, dtype=bool), 1)).stack().sort_values(ascending=False)
+    ends = [
+        f"{a} and {b} {value:.2f}"
+        for (a, b), value in (*pairs.head(3).items(), *pairs.tail(min(3, max(len(pairs) - 3, 0))).items())
+    ]
+    with style():
+        fig, axes = plt.subplots(figsize=(10, 7.2))
+        image = axes.imshow(agreement, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(agreement.to_numpy()):
+            axes.text(
+                column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color="white" if abs(value) > 0.5 else BLACK
+            )
+        axes.set_xticks(range(len(runs)), agreement.columns, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(runs)), agreement.index)
+        axes.grid(visible=False)
+        fig.colorbar(image, ax=axes, label="rank correlation", pad=0.015)
+        headline(fig, f"{title}: rank correlation of frame scores", f"most alike: {ends[0]}" if ends else "")
+    what = f"Map of the rank correlations of frame scores between {len(runs)} methods, {title}. The highest and the lowest"
+    describe(fig, composed(what, ends) if ends else f"{what}: one method has none.")
+    return fig, named

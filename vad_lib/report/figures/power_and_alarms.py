@@ -17,7 +17,8 @@ from vad_lib.errors import DataError
 from vad_lib.evaluation.alarms import Calibration, Delays
 from vad_lib.evaluation.comparisons import Components
 from vad_lib.evaluation.power import power_curves
-from vad_lib.report.figures.style import BLUE, GREEN, GREY, METHOD_COLOURS, ORANGE, style
+from vad_lib.report.figures.alternative_texts import composed, number, percent
+from vad_lib.report.figures.style import BLUE, GREEN, GREY, ORANGE, describe, headline, looks, style
 
 _POWER_LOOKS = {
     "detectable": ("difference seen with 80 % probability", "-", BLUE),
@@ -57,7 +58,23 @@ def power_panels(components: Components, title: str, steps: Mapping[str, float])
         grid[0].set_ylabel("difference, percentage points")
         handles, labels = grid[0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=3)
+    said = [
+        f"with {least['value']:,.0f} {_UNITS[over]} {_points(least)}, with {most['value']:,.0f} {_points(most)}"
+        for over in _UNITS
+        for rows in [points[points["over"] == over].assign(value=lambda frame, over=over: frame[over])]
+        for least, most in [(rows.iloc[0], rows.iloc[-1])]
+    ]
+    wanted = ", ".join(f"{100 * step:.2f} ({name})" for name, step in sorted(steps.items(), key=lambda step: step[1]))
+    what = (
+        f"Two panels, {title}. Difference in percentage points that is seen with 80 % probability, over seeds and over test "
+        f"videos, both axes logarithmic; measured were {measured['seeds']} seeds and {measured['videos']} test videos"
+    )
+    describe(fig, composed(what, said, f"Horizontal lines at the differences to resolve: {wanted}." if wanted else ""))
     return fig, points
+
+
+def _points(row: pd.Series) -> str:
+    return f"{number(100 * row['detectable'])} points"
 
 
 def _draw_steps(axes: Axes, steps: Mapping[str, float]) -> None:
@@ -88,26 +105,43 @@ def reliability_diagram(calibrations: Mapping[str, Calibration], title: str) -> 
     Returns:
         the figure, and the bins of every row, with ``row`` in front.
     """
-    points = []
+    points, drawn_as = [], looks(calibrations)
     with style():
-        fig, (axes, below) = plt.subplots(2, 1, figsize=(8, 5.8 + 0.2 * len(calibrations)), sharex=True, height_ratios=(3, 1.1))
+        fig, (axes, below) = plt.subplots(2, 1, figsize=(10, 6.0 + 0.2 * len(calibrations)), sharex=True, height_ratios=(3, 1.1))
         axes.plot([0, 100], [0, 100], color=GREY, lw=0.9, ls=":", label="calibrated")
-        for (name, found), colour in zip(calibrations.items(), METHOD_COLOURS):
-            bins, known = found.bins, found.bins.dropna()
+        for place, (name, found) in enumerate(calibrations.items()):
+            (colour, line, marker), bins, known = drawn_as[name], found.bins, found.bins.dropna()
+            width = _width(place, len(calibrations))
             label = f"{name} (calibration error {100 * found.expected_error:.1f} %, Brier score {found.brier:.3f})"
-            axes.plot(100 * known["mean_score"], 100 * known["abnormal_share"], "o-", color=colour, lw=1.4, ms=5, label=label)
+            x, y = 100 * known["mean_score"], 100 * known["abnormal_share"]
+            axes.plot(x, y, color=colour, ls=line, marker=marker, lw=width, ms=6, label=label)
             edges = 100 * np.append(bins["low"], bins["high"].iloc[-1])
-            below.stairs(100 * bins["frames"] / bins["frames"].sum(), edges, color=colour, lw=1.4)
+            below.stairs(100 * bins["frames"] / bins["frames"].sum(), edges, color=colour, ls=line, lw=width)
             points.append(bins.assign(row=name))
-        axes.set(ylabel="abnormal frames among them, %", xlim=(-1, 101), ylim=(-2, 102), title=title)
+        axes.set(ylabel="abnormal frames among them, %", xlim=(-1, 101), ylim=(-2, 102))
+        nearest = min(calibrations, key=lambda name: calibrations[name].expected_error)
+        headline(fig, title, f"smallest calibration error: {nearest}, {percent(calibrations[nearest].expected_error)} %")
         fullness = [found.bins["frames"] / found.bins["frames"].sum() for found in calibrations.values()]
         least = 100 * min(share[share > 0].min() for share in fullness)
         below.set(yscale="log", ylim=(min(least / 2, 5), 150), xlabel="score of the frames, %", ylabel="frames, %")
         below.yaxis.set_major_formatter(FuncFormatter(_few_digits))
         below.yaxis.set_minor_formatter(NullFormatter())
         fig.legend(loc="outside lower center", ncols=1, fontsize=9)
+    said = [
+        f"{name} calibration error {percent(found.expected_error)} %, in the bin of the highest scores "
+        f"{percent(last['abnormal_share'])} % abnormal at a mean score of {percent(last['mean_score'])} %"
+        for name, found in calibrations.items()
+        for last in [found.bins.dropna().iloc[-1]]
+    ]
+    what = f"Reliability diagram, {title} Share of abnormal frames in percent over the score of the frames in percent"
+    describe(fig, composed(what, said, "Below: how many frames have each score."))
     frame = pd.concat(points, ignore_index=True)
     return fig, frame[["row", *frame.columns.drop("row")]]
+
+
+def _width(place: int, count: int) -> float:
+    """Of a line among several: the first is the widest, so that lines that coincide are seen beside each other."""
+    return 1.4 + 0.9 * (count - 1 - place)
 
 
 def delay_recall(delays: Mapping[str, Delays], title: str) -> tuple[Figure, pd.DataFrame]:
@@ -123,12 +157,13 @@ def delay_recall(delays: Mapping[str, Delays], title: str) -> tuple[Figure, pd.D
     Raises:
         DataError: a row without events.
     """
-    points = []
+    points, said, drawn_as = [], [], looks(delays)
     with style():
-        fig, axes = plt.subplots(figsize=(8, 4.0 + 0.2 * len(delays)))
+        fig, axes = plt.subplots(figsize=(10, 4.2 + 0.2 * len(delays)))
         seen = {name: np.sort(found.events["delay_seconds"].dropna()) for name, found in delays.items()}
         longest = max((theirs[-1] for theirs in seen.values() if len(theirs)), default=0) or 1.0
-        for (name, found), colour in zip(delays.items(), METHOD_COLOURS):
+        for place, (name, found) in enumerate(delays.items()):
+            (colour, line, _), width = drawn_as[name], _width(place, len(delays))
             events, theirs = len(found.events), seen[name]
             if not events:
                 raise DataError(f"{name}: delays need events, got none; add test videos with abnormal frames.")
@@ -137,11 +172,16 @@ def delay_recall(delays: Mapping[str, Delays], title: str) -> tuple[Figure, pd.D
             share = np.arange(len(seconds)) / events
             label = f"{name} ({len(theirs)} of {events} events seen{median})"
             x, y = np.append(seconds, 1.04 * longest), 100 * np.append(share, share[-1])
-            axes.step(x, y, where="post", color=colour, lw=1.6, label=label)
+            axes.step(x, y, where="post", color=colour, ls=line, lw=width, label=label)
+            said.append(label)
             points.append(pd.DataFrame({"row": name, "seconds": seconds, "share": share}))
-        axes.set(xlabel="seconds after the start of the event", ylabel="events seen by then, %", title=title)
+        axes.set(xlabel="seconds after the start of the event", ylabel="events seen by then, %")
+        most = max(delays, key=lambda name: len(seen[name]) / len(delays[name].events))
+        headline(fig, title, f"most events seen: {most}, {len(seen[most])} of {len(delays[most].events)}")
         axes.set(ylim=(-2, 102), xlim=(0, 1.04 * longest))
         fig.legend(loc="outside lower center", ncols=1, fontsize=9)
+    what = f"Step curves, {title}. Events seen, in percent of all, over the seconds since their start, 0 to {number(longest)}"
+    describe(fig, composed(what, said))
     return fig, pd.concat(points, ignore_index=True)
 
 

@@ -21,9 +21,10 @@ from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import mask_intervals
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
+from vad_lib.report.figures.alternative_texts import composed, number
 from vad_lib.report.figures.run_scores import RunScores, VideoScores
 from vad_lib.report.figures.strips import PAPER_FIGURE_CATEGORIES, Strip, figure_videos
-from vad_lib.report.figures.style import CURVES, GREY, GROUND_TRUTH, VERMILION, style
+from vad_lib.report.figures.style import CURVES, GREY, GROUND_TRUTH, VERMILION, describe, style
 
 
 def plan_score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
@@ -90,7 +91,27 @@ def score_panels(
             points.append(_score_points(category, video, curves))
         handles, names = fig.axes[0].get_legend_handles_labels()
         fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    said = [f"{category} {_said(scores.videos[video], curves)}" for category, video in chosen.items()]
+    below = " with frames of the video below" if strips else ""
+    what = f"{title}: scores from 0 to 1 over frames, {len(chosen)} test videos in a panel each{below}. {_MEANS}"
+    describe(fig, composed(what, said))
     return fig, pd.concat(points, ignore_index=True)
+
+
+_MEANS = "Mean score on abnormal and on normal frames"
+
+
+def _said(video: VideoScores, curves: Sequence[str]) -> str:
+    """When something abnormal happens in a video, and the mean of each score on abnormal and on normal frames."""
+    abnormal = video.labels.astype(bool)
+    events = ", ".join(f"{start} to {end}" for start, end in mask_intervals(video.labels))
+    parts = []
+    for curve in curves:
+        frames = np.repeat(video.curves[curve], np.diff(snippet_edges(video)))
+        means = [f"{frames[part].mean():.2f}" if part.any() else "none" for part in (abnormal, ~abnormal)]
+        parts.append(f"{CURVES[curve][0].removesuffix(' score')} {' and '.join(means)}")
+    where = f"(abnormal {events} of {len(abnormal)})" if events else f"({len(abnormal)} frames, none abnormal)"
+    return f"{where} {', '.join(parts)}"
 
 
 def _check_panel(scores: RunScores, video: VideoScores, curves: Sequence[str], strips: Mapping[str, Strip]) -> None:
@@ -129,6 +150,8 @@ def score_curve(video: VideoScores, strip: Strip | None, seconds: np.ndarray, ti
             _draw_strip(fig, axes, cell[1], strip, video.labels)
         handles, names = axes.get_legend_handles_labels()
         fig.legend(handles, names, loc="outside lower center", ncols=len(handles))
+    what = f"{title}: scores from 0 to 1 over {number(seconds[-1])} seconds of a video. {_MEANS}"
+    describe(fig, composed(what, [_said(video, curves)]))
     return fig, _score_points("", video, curves).drop(columns="category")
 
 

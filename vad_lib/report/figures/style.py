@@ -1,20 +1,21 @@
-"""The one style of all figures, and how they are saved."""
+"""The one style of all figures: their colours, how they are saved, and how they are shown, with alternative text."""
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image, UnidentifiedImageError
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
+from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.provenance import commit
 from vad_lib.storage.writing import atomic_path, write_text
@@ -22,18 +23,61 @@ from vad_lib.storage.writing import atomic_path, write_text
 # Okabe and Ito's palette keeps its contrasts for colour-blind readers.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 
-METHOD_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "#666666", "#000000")
-GREY = "#777777"
+BLACK, GREY = "#000000", "#777777"
+LINE_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "#666666", BLACK)  # of lines that are no methods
 GROUND_TRUTH = "#F3CFC0"  # light vermilion, readable under every curve
 
+
+class Look(NamedTuple):
+    """How a method is drawn: matplotlib's colour, line style and marker."""
+
+    colour: str
+    line: str
+    marker: str
+
+
+# Row of a table -> its look, the same in every figure. Seven colours do not reach for eighteen rows: line and marker differ.
+METHOD_LOOKS = {
+    "proposed": Look(BLUE, "-", "o"),
+    "msf-dmu": Look(VERMILION, "-", "s"),
+    "ur-dmu": Look(GREEN, "-", "D"),
+    "rtfm": Look(ORANGE, "-", "^"),
+    "bn-svp": Look(PURPLE, "-", "v"),
+    "mgfn": Look(SKY, "-", "P"),
+    "sultani-mil": Look(BLACK, "-", "X"),
+    "fusion-gan": Look(GREY, "-", "p"),
+    "clip-tsa": Look(ORANGE, "--", "<"),
+    "vadclip": Look(PURPLE, "--", ">"),
+    "pel4vad": Look(SKY, "--", "h"),
+    "logistic-regression": Look(BLACK, "--", "*"),
+    "supervised": Look(BLACK, "-.", "d"),
+    "proposed-permuted": Look(BLUE, ":", "x"),
+    "pcl": Look(PURPLE, ":", "1"),
+    "pcl-dbagf": Look(ORANGE, ":", "2"),
+    "fine": Look(GREEN, "-.", "3"),
+    "fine-align": Look(SKY, "-.", "4"),
+}
+_LOOK_OF_TITLE = {VARIANTS[name].title: look for name, look in METHOD_LOOKS.items()}
+OTHER_LOOK = Look("#444444", "-", "o")  # of a row that is none of the tables'
+
+# What is no method has colours of its own: branch of the proposed model -> colour, in curves and in diagrams
+VISUAL, SEMANTIC, FUSED = GREEN, ORANGE, BLUE
 # curve -> words, colour, line, width
 CURVES = {
-    "score": ("fused score", BLUE, "-", 1.8),
-    "visual": ("visual score", GREEN, "--", 1.0),
-    "semantic": ("semantic score", ORANGE, "-.", 1.0),
+    "score": ("fused score", FUSED, "-", 1.8),
+    "visual": ("visual score", VISUAL, "--", 1.0),
+    "semantic": ("semantic score", SEMANTIC, "-.", 1.0),
+}
+# selection of the step -> marker, colour, in every figure that shows more than one
+SELECTION_LOOKS: dict[str, tuple[str, str]] = {
+    "last": ("o", "#999999"),
+    "best_on_validation": ("D", BLACK),
+    "best_on_test": ("|", VERMILION),
 }
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
+SHOWN_WIDTH = 1100  # pixels in notebooks; ten points of a font are then 15 pixels in a figure 10 inches wide
+TEXT_KEY = "Alt"  # of the alternative text among a PNG's text chunks
 
 _STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
@@ -58,10 +102,84 @@ def style() -> Iterator[None]:
         yield
 
 
+def method_look(title: str) -> Look:
+    """Colour, line and marker of a method, the same in every figure.
+
+    Args:
+        title: of a row of the tables, such as ``Proposed``; any other one gets dark grey.
+    """
+    return _LOOK_OF_TITLE.get(title, OTHER_LOOK)
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """Looks of the lines of a figure: methods have their own, other lines the colours that no method of the figure has.
+
+    Example:
+        >>> looks(["Proposed", "at 1 %"])["at 1 %"].colour == VERMILION
+        True
+    """
+    names = list(names)
+    found = {name: method_look(name) for name in names}
+    used = {look.colour for look in found.values() if look is not OTHER_LOOK}
+    free = [colour for colour in LINE_COLOURS if colour not in used] or list(LINE_COLOURS)
+    others = [name for name in names if found[name] is OTHER_LOOK]
+    return found | {name: OTHER_LOOK._replace(colour=free[place % len(free)]) for place, name in enumerate(others)}
+
+
+def describe(fig: Figure, text: str) -> None:
+    """Give a figure its alternative text: what somebody reads or hears who does not see it.
+
+    :func:`save_figure` writes it into the PNG; :func:`show` refuses a figure that has none.
+
+    Args:
+        fig: the figure.
+        text: some sentences, made of the plotted points by :mod:`vad_lib.report.figures.alternative_texts`.
+
+    Raises:
+        DataError: the text is empty.
+    """
+    if not text.strip():
+        raise DataError("figure: expected an alternative text, got an empty one; say what is plotted and the numbers that matter.")
+    # Line breaks and square brackets would end the text of an image in Markdown.
+    fig.set_label(" ".join(text.split()).replace("[", "(").replace("]", ")").replace("?.", "?"))
+
+
+def described(fig: Figure) -> str:
+    """The alternative text of a figure, empty if it was given none."""
+    return str(fig.get_label() or "")
+
+
+def alternative_text(path: Path) -> str:
+    """The alternative text that a saved figure carries.
+
+    Args:
+        path: of the PNG.
+
+    Raises:
+        DataError: the file is no picture, or carries no text.
+    """
+    with _opened(path) as image:
+        text = str(getattr(image, "text", {}).get(TEXT_KEY, ""))
+    if not text:
+        raise DataError(f"{path}: expected an alternative text, found none; call style.describe before the figure is saved.")
+    return text
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            image.load()  # texts may follow the pixels
+            yield image
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{path}: expected a PNG, but it cannot be read ({error}). Save the figure again.") from error
+
+
 def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, stamp: dict[str, Any]) -> dict[str, Path]:
     """Write a figure as PNG and PDF and its points as CSV, and close it.
 
-    The commit and the stamp stand in the metadata of both images; dates do not, so equal figures are equal bytes.
+    The commit and the stamp stand in the metadata of both images; dates do not, so equal figures are equal bytes. The PNG
+    carries the alternative text that :func:`describe` gave the figure.
 
     Args:
         fig: the figure.
@@ -78,7 +196,7 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
     """
     made_with = json.dumps({"commit": commit(), **stamp}, sort_keys=True, default=str)
     metadata = {
-        "png": {"Software": "vad_lib", "Description": made_with},
+        "png": {"Software": "vad_lib", "Description": made_with} | ({TEXT_KEY: described(fig)} if described(fig) else {}),
         "pdf": {"Creator": "vad_lib", "Subject": made_with, "CreationDate": None},
     }
     paths = {}
@@ -93,26 +211,61 @@ def save_figure(fig: Figure, layout: Layout, name: str, points: pd.DataFrame, st
     return paths
 
 
-def preview(path: Path, width: int = 700) -> bytes:
-    """A saved figure, small enough to stand in a notebook.
+def show(shown: Mapping[str, Path] | Figure, text: str = "", width: int = SHOWN_WIDTH) -> None:
+    """Show a figure in a notebook, as a small copy with its alternative text.
 
     Args:
-        path: of the PNG.
+        shown: what :func:`save_figure` returned, so that the saved file is seen and no second rendering; or a figure that is
+            not kept, which is closed.
+        text: alternative text of a figure that is not kept; by default the one that :func:`describe` gave it.
+        width: pixels; the height follows.
+
+    Raises:
+        DataError: the figure has no alternative text, or its file cannot be read.
+    """
+    from IPython.display import Image as Picture  # there where notebooks are; the rest of the library needs it not
+    from IPython.display import display
+
+    if isinstance(shown, Figure):
+        if text:
+            describe(shown, text)
+        if not described(shown):
+            raise DataError("figure: expected an alternative text, got none; call style.show(fig, text) with what is plotted.")
+        drawn = io.BytesIO()
+        shown.savefig(drawn, format="png", dpi=DPI)
+        plt.close(shown)
+        with Image.open(drawn) as image:
+            data, kind = small_copy(image, width)
+        display(Picture(data=data, format=kind, alt=described(shown)))
+        return
+    with _opened(shown["png"]) as image:
+        data, kind = small_copy(image, width)
+    display(Picture(data=data, format=kind, alt=alternative_text(shown["png"])))
+
+
+def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Literal["png", "jpeg"]]:
+    """A picture in few bytes: as PNG with 64 colours, which suits lines, or as JPEG, which suits photographs.
+
+    Args:
+        image: any picture.
         width: pixels; the height follows.
 
     Returns:
-        a JPEG file.
-
-    Raises:
-        DataError: the file cannot be read.
+        the smaller of the two files, and its kind.
     """
-    image = cv2.imread(str(path))
-    if image is None:
-        raise DataError(f"{path}: expected a PNG, but it cannot be read. Save the figure again.")
-    height = round(image.shape[0] * width / image.shape[1])
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])
-    return encoded.tobytes()
+    height = max(1, round(image.height * width / image.width))
+    small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
+    lines, photograph = io.BytesIO(), io.BytesIO()
+    small.quantize(64, dither=Image.Dither.NONE).save(lines, "PNG", optimize=True)
+    small.save(photograph, "JPEG", quality=75, optimize=True)
+    if len(lines.getvalue()) <= len(photograph.getvalue()):
+        return lines.getvalue(), "png"
+    return photograph.getvalue(), "jpeg"
+
+
+def headline(fig: Figure, title: str, finding: str = "") -> None:
+    """Title of a figure, and below it what its points say."""
+    fig.suptitle("\n".join(line for line in (title, finding) if line), fontsize=12)
 
 
 def data_title(dataset: Dataset) -> str:

@@ -9,16 +9,29 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.report.figures.style import BLUE, GREEN, METHOD_COLOURS, VERMILION, hide_unused, style
+from vad_lib.report.figures.alternative_texts import composed, counted, course, courses, number, percent
+from vad_lib.report.figures.style import (
+    BLACK,
+    BLUE,
+    LINE_COLOURS,
+    SELECTION_LOOKS,
+    VERMILION,
+    describe,
+    headline,
+    hide_unused,
+    looks,
+    style,
+)
 from vad_lib.report.tables.table import METRIC_TITLES, SELECTION_TITLES
 from vad_lib.runs.run_folder import Run
 
 _EVALUATIONS = ("validation/auc", "test/auc", "test/ap")
-_SELECTION_LOOKS = {"last": ("o", BLUE), "best_on_validation": ("D", GREEN), "best_on_test": ("|", VERMILION)}
 
 
 def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
-    """Every loss term over the steps, unweighted, its weight in the title; then the sum and the evaluations.
+    """Every loss term over the steps, unweighted, what it asks for and its weight in the title; then the evaluations.
+
+    Terms that ask the same of different segments share a panel. Axes of terms begin at 0: a term that hardly falls looks so.
 
     Args:
         log: of :meth:`vad_lib.runs.run_folder.Run.log`.
@@ -29,32 +42,122 @@ def training_curves(log: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame
     """
     terms = [column for column in log.columns if column.startswith("loss/")]
     evaluations = [column for column in log.columns if column in _EVALUATIONS]
-    panels = [("weighted sum", ["loss"]), *((_term_title(log, term), [term]) for term in terms)]
+    memories = [term for term in terms if term.endswith("_memory")]
+    alone = sorted((term for term in terms if term not in memories), key=_place_of_term)
+    panels = [("weighted sum", ["loss"]), *((_term_title(log, term), [term]) for term in alone)]
+    panels += [(_term_title(log, memories[0], "memory terms"), memories)] if memories else []
     panels += [("evaluations", evaluations)] if evaluations else []
-    columns = 4
+    columns = min(4, len(panels))
     with style():
         rows = -(-len(panels) // columns)
-        fig, grid = plt.subplots(rows, columns, figsize=(10, 2.0 * rows + 0.6), squeeze=False, sharex=True)
-        fig.suptitle(title, fontsize=12)
+        fig, grid = plt.subplots(rows, columns, figsize=(10, 2.3 * rows + 0.8), squeeze=False, sharex=True)
+        headline(fig, title, _first_to_last(log, "loss", "weighted sum"))
         for axes, (name, series) in zip(grid.flat, panels):
-            for column, colour in zip(series, METHOD_COLOURS):
+            for column, colour in zip(series, LINE_COLOURS):
                 known = log[["step", column]].dropna()
-                label = column.replace("/auc", " AUC").replace("/ap", " AP") if len(series) > 1 else None
-                axes.plot(known["step"], known[column], color=colour, lw=1.2, label=label)
-            axes.set_title(name, fontsize=8.5)
+                axes.plot(known["step"], known[column], color=colour, lw=1.2, label=_short(column) if len(series) > 1 else None)
+            axes.set_title(name, fontsize=9.5)
+            axes.set_ylim(*((0, 1.02) if series is evaluations else (min(0.0, float(log[series].min().min())), None)))
             if len(series) > 1:
-                axes.legend(fontsize=8)
+                if series is memories:
+                    axes.set_ylim(top=1.9 * float(log[series].max().max()))  # room for the legend
+                axes.legend(fontsize=8, handlelength=1.2, borderpad=0, labelspacing=0.2)
         hide_unused(grid, len(panels))
         fig.supxlabel("step", fontsize=10)
         fig.supylabel("unweighted value (cross-entropies in nats)", fontsize=10)
-    return fig, _long_form(log, ["loss", *terms, *evaluations])
+    points = _long_form(log, ["loss", *terms, *evaluations])
+    said = courses(points.assign(series=points["series"].map(_short)), "series", "step", "value", "step")
+    describe(fig, composed(f"Loss terms and evaluations over the training steps, a panel each, {title}. From first to last", said))
+    return fig, points
 
 
-def _term_title(log: pd.DataFrame, term: str) -> str:
-    """Name of a loss term, and the weight that it enters the sum with."""
+# term -> what it asks for, in the title of its panel
+_ASKED = {
+    "main": "the video's label",
+    "align": "segments, eq. 12",
+    "cls": "categories, eq. 10, 11",
+    "con": "branches agree, eq. 13",
+    "triplet": "classes apart",
+    "kl": "latent near a normal law",
+    "magnitude": "norms of the classes apart",
+    "memory terms": "each class in its memory",
+    "smoothness": "neighbours alike",
+    "sparsity": "few high scores",
+}
+_IN_ORDER = ("main", "align", "cls", "con")
+
+
+def _place_of_term(term: str) -> int:
+    """The paper's own terms first."""
+    name = term.removeprefix("loss/")
+    return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
+
+
+def _short(column: str) -> str:
+    """Name of a series for a legend."""
+    words = column.removeprefix("loss/").replace("/auc", " AUC").replace("/ap", " AP").replace("_", " ")
+    return "weighted sum" if words == "loss" else words.replace(" video ", " in ") if words.endswith(" memory") else words
+
+
+def _first_to_last(log: pd.DataFrame, column: str, words: str) -> str:
+    known = log[column].dropna()
+    return f"{words}: {number(known.iloc[0])} at the first step, {number(known.iloc[-1])} at the last"
+
+
+def _term_title(log: pd.DataFrame, term: str, words: str = "") -> str:
+    """Name of a loss term, what it asks for, and the weight that it enters the sum with."""
     weights = log[term.replace("loss/", "weight/")]
     weight = f"{weights.iloc[0]:g}" if weights.nunique() == 1 else f"{weights.iloc[0]:.2g} to {weights.iloc[-1]:.2g}"
-    return f"{term.removeprefix('loss/').replace('_', ' ')}\nx {weight}"
+    name = words or term.removeprefix("loss/").replace("_", " ")
+    return "\n".join(line for line in (f"{name} x {weight}", _ASKED.get(name, "")) if line)
+
+
+def selected_steps(
+    log: pd.DataFrame, chosen: Mapping[str, int], metric: Literal["auc", "ap"], title: str
+) -> tuple[Figure, pd.DataFrame]:
+    """What validation and test say of every evaluated step, and the steps that the selections choose.
+
+    Selections that choose the same step share one mark and one line of the legend.
+
+    Args:
+        log: of :meth:`vad_lib.runs.run_folder.Run.log`.
+        chosen: selection -> its step.
+        metric: ``auc`` or ``ap`` of the test frames.
+        title: of the figure.
+
+    Returns:
+        the figure, and (step, series, value) rows; ``value`` is a fraction.
+    """
+    series = {
+        "validation/auc": ("validation videos, AUC", VERMILION, "-"),
+        f"test/{metric}": (f"test frames, {METRIC_TITLES[metric]}", BLUE, "-"),
+    }
+    steps: dict[int, list[str]] = {}
+    for selection, step in chosen.items():
+        steps.setdefault(step, []).append(SELECTION_TITLES[selection])
+    with style():
+        fig, axes = plt.subplots(figsize=(10, 3.9))
+        for column, (label, colour, line) in series.items():
+            known = log[["step", column]].dropna()
+            axes.plot(known["step"], 100 * known[column], line, color=colour, marker=".", lw=1.6, label=label)
+        lines = {
+            SELECTION_TITLES[name]: line for name, line in (("best_on_test", "-"), ("best_on_validation", "--"), ("last", ":"))
+        }
+        for step, names in sorted(steps.items()):
+            line = next(line for title, line in lines.items() if title in names)
+            axes.axvline(step, color=BLACK, lw=1.4, ls=line, label=f"step {step}: {', '.join(names)}")
+        axes.set(xlabel="training step", ylabel="percent")
+        different = f"{len(steps)} different steps chosen" if len(steps) > 1 else "all selections choose the same step"
+        headline(fig, title, different)
+        fig.legend(loc="outside lower center", ncols=3, fontsize=9)
+    points = _long_form(log, list(series))
+    said = [
+        course(label, rows["step"], 100 * rows["value"], "step")
+        for (label, *_), (_, rows) in zip(series.values(), points.groupby("series", sort=False))
+    ]
+    marked = "; ".join(f"{', '.join(names)}: step {step}" for step, names in sorted(steps.items()))
+    describe(fig, composed(f"Two lines over the training steps, {title}. Percent", said, f"Chosen steps: {marked}."))
+    return fig, points
 
 
 def _long_form(log: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -77,32 +180,46 @@ def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.
     Raises:
         DataError: a run has no gate.
     """
-    points = []
+    points, drawn_as = [], looks(logs)
     with style():
-        fig, (path, pull) = plt.subplots(2, 1, figsize=(8, 5.5), sharex=True, height_ratios=(3, 2))
+        fig, (path, pull) = plt.subplots(2, 1, figsize=(10, 6.2), sharex=True, height_ratios=(3, 2))
         path.axhline(0.5, color="#777777", lw=0.8, ls=":")
         pull.axhline(0, color="#777777", lw=0.8, ls=":")
-        for (name, log), colour in zip(logs.items(), METHOD_COLOURS):
+        for name, log in logs.items():
+            colour, line, marker = drawn_as[name]
             if "monitor/w" not in log.columns:
                 raise DataError(f"{name}: the log has no monitor/w; only runs with a gate have one. Leave this run out.")
             known = _long_form(log, ["monitor/w"]).assign(run=name)
-            path.plot(known["step"], known["value"], color=colour, marker=".", lw=1.5, label=name)
+            path.plot(known["step"], known["value"], color=colour, ls=line, marker=marker, ms=5, lw=1.6, label=name)
             points.append(known)
             if "gradient/gate_logit" in log.columns:
                 every = int(known["step"].diff().max()) if len(known) > 1 else len(log)
                 smooth = log.assign(**{"gradient/gate_logit": log["gradient/gate_logit"].rolling(every).mean()})
                 felt = _long_form(smooth, ["gradient/gate_logit"]).assign(run=name)
-                pull.plot(felt["step"], felt["value"], color=colour, lw=1.2)
+                pull.plot(felt["step"], felt["value"], color=colour, ls=line, lw=1.4)
                 points.append(felt)
         low, high = path.get_ylim()
-        path.set(title=title, ylabel="w, share of the\nvisual score", ylim=(min(low, 0.4), max(high, 0.6)))
+        path.set(ylabel="w, share of the\nvisual score", ylim=(min(low, 0.4), max(high, 0.6)))
+        ends = {name: log["monitor/w"].dropna().iloc[-1] for name, log in logs.items()}
+        spread = [f"{ends[pick(ends, key=ends.__getitem__)]:.2f} ({pick(ends, key=ends.__getitem__)})" for pick in (min, max)]
+        headline(
+            fig,
+            title,
+            f"w at the last step: from {spread[0]} to {spread[1]}" if len(ends) > 1 else f"w at the last step: {spread[0]}",
+        )
         pull.set(xlabel="step", ylabel="gradient of the\nloss to g, mean")
         fig.legend(loc="outside lower center", ncols=3, fontsize=9)
-    return fig, pd.concat(points, ignore_index=True)
+    found = pd.concat(points, ignore_index=True)
+    said = courses(found[found["series"] == "monitor/w"], "run", "step", "value", "step")
+    what = f"Lines over the training steps, {title}. Gate weight w, the share of the visual score"
+    describe(fig, composed(what, said, "Below: the gradient of the loss with respect to the gate."))
+    return fig, found
 
 
 def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap"], title: str) -> tuple[Figure, pd.DataFrame]:
     """A metric of several rows under the three selections; how far apart they are is what choosing on the test set gains.
+
+    The row with the highest mean, chosen on validation, is on top.
 
     Args:
         runs: variant -> its runs, a dot for each seed.
@@ -117,22 +234,31 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
             (run.title, run.seed, selection, run.value(metric, selection))
             for done in runs.values()
             for run in done
-            for selection in _SELECTION_LOOKS
+            for selection in SELECTION_LOOKS
         ],
         columns=["row", "seed", "selection", "value"],
     )
-    rows = list(points["row"].unique())
+    means = points.pivot_table("value", "row", "selection", sort=False)
+    means = means.sort_values("best_on_validation", ascending=False, kind="stable")
+    rows = list(means.index)
     with style():
-        fig, axes = plt.subplots(figsize=(8, 1.2 + 0.36 * len(rows)))
-        for shift, (selection, (marker, colour)) in zip((-0.16, 0, 0.16), _SELECTION_LOOKS.items()):
+        fig, axes = plt.subplots(figsize=(10, 1.6 + 0.42 * len(rows)))
+        for shift, (selection, (marker, colour)) in zip((-0.2, 0, 0.2), SELECTION_LOOKS.items()):
             theirs = points[points["selection"] == selection]
             heights = np.array([rows.index(row) for row in theirs["row"]]) + shift
             edge = 2 if marker == "|" else 0.5
             axes.plot(100 * theirs["value"], heights, marker, color=colour, ms=6, mew=edge, label=SELECTION_TITLES[selection])
         axes.set_yticks(range(len(rows)), rows)
         axes.invert_yaxis()
-        axes.set(xlabel=f"{METRIC_TITLES[metric]} %", title=title)
+        axes.set(xlabel=f"{METRIC_TITLES[metric]} %")
+        gained = means["best_on_test"] - means["best_on_validation"]
+        most = f"{gained.max() * 100:.1f} points ({gained.idxmax()})"
+        headline(fig, title, f"best on test minus chosen on validation, mean over seeds: at most {most}")
         fig.legend(loc="outside lower center", ncols=3)
+    said = [f"{row} " + ", ".join(percent(means.loc[row, selection]) for selection in SELECTION_LOOKS) for row in rows]
+    order = ", ".join(SELECTION_TITLES[selection] for selection in SELECTION_LOOKS)
+    what = f"Dots, {title}. {METRIC_TITLES[metric]} in percent of {counted(len(rows), 'row')}, mean over seeds ({order})"
+    describe(fig, composed(what, said))
     return fig, points
 
 
@@ -157,10 +283,10 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
         the figure, and (step, series, value, run) rows.
     """
     series = [name for name in _TOGETHER if any(name in log.columns for log in logs.values())]
-    colours = dict(zip(marked, METHOD_COLOURS))
+    colours = dict(zip(marked, LINE_COLOURS))
     points = []
     with style():
-        fig, grid = plt.subplots(1, len(series), figsize=(10, 3.2), squeeze=False)
+        fig, grid = plt.subplots(1, len(series), figsize=(10, 3.6), squeeze=False)
         fig.suptitle(title, fontsize=12)
         for axes, name in zip(grid[0], series):
             for run, log in logs.items():
@@ -172,12 +298,21 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
                 )
                 axes.plot(known["step"], known[name], **look)
                 points.append(known.melt("step", [name], "series", "value").assign(run=run))
-            axes.set_title(_TOGETHER[name], fontsize=9.5)
+            axes.set_title(_TOGETHER[name].replace(", ", ",\n"), fontsize=9.5)
             axes.set_xlabel("step")
         handles, labels = grid[0][0].get_legend_handles_labels()
         if handles:
             fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
-    return fig, pd.concat(points, ignore_index=True)
+    found = pd.concat(points, ignore_index=True)
+    ends = found.groupby(["series", "run"], sort=False)["value"].last()
+    said = [
+        f"{_TOGETHER[name]} from {number(ends[name].min())} to {number(ends[name].max())}"
+        + "".join(f", {run} {number(ends[name, run])}" for run in marked if (name, run) in ends.index)
+        for name in series
+    ]
+    what = f"{len(series)} panels with {counted(len(logs), 'line')} each over the training steps, {title}. At the last step"
+    describe(fig, composed(what, said))
+    return fig, found
 
 
 def failed_seeds(
@@ -213,6 +348,12 @@ def failed_seeds(
         axes[1].set(title=f"{term.removeprefix('loss/')} term (mean of 10 steps)", xlabel="step", ylim=(0, None))
         axes[2].set(title="mean score of normal test videos", xlabel="place in the video, 0 start, 1 end", ylim=(0, 1))
         fig.legend(loc="outside lower center", fontsize=9)
+    said = [f"{name} {number(parts.min())} to {number(parts.max())}" for name, parts in over_time.items()]
+    what = (
+        f"Three panels with {counted(len(logs), 'line')} each, {title}: main loss and {term.removeprefix('loss/')} term over the "
+        f"steps, mean score of normal test videos over their time. {marked} is marked; lowest to highest mean score"
+    )
+    describe(fig, composed(what, said))
     return fig, pd.concat(points, ignore_index=True)
 
 
@@ -239,14 +380,21 @@ def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str, shown: int = 5)
     found = pd.concat(points, ignore_index=True)
     largest = list(found.groupby("series")["value"].mean().nlargest(shown).index)
     with style():
-        fig, grid = plt.subplots(1, len(logs), figsize=(10, 3.6), squeeze=False, sharey=True)
-        fig.suptitle(title, fontsize=12)
+        fig, grid = plt.subplots(1, len(logs), figsize=(10, 4.0), squeeze=False, sharey=True)
         for axes, (run, rows) in zip(grid[0], found.groupby("run", sort=False)):
-            for term, colour in zip(largest, METHOD_COLOURS):
+            for term, colour in zip(largest, LINE_COLOURS):
                 known = rows[rows["series"] == term]
                 label = term.removeprefix("gradient/").replace("_", " ")
                 axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.4, label=label)
             axes.set(title=run, xlabel="step", yscale="log")
         grid[0][0].set_ylabel("norm of the weighted\nterm's gradient")
+        means = found.groupby("series")["value"].mean().nlargest(shown)
+        headline(fig, title, f"largest mean norm: {_short(means.index[0].replace('gradient/', 'loss/'))}, {number(means.iloc[0])}")
         fig.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    said = [f"{name.removeprefix('gradient/').replace('_', ' ')} {number(norm)}" for name, norm in means.items()]
+    what = (
+        f"Lines on a logarithmic axis over the training steps, {counted(len(logs), 'run')} in a panel each, {title}. "
+        "Norm of the gradient of each weighted loss term, mean over runs and steps"
+    )
+    describe(fig, composed(what, said))
     return fig, found

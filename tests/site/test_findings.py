@@ -1,0 +1,35 @@
+"""Cards of findings: pictures drawn from the numbers, one axis a card."""
+
+import re
+
+import pandas as pd
+
+from vad_lib.site.findings import EDGE, HEIGHT, WIDTH, Answer, asked_in_notebook, picture
+
+BETTER = "better: +2.97 points, ± 2.80 (95 % interval +0.71 to +6.31; 5 seeds, 56 test videos)"
+
+
+def test_a_picture_has_its_ends_where_the_numbers_are():
+    drawn = picture(Answer("", "cannot tell", 0.0, -5.0, 10.0), end=10)
+    reach = re.search(r'class="reach" d="M([\d.]+) [\d.]+H([\d.]+)"', drawn)
+    assert [float(x) for x in reach.groups()] == [WIDTH / 2 - (WIDTH / 2 - EDGE) / 2, WIDTH - EDGE]
+    assert f'<circle cx="{WIDTH / 2}" cy="{HEIGHT / 2}"' in drawn  # a round mark where one cannot tell
+
+
+def test_a_verdict_has_a_shape_beside_its_colour():
+    shapes = {verdict: picture(Answer("", verdict, 1, 0.5, 2), 5) for verdict in ("better", "worse", "cannot tell")}
+    assert "<rect" in shapes["better"] and "l7 7" in shapes["worse"] and "<circle" in shapes["cannot tell"]
+
+
+def test_answers_of_the_notebook_become_cards_with_pictures_where_there_is_one_interval():
+    rows = [
+        ("A (rendered videos)", "Q?", BETTER, "cell-1"),
+        ("B", "Q?", "not run", "cell-1"),
+        ("A", "Many?", "12 seeds; 3 videos", "x"),
+    ]
+    table = pd.DataFrame(rows, columns=["data", "question", "answer", "cell"])
+    first, second = asked_in_notebook(table, {"06_beyond_the_paper": "notebooks/06.html"}, "findings.html")
+    assert first.asked == "Q?" and [group.dataset for group in first.groups] == ["A", "B"]
+    assert first.groups[0].answers == (Answer("", "better", 2.97, 0.71, 6.31),) and not first.groups[1].answers
+    assert first.groups[0].link == "notebooks/06.html#cell-id=cell-1" and {group.end for group in first.groups} == {10.0}
+    assert not second.groups[0].answers and second.groups[0].text == "12 seeds; 3 videos"

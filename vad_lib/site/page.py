@@ -1,0 +1,182 @@
+"""What every page is: its own content in the one frame of header, navigation and footer."""
+
+import html
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from html.parser import HTMLParser
+from importlib import resources
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import jinja2
+
+NAME = "Weakly supervised video anomaly detection: a companion"
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Entry(NamedTuple):
+    """One entry of the navigation.
+
+    Attributes:
+        key: which pages belong to it.
+        title: as the navigation shows it.
+        path: of its page, from the site's folder.
+    """
+
+    key: str
+    title: str
+    path: str
+
+
+NAVIGATION = (
+    Entry("explorer", "Explorer", "explorer.html"),
+    Entry("read", "Read", "notebooks.html"),
+    Entry("teach", "Teach", "lessons.html"),
+    Entry("run", "Run", "run.html"),
+    Entry("findings", "Findings", "findings.html"),
+    Entry("tables", "Tables", "tables.html"),
+    Entry("methods", "Methods", "methods.html"),
+    Entry("equations", "Equations", "equations.html"),
+    Entry("deviations", "Deviations", "deviations.html"),
+    Entry("changelog", "Changelog", "changelog.html"),
+)
+
+
+class Heading(NamedTuple):
+    """A heading that can be linked to.
+
+    Attributes:
+        level: 2 or 3 as a rule.
+        anchor: its id.
+        text: without markup.
+    """
+
+    level: int
+    anchor: str
+    text: str
+
+
+@dataclass
+class Page:
+    """One page.
+
+    Attributes:
+        path: from the site's folder, with forward slashes, ending ``.html``.
+        title: text of the title and of the only h1.
+        body: HTML between header and footer, its h1 included.
+        section: key of its entry in :data:`NAVIGATION`; empty for none.
+        scripts: names of the scripts of ``web`` that it needs beside ``site.js``.
+        contents: whether a table of contents stands at its side.
+        template: that frames the body.
+        more: further values for the template.
+    """
+
+    path: str
+    title: str
+    body: str
+    section: str = ""
+    scripts: tuple[str, ...] = ()
+    contents: bool = False
+    template: str = "page.html.j2"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def relative(target: str, page: str) -> str:
+    """The way from one page to another file, both from the site's folder; a fragment stays.
+
+    Example:
+        >>> relative("notebooks/00.html#cell-id=a", "tables/table1.html"), relative("site.css", "index.html")
+        ('../notebooks/00.html#cell-id=a', 'site.css')
+    """
+    path, mark, fragment = target.partition("#")
+    return quote(posixpath.relpath(path, posixpath.dirname(page) or ".")) + mark + fragment
+
+
+def escaped(text: str) -> str:
+    """The text as HTML shows it, within attributes too."""
+    return html.escape(text)
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """The templates of ``vad_lib/site/web``; what is put in is escaped unless it is marked as HTML."""
+    loader = jinja2.PackageLoader("vad_lib.site", "web")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["relative"] = relative
+    return environment
+
+
+def web_file(name: str) -> str:
+    """A file of ``vad_lib/site/web``."""
+    return (resources.files("vad_lib.site") / "web" / name).read_text(encoding="utf-8")
+
+
+def filled(template: str, **values: Any) -> str:
+    """A template of ``web`` with these values."""
+    return templates().get_template(template).render(**values)
+
+
+def framed(page: Page, entries: tuple[Entry, ...]) -> str:
+    """The whole HTML of a page.
+
+    Args:
+        page: with its body.
+        entries: of the navigation; those whose pages are part of the site.
+    """
+    contents = [heading for heading in headings(page.body) if heading.level in (2, 3)] if page.contents else []
+    return filled(page.template, page=page, entries=entries, name=NAME, contents=contents, **page.more)
+
+
+_HEADING = re.compile(r'<h([1-6])[^>]*?\bid="([^"]+)"[^>]*>(.*?)</h\1>', re.DOTALL)
+
+
+def headings(body: str) -> Iterator[Heading]:
+    """The headings with an id in some HTML, in their order."""
+    for level, anchor, inner in _HEADING.findall(body):
+        yield Heading(int(level), html.unescape(anchor), plain_text(inner))
+
+
+class _Text(HTMLParser):
+    """Collects text; inside some elements it is left out."""
+
+    LEFT_OUT = ("script", "style", "svg", "nav", "button")
+    INLINE = ("a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "mark")
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.LEFT_OUT:
+            self._depth += 1
+        elif tag not in self.INLINE:
+            self.parts.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.LEFT_OUT:
+            self._depth -= 1
+        elif tag not in self.INLINE:
+            self.parts.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self._depth:
+            self.parts.append(data)
+
+
+def plain_text(markup: str) -> str:
+    """The words of some HTML, one space between them.
+
+    Example:
+        >>> plain_text("<p>An <b>event</b></p><p>of <code>x &lt; 3</code><script>no()</script></p>")
+        'An event of x < 3'
+    """
+    reader = _Text()
+    reader.feed(markup)
+    reader.close()
+    return " ".join("".join(reader.parts).split())
