@@ -260,6 +260,16 @@ def test_space_plays_and_the_cursor_follows(tab, page):
     assert now > left
 
 
+def test_the_cursor_follows_the_controls_of_the_video(tab, page):
+    ready(tab, page)
+    if not plays(tab):
+        pytest.skip("this browser cannot play H.264")
+    tab.wait("$('video').readyState >= 2")
+    tab.value("$('video').currentTime = 1.5")
+    tab.wait("Math.abs(model.get('time') - 1.5) < 0.01")
+    assert tab.value("$('video').paused")
+
+
 def test_the_line_of_the_threshold_can_be_dragged(tab, page):
     ready(tab, page)
     x, _ = place(tab, ".chart", 0.5)

@@ -436,6 +436,8 @@ function render({ model, el }) {
     const frame = () => { follow(); if (!player.paused) requestAnimationFrame(frame); };
     player.onplay = frame;
     player.onpause = () => { follow(); tell(true); say(); };
+    // a place that was chosen in the video's own controls; one that was chosen here is there already
+    player.onseeked = () => { if (Math.abs(player.currentTime - now) > 0.01) player.onpause(); };
   }
 
   const changed = { picture: load, time: () => { if (model.get("time") !== told) { told = model.get("time"); goTo(told); } } };
