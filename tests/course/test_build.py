@@ -89,6 +89,18 @@ def test_what_is_committed_is_what_the_sources_say():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_the_executed_solution_is_that_of_the_source_and_describes_its_pictures(path):
+    executed = nbformat.read(build.PROJECT_ROOT / "results" / "course" / path.name, as_version=4).cells
+    solution = nbformat.reads(build.read_lesson(path, build.repository_of()).solution, as_version=4).cells
+    assert [cell.source for cell in executed] == [cell.source for cell in solution], "call python -m vad_lib.course.build --execute"
+    outputs = [(cell.id, output) for cell in executed for output in cell.get("outputs", ()) if "data" in output]
+    pictures = [
+        (cell, output.metadata.get(kind, {})) for cell, output in outputs for kind in output.data if kind.startswith("image/")
+    ]
+    assert len(pictures) > 1 and [cell for cell, about in pictures if not about.get("alt")] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_lesson_has_the_shape_that_the_course_promises(path):
     cells = nbformat.reads(build.read_lesson(path).student, as_version=4).cells
     number = path.stem.partition("_")[0]
@@ -97,6 +109,7 @@ def test_a_lesson_has_the_shape_that_the_course_promises(path):
     assert max(code) <= 25
     whole = json.dumps(cells)
     assert all(f'check(\\"{number}.{exercise}\\"' in whole for exercise in (1, 2, 3))
+    assert "plt.show" not in whole, "style.show(fig, text) shows a figure with its alternative text"
     assert "drawing(" in whole and "Predict." in whole and "## What we learned" in whole and "## Further reading" in whole
 
 

@@ -1,7 +1,10 @@
 """The small files of the course fit each other."""
 
+import nbformat
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from nbconvert import HTMLExporter
 
 from vad_lib.course import drawing, lesson_bags, lesson_log, lesson_runs, make_material
 from vad_lib.course.material import RESOURCES
@@ -47,3 +50,14 @@ def test_what_is_not_there_is_said_with_what_is():
 def test_drawings_have_words_for_those_who_do_not_see_them():
     for name in (file.name.removesuffix(".svg") for file in RESOURCES.iterdir() if file.name.endswith(".svg")):
         assert "<title" in drawing(name).data and "<desc" in drawing(name).data and 'role="img"' in drawing(name).data
+
+
+def test_a_drawing_is_shown_with_its_alternative_text():
+    data, metadata = DisplayFormatter().format(drawing("bags"))
+    words = drawing("bags").alternative_text
+    assert words.startswith("From segments to the loss. Two rows of eight bars") and words.endswith("label of the bag.")
+    assert metadata["image/svg+xml"]["alt"] == words  # what the site looks for
+    output = nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
+    cell = nbformat.v4.new_code_cell('drawing("bags")', outputs=[output])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert f'<img alt="{words}"' in page and page.count('src="data:image/svg+xml') == 1

@@ -4,14 +4,16 @@ They come with the package, so a lesson starts in seconds and downloads nothing.
 of the profile ``study``.
 """
 
+import base64
+import html
 import io
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from IPython.display import SVG
 
 from vad_lib.data.segments import segment_means
 from vad_lib.errors import ConfigError, did_you_mean
@@ -125,7 +127,40 @@ def lesson_log() -> pd.DataFrame:
     return pd.read_csv(io.BytesIO((RESOURCES / LOG).read_bytes()))
 
 
-def drawing(name: str) -> SVG:
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure; notebooks and pages made of them show it with its alternative text.
+
+    Attributes:
+        data: the SVG.
+    """
+
+    data: str
+
+    @property
+    def alternative_text(self) -> str:
+        """Title and description of the drawing."""
+        words = re.search(r"<title\b[^>]*>(.*?)</title>\s*<desc\b[^>]*>(.*?)</desc>", self.data, re.DOTALL)
+        assert words is not None  # tests hold it for every drawing
+        return html.unescape(f"{words[1]}. {words[2]}")
+
+    def __repr__(self) -> str:
+        return self.alternative_text
+
+    def _repr_svg_(self) -> tuple[str, dict[str, str]]:
+        return self.data, {"alt": self.alternative_text}
+
+    # JupyterLab and nbconvert make an image without alternative text of an SVG, so they get one that has it.
+    def _repr_html_(self) -> str:
+        width = re.search(r' width="(\d+)"', self.data)
+        image = base64.b64encode(self.data.encode()).decode()
+        return (
+            f'<img alt="{html.escape(self.alternative_text)}" width="{width[1] if width else ""}" '
+            f'style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{image}">'
+        )
+
+
+def drawing(name: str) -> Drawing:
     """A drawn figure of a lesson.
 
     Args:
@@ -137,7 +172,7 @@ def drawing(name: str) -> SVG:
     known = sorted(file.name[: -len(".svg")] for file in RESOURCES.iterdir() if file.name.endswith(".svg"))
     if name not in known:
         raise ConfigError(f"no drawing {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}.")
-    return SVG(data=(RESOURCES / f"{name}.svg").read_text(encoding="utf-8"))
+    return Drawing((RESOURCES / f"{name}.svg").read_text(encoding="utf-8"))
 
 
 @cache

@@ -256,7 +256,7 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     height = max(1, round(image.height * width / image.width))
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
     lines, photograph = io.BytesIO(), io.BytesIO()
-    small.quantize(64, dither=Image.Dither.NONE).save(lines, "PNG", optimize=True)
+    small.quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(lines, "PNG", optimize=True)
     small.save(photograph, "JPEG", quality=75, optimize=True)
     if len(lines.getvalue()) <= len(photograph.getvalue()):
         return lines.getvalue(), "png"
