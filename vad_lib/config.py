@@ -242,7 +242,7 @@ PROFILES: dict[str, Profile] = {
         width=128,
         seeds=5,
         row_seeds={
-            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align", "msf-dmu-at-once"), 10),
+            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align", "msf-dmu-at-once", "msf-dmu-rising"), 10),
             "fusion-gan": 1,  # 13 minutes a run
         },
         costly_questions=("crops",),  # ten crops of all videos: six hours

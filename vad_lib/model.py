@@ -41,7 +41,7 @@ from vad_lib.data.batches import Batch
 from vad_lib.losses import LossTerm
 from vad_lib.methods.base import Method, MethodSpec, check_categories, check_text_features
 from vad_lib.methods.causal import CausalAlignment
-from vad_lib.methods.msf_dmu import MSFDMU, UNDECAYED, MSFDMUSettings
+from vad_lib.methods.msf_dmu import MSFDMU, OF_PROFILE, UNDECAYED, MSFDMUSettings
 from vad_lib.methods.ur_dmu import decay_groups
 
 
@@ -299,4 +299,5 @@ SPEC = MethodSpec(
     needs_text=True,
     question="language",
     builds_on=("msf-dmu", "vadclip"),
+    of_profile=OF_PROFILE,
 )

@@ -33,7 +33,7 @@ PROFILE = "study"  # whose runs are packed unless another one is named
 PARTS = (("runs", 1), ("questions", 2), ("transfer", 2))  # folders of runs, with the depth of their places
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
-LOGGED = ("proposed", "msf-dmu", "msf-dmu-at-once", "few-videos")  # rows and question whose every log notebook 08 reads
+LOGGED = ("proposed", "msf-dmu-at-once", "msf-dmu-rising", "few-videos")  # rows and question whose every log notebook 08 reads
 BRANCHES = ("visual", "semantic", "alignment")  # of all seeds of the proposed model, else of the first
 BY_SELECTION = ("ur-dmu", "msf-dmu", "proposed", "proposed-permuted")  # rows for which notebook 06 asks what the choice is worth
 TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep

@@ -104,6 +104,7 @@ def test_running_mean():
 LAYERS = {
     "mean": causal.RunningMean,
     "fusion": lambda: causal.CausalFusion(8, 8),
+    "fusion that reaches one segment": lambda: causal.CausalFusion(8, 8, (1, 1, 1)),
     "attention": lambda: causal.CausalPositionAttention(8, 2, 0.5, "scaled", 9),
 }
 

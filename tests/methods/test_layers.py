@@ -75,6 +75,14 @@ def test_multi_scale_fusion_weights_scales_per_step():
     torch.testing.assert_close(fusion(x), fusion.merge(only_first).relu())
 
 
+def test_multi_scale_fusion_reaches_as_far_as_its_dilations():
+    for dilations, reach in {(1, 2, 4): 4, (1, 1, 1): 1, (3,): 3}.items():
+        fusion, x = layers.MultiScaleFusion(2, 4, dilations), torch.randn(1, 11, 2, requires_grad=True)
+        fusion(x)[0, 5].sum().backward()
+        assert torch.nonzero(x.grad[0].abs().sum(dim=1)).ravel().max() <= 5 + reach
+        assert len(fusion.scales) == len(dilations)
+
+
 def test_channel_gate_starts_nearly_open():
     gate, x = layers.ChannelGate(16, 4), torch.zeros(1, 1, 16)
     with torch.no_grad():

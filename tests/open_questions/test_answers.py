@@ -76,7 +76,18 @@ def test_words():
     alone = comparisons.compare_over_seeds({1: 0.2}, {1: 0.9}, "recall")
     assert sentence(alone) == "cannot tell: +70.00 points (no interval; one seed: of these two models, not of their methods)"
     chance = Interval("auc", 0.7, None, 0.6, 0.8, 0.95, "", (1,), (0.7,), 12)
-    assert wording.chance_sentence(chance).startswith("finds something")
+    assert wording.chance_sentence(chance).startswith("is above chance (50.0 %): 70.0 % AUC")
+    assert wording.chance_sentence(chance, 0.85).startswith("is below chance (85.0 %)")
+    assert wording.chance_sentence(chance, 0.7).startswith("cannot be told from chance (70.0 %)")
+
+
+def test_what_is_needed_in_sentences():
+    columns = {"difference": [0.02, 0.01, 0.011, 0.001], "seeds": [7, 1300, 1300, None], "videos": [40, None, None, None]}
+    assert wording.needed_sentence(pd.DataFrame(columns)) == (
+        "2.00 points: 7 seeds on these test videos, or 40 test videos with these seeds. "
+        "1.00, 1.10 points: 1,300 seeds on these test videos; more test videos alone are never enough. "
+        "0.10 points: more seeds alone are never enough, and more test videos alone are not either"
+    )
 
 
 def test_differences_over_seeds_by_hand():

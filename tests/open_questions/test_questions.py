@@ -9,6 +9,7 @@ from vad_lib.data import prompts
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.segments import make_segments
 from vad_lib.errors import ConfigError
+from vad_lib.methods.msf_dmu import OF_PROFILE
 from vad_lib.model import ProposedSettings
 from vad_lib.open_questions import questions
 from vad_lib.storage.paths import Layout
@@ -16,9 +17,10 @@ from vad_lib.storage.paths import Layout
 
 @pytest.mark.parametrize("question", questions.QUESTIONS)
 def test_every_answer_is_a_setting_of_the_model_that_differs_from_the_base(question):
-    base = ProposedSettings(feature_dim=8)
+    here = OF_PROFILE["study"]
+    base = ProposedSettings(feature_dim=8, **here)
     for name, answer in questions.QUESTIONS[question].answers.items():
-        changed = ProposedSettings(feature_dim=8, **answer.options)
+        changed = ProposedSettings(feature_dim=8, **{**here, **answer.options})
         assert name != questions.BASE
         assert (changed != base) == bool(answer.options), name
         assert answer != questions.Answer(), name

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.report import readings
 from vad_lib.report.figures.run_scores import RunScores, VideoScores
 
@@ -42,3 +42,23 @@ def test_a_wrong_threshold_or_a_normal_video_is_refused(scores):
         readings.read_video(scores, "fire", 16, threshold=50)
     with pytest.raises(ConfigError, match="still: expected abnormal frames"):
         readings.read_video(scores, "still", 16)
+
+
+def test_the_alignment_map_in_numbers():
+    """Two videos of 2 and 3 snippets; rows are cosines with Normal, Arson, Fighting."""
+    labels = np.repeat(np.array([0, 1], dtype=np.uint8), 16)
+    short = np.append(np.repeat(np.array([1, 0], dtype=np.uint8), 16), np.ones(3, dtype=np.uint8))  # the last snippet has 3 frames
+    fire = VideoScores("fire", ("Arson",), labels, {}, np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]]))
+    fight = VideoScores("fight", ("Fighting",), short, {}, np.array([[0.1, 0.7, 0.5], [0.9, 0.0, 0.1], [0.1, 0.2, 0.4]]))
+    calm = VideoScores("calm", ("Normal",), np.zeros(16, dtype=np.uint8), {}, np.ones((1, 3)))
+    run = RunScores("Proposed", ("Normal", "Arson", "Fighting", "Riot"), {v.name: v for v in (fire, fight, calm)})
+    table = readings.read_alignment(run).set_index("category")
+    assert table.index.tolist() == ["Arson", "Fighting"]  # no video of Riot
+    columns = ["in the event", "in normal time", "other categories, in the event", "own row highest %"]
+    assert table.loc["Arson", columns].tolist() == pytest.approx([0.8, 0.1, 0.6, 100])
+    assert table.loc["Fighting", columns].tolist() == pytest.approx([0.45, 0.1, 0.45, 50])
+
+
+def test_a_run_without_an_alignment_map_cannot_be_read(scores):
+    with pytest.raises(DataError, match="Proposed has no alignment map"):
+        readings.read_alignment(scores)

@@ -41,19 +41,24 @@ class CausalConv(TemporalConv):
 
 
 class CausalFusion(Causal, MultiScaleFusion):
-    """:class:`~vad_lib.methods.layers.MultiScaleFusion` without look-ahead; keeps its last eight inputs."""
+    """:class:`~vad_lib.methods.layers.MultiScaleFusion` without look-ahead; keeps its last inputs, as many as its longest
+    convolution reaches back."""
 
     CONVOLUTION = CausalConv
-    REACH = 2 * max(MultiScaleFusion.DILATIONS)
+
+    @property
+    def reach(self) -> int:
+        """Earlier inputs that an output depends on."""
+        return 2 * max(int(scale.dilation[0]) for scale in self.scales)  # type: ignore[index]
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, T, W)."""
         if self.past is None:
             return super().forward(x)
-        earlier = self.past["inputs"] if self.past else x.new_zeros(len(x), self.REACH, x.shape[-1])
-        x = torch.cat([earlier, x], dim=1)  # (S, 8 + T, D)
-        self.past["inputs"] = x[:, -self.REACH :]
-        return super().forward(x)[:, self.REACH :]
+        earlier = self.past["inputs"] if self.past else x.new_zeros(len(x), self.reach, x.shape[-1])
+        x = torch.cat([earlier, x], dim=1)  # (S, reach + T, D)
+        self.past["inputs"] = x[:, -self.reach :]
+        return super().forward(x)[:, self.reach :]
 
 
 def shifted_to_columns(products: Tensor) -> Tensor:

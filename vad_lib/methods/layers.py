@@ -7,6 +7,7 @@ M prototypes of one memory.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -35,23 +36,23 @@ class TemporalConv(nn.Conv1d):
 
 
 class MultiScaleFusion(nn.Module):
-    """MSTF of MSF-DMU: three dilated convolutions, merged with weights of their own for every time step.
+    """MSTF of MSF-DMU: dilated convolutions, merged with weights of their own for every time step.
 
     Reconstruction; the authors' abstract names the parts only. The weights start equal.
 
     Args:
         in_width: D.
         width: W, even.
+        dilations: of the convolutions, segments from one tap to the next; each has three taps.
     """
 
-    DILATIONS = (1, 2, 4)
     CONVOLUTION = TemporalConv
 
-    def __init__(self, in_width: int, width: int) -> None:
+    def __init__(self, in_width: int, width: int, dilations: Sequence[int] = (1, 2, 4)) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(self.CONVOLUTION(in_width, width // 2, dilation) for dilation in self.DILATIONS)
-        merged = len(self.DILATIONS) * (width // 2)
-        self.scale_logits = nn.Linear(merged, len(self.DILATIONS))
+        self.scales = nn.ModuleList(self.CONVOLUTION(in_width, width // 2, dilation) for dilation in dilations)
+        merged = len(dilations) * (width // 2)
+        self.scale_logits = nn.Linear(merged, len(dilations))
         nn.init.zeros_(self.scale_logits.weight)
         nn.init.zeros_(self.scale_logits.bias)
         self.merge = nn.Linear(merged, width)
@@ -61,7 +62,7 @@ class MultiScaleFusion(nn.Module):
         return self.fuse([scale(x) for scale in self.scales])
 
     def fuse(self, scales: list[Tensor]) -> Tensor:
-        """Weigh the outputs of the three convolutions, each (S, T, W / 2), and merge them: (S, T, W)."""
+        """Weigh the outputs of the convolutions, each (S, T, W / 2), and merge them: (S, T, W)."""
         scales = [scale.relu() for scale in scales]
         weights = self.scale_logits(torch.cat(scales, dim=-1)).softmax(dim=-1) * len(scales)  # (S, T, 3), mean 1
         weighted = [scale * weight for scale, weight in zip(scales, weights.split(1, dim=-1))]

@@ -14,7 +14,7 @@ S sequences (videos x crops), T segments, D feature width, W encoder width, H he
 
 How it differs from the others. It is UR-DMU with another encoder:
 
-- MSTF, three dilated convolutions with weights per time step, in place of UR-DMU's single convolution;
+- MSTF, dilated convolutions (three by default) with weights per time step, in place of UR-DMU's single convolution;
 - DPAM, attention with position codes and a learnable distance decay, in place of UR-DMU's layer;
 - a channel gate where DPAM's two branches are merged;
 - memories, uncertainty, head and losses as in UR-DMU.
@@ -22,7 +22,7 @@ How it differs from the others. It is UR-DMU with another encoder:
 With ``context="causal"`` (:mod:`vad_lib.methods.causal`; no paper has this form) no segment sees a later one.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -39,6 +39,9 @@ UNDECAYED = ("position_logit", "log_temperature", "gate.reduce.bias", "gate.expa
 class MSFDMUSettings(URDMUSettings):
     """Settings of MSF-DMU; the paper gives none beyond those of UR-DMU."""
 
+    dilations: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 2, 4), min_length=1, description="of MSTF's convolutions, segments from one of three taps to the next"
+    )
     position: Literal["scaled", "raw"] = Field("scaled", description="position codes of j * 200 / T, or of j")
     context: Literal["full", "causal"] = Field("full", description="segments see the whole video, or none that comes later")
     lookback: int = Field(200, ge=1, description="segments that causal attention sees: the present one and those before it")
@@ -55,7 +58,7 @@ class MSFDMU(URDMU):
 
     def _build_embedding(self) -> nn.Module:
         fusion = CausalFusion if self.settings.context == "causal" else MultiScaleFusion
-        return fusion(self.settings.feature_dim, self.settings.width)
+        return fusion(self.settings.feature_dim, self.settings.width, self.settings.dilations)
 
     def _build_layer(self) -> nn.Module:
         settings = self.settings
@@ -76,6 +79,10 @@ class MSFDMU(URDMU):
         return decay_groups(self, weight_decay, UNDECAYED)
 
 
+# A dilation of 4 reaches over 9 segments: 9 of 200 in the paper, but more than half of a video that is cut into 16.
+SIXTEEN_SEGMENTS = {"dilations": [1, 1, 1]}
+OF_PROFILE = {"quick": SIXTEEN_SEGMENTS, "study": SIXTEEN_SEGMENTS}
+
 # its authors' training settings are not known; the paper's stand in the profile
 SPEC = MethodSpec(
     name="msf-dmu",
@@ -86,4 +93,5 @@ SPEC = MethodSpec(
     build=lambda settings, _: MSFDMU(settings),
     question="context",
     builds_on=("ur-dmu",),
+    of_profile=OF_PROFILE,
 )

@@ -120,6 +120,10 @@ QUESTIONS: dict[str, Question] = {
             "one-hot": Answer(text="one-hot"),
         },
     ),
+    "dilations": Question(
+        "How far do the convolutions of the visual branch reach (dilations 1, 1, 1 where a video has 16 segments)?",
+        {"1, 2, 4": Answer({"dilations": [1, 2, 4]}), "1, 1, 2": Answer({"dilations": [1, 1, 2]})},
+    ),
     "context": Question("What does the future of a video tell?", {"past only": Answer({"context": "causal"})}),
     "crops": Question("What do ten crops of every snippet add?", {"10 crops": Answer(crops=10)}),
     "features": Question("Is there anything in the features?", {"noise": Answer(features="noise")}),

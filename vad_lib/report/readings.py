@@ -1,4 +1,4 @@
-"""Figures 3 and 4 in numbers: which events a threshold finds, how late, and what it finds beside them."""
+"""Figures in numbers: which events a threshold finds, how late, what it finds beside them; which category the map names."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad_lib.errors import ConfigError
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.report.figures.run_scores import RunScores
 from vad_lib.report.figures.strips import figure_videos
 
@@ -64,4 +65,54 @@ def read_panels(scores: RunScores, categories: Sequence[str], fps: float, thresh
         hits = sum(read_video(scores, name, fps, threshold)["reading"] == "hit" for name in theirs)
         row = {"category": category, **read_video(scores, shown, fps, threshold)}
         rows.append({**row, "hits in the category": f"{hits} of {len(theirs)}"})
+    return pd.DataFrame(rows)
+
+
+def read_alignment(scores: RunScores) -> pd.DataFrame:
+    """The alignment map in numbers: does the row of the true category stand out while something abnormal happens?
+
+    A snippet is abnormal if half of its frames are. Means are over the snippets of all test videos of a category that have
+    abnormal and normal snippets; a video of several categories counts for each.
+
+    Args:
+        scores: of a run whose method has an alignment map.
+
+    Returns:
+        one row per abnormal category with such videos: ``category``; ``videos``, their number; the mean cosine with the
+        category's own text ``in the event`` and ``in normal time`` of the same videos; ``other categories, in the event``, the
+        mean cosine with all other abnormal categories; and ``own row highest %``, of the abnormal snippets, among the rows of
+        all abnormal categories.
+
+    Raises:
+        DataError: the method has no alignment map.
+    """
+    rows = []
+    for column, category in list(enumerate(scores.categories))[1:]:
+        in_event, in_normal = [], []
+        for video in scores.videos.values():
+            if category not in video.categories:
+                continue
+            if video.alignment is None:
+                raise DataError(f"{scores.title} has no alignment map; only methods with an alignment branch have one.")
+            starts = np.arange(0, len(video.labels), FRAMES_PER_SNIPPET)
+            counts = np.diff([*starts, len(video.labels)])
+            abnormal = np.add.reduceat(video.labels.astype(float), starts) >= counts / 2
+            if abnormal.any() and not abnormal.all():
+                shown = video.alignment[: len(abnormal)]
+                in_event.append(shown[abnormal])
+                in_normal.append(shown[~abnormal])
+        if not in_event:
+            continue
+        event, calm = np.concatenate(in_event), np.concatenate(in_normal)
+        others = np.delete(event[:, 1:], column - 1, axis=1)
+        rows.append(
+            {
+                "category": category,
+                "videos": len(in_event),
+                "in the event": event[:, column].mean(),
+                "in normal time": calm[:, column].mean(),
+                "other categories, in the event": others.mean() if others.size else float("nan"),
+                "own row highest %": 100 * (event[:, 1:].argmax(axis=1) == column - 1).mean(),
+            }
+        )
     return pd.DataFrame(rows)

@@ -70,10 +70,10 @@ class FastCausalFusion(FastMultiScaleFusion, CausalFusion):
             return FastMultiScaleFusion.forward(self, x)
         if not self.past:
             weights = self.stacked_taps()
-            self.past.update(weights=weights, taps=x.new_zeros(len(x), self.REACH, len(weights)))
+            self.past.update(weights=weights, taps=x.new_zeros(len(x), self.reach, len(weights)))
         taps = torch.cat([self.past["taps"], F.linear(x, self.past["weights"])], dim=1)
-        self.past["taps"] = taps[:, -self.REACH :]
-        return self.fuse_taps(taps)[:, self.REACH :]
+        self.past["taps"] = taps[:, -self.reach :]
+        return self.fuse_taps(taps)[:, self.reach :]
 
 
 FORMS: dict[type, type] = {
