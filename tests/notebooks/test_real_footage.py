@@ -18,7 +18,8 @@ def executed(tmp_path, **parameters) -> tuple[str, list[dict]]:
     cells = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     said = [output.get("text", "") or output.get("data", {}).get("text/markdown", "") for output in outputs]
-    return "\n".join(said), [output.metadata["image/jpeg"]["alt"] for output in outputs if "image/jpeg" in output.get("data", {})]
+    images = [about for output in outputs for kind, about in output.get("metadata", {}).items() if kind.startswith("image/")]
+    return "\n".join(said), [about["alt"] for about in images]
 
 
 def test_it_is_short_and_its_cells_have_names():

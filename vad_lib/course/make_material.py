@@ -6,7 +6,6 @@ normal ones at equal distances in the list, so that look-alikes of all categorie
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from vad_lib.errors import DataError, command_line
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.run_folder import Run
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
-from vad_lib.storage.writing import atomic_path, write_arrays
+from vad_lib.storage.writing import write_arrays, write_text
 
 Split = Literal["train", "test"]
 DATASET = "synth-crime"
@@ -95,9 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise DataError(f"{DATASET}, {layout.profile}: no finished runs of {', '.join(missing)}. `make study` trains them.")
     write_bags(dataset, options.out)
     write_runs(dataset, runs, options.out)
-    log = layout.run(DATASET, "proposed", runs["proposed"][0].seed) / "log.csv"
-    with atomic_path(options.out / LOG) as temporary:
-        shutil.copyfile(log, temporary)
+    text = runs["proposed"][0].log().to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_text(options.out / LOG, text)
     print(*(f"{options.out / name}: {(options.out / name).stat().st_size / 1e6:.1f} MB" for name in (BAGS, RUNS, LOG)), sep="\n")
     return 0
 

@@ -19,7 +19,7 @@ from vad_lib.data.segments import segment_means
 from vad_lib.errors import ConfigError, did_you_mean
 
 RESOURCES = files("vad_lib.course") / "resources"
-BAGS, RUNS, LOG = "bags.npz", "runs.npz", "log.csv"
+BAGS, RUNS, LOG = "bags.npz", "runs.npz", "log_of_a_run.csv"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,8 @@ from vad_lib.storage.safe_names import plain_name
 # Keys of vad_lib.open_questions.questions.QUESTIONS, a room above this one; a test compares both.
 QUESTIONS = (
     *("lambda-align", "lambda-cls", "lambda-con", "loss-weights", "alpha", "ratio", "top-k", "temperature", "templates"),
-    *("equation-5", "modulation", "gate", "text", "context", "crops", "features", "zero-shot", "few-videos", "remedies"),
+    *("equation-5", "modulation", "gate", "text", "dilations", "context", "crops", "features", "zero-shot"),
+    *("few-videos", "remedies"),
 )
 MOST_SEEDS = 1000
 LARGEST_SEED = 2**31 - 1
