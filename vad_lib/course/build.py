@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     old = [path for path, text in made_files() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if options.compare:
-        print(*(f"out of date: {path}" for path in old), sep="\n")
+        print("\n".join(f"out of date: {path}" for path in old) or "all files are those of the sources")
         return 1 if old else 0
     for path, text in made_files():
         write_text(path, text)
