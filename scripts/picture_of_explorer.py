@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from vad_lib.errors import MissingFileError, command_line
 from vad_lib.explorer.page import write_page
-from vad_lib.storage.paths import PROJECT_ROOT
+from vad_lib.storage.paths import EXPLORER, PROJECT_ROOT
 from vad_lib.storage.writing import atomic_path
 
 sys.path.insert(0, str(PROJECT_ROOT / "tests" / "helpers"))
@@ -32,9 +32,9 @@ def main() -> int:
     program = browser()
     if program is None:
         raise MissingFileError("no browser: expected chromium, google-chrome or microsoft-edge on the path. Install one of them.")
-    folder, target = PROJECT_ROOT / "results" / "explorer", PROJECT_ROOT / "results" / "explorer" / "explorer.png"
+    target = EXPLORER / "explorer.png"
     with tempfile.TemporaryDirectory() as made, opened(program) as tab:
-        tab.open(write_page(folder, Path(made)), width=1200, height=960)
+        tab.open(write_page(EXPLORER, Path(made)), width=1200, height=960)
         tab.wait("document.querySelector('video').readyState >= 2")
         tab.value(f"document.querySelector('video').currentTime = {SECONDS}")
         tab.wait("!document.querySelector('video').seeking && document.querySelector('video').readyState >= 2", 60)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from browser import browser, opened
 from made_up_results import MadeUpResults
 from planted_set import write_planted_dataset
 from safetensors.torch import save_file
@@ -43,6 +44,15 @@ def shared() -> Path:
     if not (folder / "oracles").is_dir():
         pytest.skip(f"known answers not found at {folder}; set VAD_SHARED to the folder that holds oracles/")
     return folder
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """A tab of a real browser, for the tests of one file."""
+    if browser() is None:
+        pytest.skip("no browser with the DevTools protocol on this machine, such as chromium")
+    with opened(browser()) as found:
+        yield found
 
 
 # Files that take longest, the longest first: several processes take files in this order, and none is left alone with them.

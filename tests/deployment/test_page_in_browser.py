@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from browser import Tab, browser, opened
+from browser import Tab, browser
 from numbered_videos import number
 from page_examples import CATEGORIES, example, numbered_video
 
@@ -24,12 +24,6 @@ pytestmark = [
 ]
 
 CENTRE = "(() => {{ const box = {}.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; }})()"
-
-
-@pytest.fixture(scope="module")
-def tab():
-    with opened(browser()) as tab:
-        yield tab
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from vad_lib.errors import DataError, MissingFileError
-from vad_lib.explorer.contents import FOLDER, as_json, read_contents, start, web
+from vad_lib.explorer.contents import as_json, read_contents, start, web
 from vad_lib.explorer.making import LARGEST_VIDEO, METHODS
 from vad_lib.report.figures import style
+from vad_lib.storage.paths import EXPLORER
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_the_map_has_the_colours_of_the_other_maps():
     assert f"const COLOURS = {json.dumps(stops)};" in web("explorer.js")
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="results/explorer is not there; `python -m vad_lib.explorer --make` makes it")
+@pytest.mark.skipif(not EXPLORER.is_dir(), reason="results/explorer is not there; `python -m vad_lib.explorer --make` makes it")
 def test_what_comes_with_the_project_is_whole_and_small():
     contents = read_contents()
     assert list(contents) == ["synth-crime", "synth-violence"]
@@ -87,4 +88,4 @@ def test_what_comes_with_the_project_is_whole_and_small():
         assert {video.category for video in data.videos} == set(data.categories[1:])
         assert all(bool(video.events) == video.abnormal for video in data.videos)
         assert {method.name for method in data.methods} <= set(METHODS)
-        assert all((FOLDER / data.file(video.name)).stat().st_size <= LARGEST_VIDEO for video in data.videos)
+        assert all((EXPLORER / data.file(video.name)).stat().st_size <= LARGEST_VIDEO for video in data.videos)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ OPTIONS = (
     "--mute-audio",
     "--remote-debugging-pipe",
 )
+
+
+KEYS = {"Tab": 9, "Enter": 13, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36}
+KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 def browser() -> str | None:
@@ -137,6 +142,15 @@ class Tab:
             time.sleep(0.02)
         return answer
 
+    def grave_faults(self) -> list[tuple[str, str]]:
+        """What axe calls serious or critical on the open page: the rule, and the first element that breaks it."""
+        folder = Path(str(find_spec("axe_core_python").submodule_search_locations[0]))
+        self.value((folder / "axe.min.js").read_text(encoding="utf-8") + ";0")
+        found = self.value("axe.run().then((found) => found)")
+        assert found["passes"], "axe has looked at nothing"
+        grave = ("serious", "critical")
+        return [(f["id"], f["nodes"][0]["html"][:200]) for f in found["violations"] if f["impact"] in grave]
+
     def open(self, path: Path, fragment: str = "", width: int = 1280, height: int = 800, dark: bool = False) -> None:
         """Open a file anew in a window of this size, and wait until it is loaded."""
         self.requests.clear(), self.complaints.clear()
@@ -160,11 +174,12 @@ class Tab:
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **where, **button)
 
     def press(self, key: str) -> None:
-        """Press a key, e.g. ``ArrowRight``."""
-        codes = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Home": 36, "End": 35, "Tab": 9}
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
-        if key == "Enter":
-            about["text"] = "\r"
+        """Press a key: a character, or a name such as ``ArrowRight``."""
+        about = {"key": key, "windowsVirtualKeyCode": KEYS[key] if key in KEYS else ord(key)}
+        if key in KEYS:
+            about["code"] = key
+        if len(key) == 1 or key == "Enter":
+            about["text"] = "\r" if key == "Enter" else key
         self.call("Input.dispatchKeyEvent", type="keyDown", **about)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 

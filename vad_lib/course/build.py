@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import nbformat
 
 from vad_lib.errors import DataError, command_line
-from vad_lib.storage.paths import PROJECT_ROOT
+from vad_lib.storage.paths import EXECUTED_LESSONS, LESSONS, PROJECT_ROOT
 from vad_lib.storage.writing import write_text
 
-SOURCES = "notebooks/course/sources"
+SOURCES = LESSONS / "sources"
 BEGIN, END, STUB = "### BEGIN SOLUTION", "### END SOLUTION", "### STUB "
 TAGS = {"exercise": "code", "answer": "markdown", "checks": "code", "lecturer": "markdown"}  # tag -> kind of its cell
 HERE = """# On your own machine this cell does nothing. Elsewhere it installs what is missing, and keeps PyTorch as it is.
@@ -194,7 +194,7 @@ def _package(repository: str) -> str:
 
 
 def _buttons(repository: str, name: str) -> str:
-    place = f"notebooks/course/{name}.ipynb"
+    place = (LESSONS / f"{name}.ipynb").as_posix()
     colab = f"https://colab.research.google.com/github/{repository}/blob/main/{place}"
     binder = f"https://mybinder.org/v2/gh/{repository}/main?labpath={place}"
     return f"[Open in Colab]({colab}) · [Open in Binder]({binder})"
@@ -210,7 +210,7 @@ def repository_of(project: Path = PROJECT_ROOT) -> str:
 def made_files(project: Path = PROJECT_ROOT) -> Iterator[tuple[Path, str]]:
     """Every file that is made of the sources, with its text."""
     lessons = [read_lesson(path, repository_of(project)) for path in sorted((project / SOURCES).glob("*.ipynb"))]
-    course = project / "notebooks" / "course"
+    course = project / LESSONS
     for lesson in lessons:
         yield course / f"{lesson.name}.ipynb", lesson.student
         yield course / "solutions" / f"{lesson.name}.ipynb", lesson.solution
@@ -227,7 +227,7 @@ def execute_solutions(project: Path = PROJECT_ROOT) -> None:
     """
     from nbclient import NotebookClient  # the extra "notebooks" has it
 
-    for path in sorted((project / "notebooks" / "course" / "solutions").glob("*.ipynb")):
+    for path in sorted((project / LESSONS / "solutions").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
@@ -236,7 +236,7 @@ def execute_solutions(project: Path = PROJECT_ROOT) -> None:
         text = nbformat.writes(notebook, indent=1, ensure_ascii=False) + "\n"
         if "not yet." in text:
             raise DataError(f"{path.name}: the checker does not accept a solution; execute the notebook and look.")
-        write_text(project / "results" / "course" / path.name, text)
+        write_text(project / EXECUTED_LESSONS / path.name, text)
         print(f"executed {path.name}", flush=True)
 
 
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--execute", action="store_true", help="then execute the solutions; they are kept in results/course")
     options = parser.parse_args(arguments)
     if options.slides:
-        write_slides(PROJECT_ROOT / "results" / "course", options.slides)
+        write_slides(PROJECT_ROOT / EXECUTED_LESSONS, options.slides)
         return 0
     old = [path for path, text in made_files() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if options.compare:

@@ -17,6 +17,7 @@ from vad_lib.course.material import BAGS, LOG, RUNS
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.errors import DataError, command_line
+from vad_lib.methods.supervised import abnormal_shares
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.run_folder import Run
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
@@ -53,8 +54,7 @@ def write_bags(dataset: Dataset, target: Path) -> None:
         arrays[f"{split}/num_snippets"] = np.array([len(of_video) for of_video in features])
         arrays[f"{split}/features"] = np.concatenate(features).astype(np.float16)
         if split == "test":
-            labels = [record.frame_labels() for record in records]
-            shares = [[video[start : start + 16].mean() for start in range(0, len(video), 16)] for video in labels]
+            shares = [abnormal_shares(record, len(of_video)) for record, of_video in zip(records, features)]
             arrays["test/snippet_labels"] = np.concatenate(shares).astype(np.float32)
     write_arrays(target / BAGS, arrays)
 

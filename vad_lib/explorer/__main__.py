@@ -11,10 +11,9 @@ from pathlib import Path
 
 from vad_lib.config import get_profile
 from vad_lib.errors import command_line
-from vad_lib.explorer.contents import FOLDER
 from vad_lib.explorer.making import make
 from vad_lib.explorer.page import write_page
-from vad_lib.storage.paths import Layout
+from vad_lib.storage.paths import EXPLORER, Layout
 
 
 @command_line("nothing was changed; run the same command again")
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", default="study", help="whose runs and videos --make takes (default: study)")
     parser.add_argument("--out", default="", help="with --make: folder that has results/ (default: the project)")
     parser.add_argument("--data", default="", help="with --make: folder of the data sets (default: data/PROFILE of the project)")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="the explorer's folder (default: results/explorer)")
+    parser.add_argument("--folder", type=Path, default=EXPLORER, help="the explorer's folder (default: results/explorer)")
     options = parser.parse_args(arguments)
     if not options.make and not options.page:
         parser.error("expected --make, --page DIR, or both")

@@ -7,11 +7,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vad_lib.errors import DataError, MissingFileError
-from vad_lib.storage.paths import PROJECT_ROOT
+from vad_lib.storage.paths import EXPLORER
 from vad_lib.storage.reading import damaged_as_data_error, read_json
 from vad_lib.storage.safe_names import plain_name
-
-FOLDER = PROJECT_ROOT / "results" / "explorer"
 
 
 class _Part(BaseModel):
@@ -132,7 +130,7 @@ def _lengths(curves: Curves) -> set[int]:
     return {len(part) for part in (curves.score, curves.visual, curves.semantic, curves.alignment) if part is not None}
 
 
-def read_contents(folder: Path | str = FOLDER) -> dict[str, DataSet]:
+def read_contents(folder: Path | str = EXPLORER) -> dict[str, DataSet]:
     """Read what a folder of the explorer holds.
 
     Args:

@@ -7,7 +7,8 @@ import anywidget
 import traitlets
 
 from vad_lib.errors import ConfigError, did_you_mean
-from vad_lib.explorer.contents import FOLDER, MethodRuns, Video, as_json, read_contents, start, web
+from vad_lib.explorer.contents import MethodRuns, Video, as_json, read_contents, start, web
+from vad_lib.storage.paths import EXPLORER
 
 
 class Explorer(anywidget.AnyWidget):
@@ -48,7 +49,7 @@ class Explorer(anywidget.AnyWidget):
     smoothing = traitlets.Bool(False).tag(sync=True)
     time = traitlets.Float(0.0).tag(sync=True, echo_update=False)
 
-    def __init__(self, folder: Path | str = FOLDER, **chosen: Any) -> None:
+    def __init__(self, folder: Path | str = EXPLORER, **chosen: Any) -> None:
         """Show what a folder holds.
 
         Args:

@@ -18,7 +18,7 @@ from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, to_html
 from vad_lib.site.notebooks import Made, Source, notebook_page
 from vad_lib.site.page import NAVIGATION, Page, filled, framed, plain_text, relative, web_file
-from vad_lib.storage.paths import PROJECT_ROOT, Layout
+from vad_lib.storage.paths import EXECUTED_LESSONS, LESSONS, PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import partial_folder, replace_folder, write_text
 
@@ -176,7 +176,7 @@ def _notebook_sources(layout: Layout, root: Path) -> tuple[list[Source], list[So
     own = "notebooks/own_footage.ipynb"
     if _if_there(root, own):
         executed.append(Source(own, "notebooks/own_footage.html", ("notebooks", ""), "", own))
-    folders_of_lessons = (root / "notebooks/course", root / "results/course")  # the executed form takes the other one's place
+    folders_of_lessons = (root / LESSONS, root / EXECUTED_LESSONS)  # the executed form takes the other one's place
     lessons = {path.stem: path for folder in folders_of_lessons for path in sorted(folder.glob("*.ipynb"))}
     taught = []
     for stem, path in sorted(lessons.items()):

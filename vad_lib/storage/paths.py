@@ -11,6 +11,9 @@ from vad_lib.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 RESOURCES = PROJECT_ROOT / "vad_lib" / "data" / "resources"
+EXPLORER = PROJECT_ROOT / "results" / "explorer"  # videos and curves that the explorer shows
+LESSONS = Path("notebooks", "course")  # in the project: the students' notebooks; sources and solutions in folders below
+EXECUTED_LESSONS = Path("results", "course")  # in the project
 REFERENCE = "reference"  # folder of the committed results below results/ and figures/
 SMALL_REFERENCES = {"quick": "reference-quick"}  # profile -> folder of its committed runs, which are compared and not shown
 READING = "from-reference"  # where notebooks write what they draw from the reference
