@@ -66,7 +66,7 @@ def _branches(layout: Layout, dataset: Dataset, bootstrap: Bootstrap) -> Found:
     return branches_by_category(runs, dataset.categories, bootstrap) if runs else {}
 
 
-def _ladder() -> tuple[tuple[str, str], ...]:
+def ladder() -> tuple[tuple[str, str], ...]:
     """The steps of Tables 4 and 5, each once."""
     return tuple(dict.fromkeys((*pairwise(TABLE_ROWS["table4"]), *pairwise(TABLE_ROWS["table5"]))))
 
@@ -80,7 +80,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "Does it beat MSF-DMU, its visual branch alone?", ("02_training-{dataset}", "cell-32"), _steps(("msf-dmu", "proposed"))
     ),
-    Question("Which part helps, each against the row above it?", ("03_ablation-{dataset}", "cell-24"), _steps(*_ladder())),
+    Question("Which part helps, each against the row above it?", ("03_ablation-{dataset}", "cell-24"), _steps(*ladder())),
     Question(
         "Does the language matter? In place of sentences about the categories:",
         ("06_beyond_the_paper", "cell-20"),
