@@ -50,7 +50,7 @@ const curves = { score: { edges: data.pieces.edges, values: data.pieces.score },
 const edges = data.pieces.edges, begin = edges[0], finish = edges[edges.length - 1];
 const TOP = 14, BOTTOM = 20, RIGHT = 8;
 const view = { from: begin, to: finish, left: 34, width: 600, height: 190 };
-let rule = { ...data.rule }, events = data.events, now = begin, margin = 34;
+let rule = { ...data.rule }, events = data.events, now = begin, wanted = null, margin = 34;
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const xOf = (seconds) => view.left + (seconds - view.from) / (view.to - view.from) * (view.width - view.left - RIGHT);
@@ -228,8 +228,16 @@ function fillTable() {
 function goTo(seconds) {
   now = clamp(seconds, begin, finish);
   show(now);
-  if (video) video.currentTime = now + 0.0005;  // behind the edge of the frame, so that rounding does not show the one before
+  wanted = now;
+  seek();
   drawNow();
+}
+
+// Bring the video to the wanted time. One search at a time: Chromium can hang when a search replaces another.
+function seek() {
+  if (!video || wanted === null || video.seeking) return;
+  video.currentTime = wanted + 0.0005;  // behind the edge of the frame, so that rounding does not show the one before
+  wanted = null;
 }
 
 // Move the part that is drawn so that a time lies in it.
@@ -316,14 +324,15 @@ function listenToControls() {
 function listenToVideo() {
   if (!video) return;
   const follow = () => {
-    if (video.seeking) return;  // a later place is wanted already
+    if (video.seeking || wanted !== null) return;  // a later place is wanted already
     now = clamp(video.currentTime, begin, finish);
     show(now);
     drawNow();
   };
   const frame = () => { follow(); if (!video.paused) requestAnimationFrame(frame); };
   video.onplay = frame;
-  video.onseeked = video.ontimeupdate = follow;
+  video.ontimeupdate = follow;
+  video.onseeked = () => { seek(); follow(); };
   video.onerror = () => { $("video-failed").hidden = false; };
   if (video.error) video.onerror();
 }

@@ -135,7 +135,7 @@ function render({ model, el }) {
   const $ = (selector) => root.querySelector(selector);
   const control = (name) => $(`[name=${name}]`), chart = $(".chart"), player = $("video"), map = $(".cells canvas");
   const view = { left: 40, width: 600, span: 1 };
-  let now = 0, told = 0, toldAt = 0, was = "", address = null, later = 0;
+  let now = 0, wanted = null, told = 0, toldAt = 0, was = "", address = null, later = 0;
   let data, video, method, run, curves, alignment;  // what is shown
 
   const fill = (select, html) => { if (select.innerHTML !== html) select.innerHTML = html; };
@@ -337,10 +337,18 @@ function render({ model, el }) {
   // --- what a person does --------------------------------------------------------------------------------
   function goTo(seconds) {
     now = clamp(seconds, 0, view.span);
-    player.currentTime = Math.min(now + 0.0005, view.span);  // behind the edge of the frame: rounding does not show the one before
+    wanted = now;
+    seek();
     drawNow();
     tell(true);
     say();
+  }
+
+  // Bring the video to the wanted time. One search at a time: Chromium can hang when a search replaces another.
+  function seek() {
+    if (wanted === null || player.seeking) return;
+    player.currentTime = Math.min(wanted + 0.0005, view.span);  // behind the edge of the frame: rounding does not show the one before
+    wanted = null;
   }
 
   // The model learns the time at once when somebody goes there, and four times a second while the video plays.
@@ -365,7 +373,8 @@ function render({ model, el }) {
       reader.readAsDataURL(file);
     };
     player.src = address || picture.content;
-    if (now > 0) player.currentTime = now + 0.0005;
+    wanted = now || null;
+    seek();
   }
 
   // What the other choices become where they do not know the new one: the first that there is.
@@ -428,7 +437,7 @@ function render({ model, el }) {
     }
     chart.onkeydown = onKey;
     const follow = () => {
-      if (player.seeking || !player.src) return;  // a later place is wanted already
+      if (player.seeking || wanted !== null || !player.src) return;  // a later place is wanted already
       now = clamp(player.currentTime, 0, view.span);
       drawNow();
       tell(false);
@@ -437,7 +446,7 @@ function render({ model, el }) {
     player.onplay = frame;
     player.onpause = () => { follow(); tell(true); say(); };
     // a place that was chosen in the video's own controls; one that was chosen here is there already
-    player.onseeked = () => { if (Math.abs(player.currentTime - now) > 0.01) player.onpause(); };
+    player.onseeked = () => { seek(); if (Math.abs(player.currentTime - now) > 0.01) player.onpause(); };
   }
 
   const changed = { picture: load, time: () => { if (model.get("time") !== told) { told = model.get("time"); goTo(told); } } };
