@@ -20,6 +20,8 @@ from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
 from vad_lib.open_questions import findings
+from vad_lib.open_questions.categories import TEXT_COSINES
+from vad_lib.open_questions.rows import BY_SELECTION
 from vad_lib.report import equations, pages, real_footage, rendered_and_real
 from vad_lib.runner.execution import reproduce
 from vad_lib.runner.manifest import plan, read_manifest
@@ -35,8 +37,6 @@ PARTS = (("runs", 1), ("questions", 2), ("transfer", 2))  # folders of runs, wit
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
 LOGGED = ("proposed", "msf-dmu-at-once", "msf-dmu-rising", "few-videos")  # rows and question whose every log notebook 08 reads
 BRANCHES = ("visual", "semantic", "alignment")  # of all seeds of the proposed model, else of the first
-BY_SELECTION = ("ur-dmu", "msf-dmu", "proposed", "proposed-permuted")  # rows for which notebook 06 asks what the choice is worth
-TEXT_COSINES = "text_cosines.csv"  # what notebook 06 read off the weights, which the reference does not keep
 
 
 def release(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:

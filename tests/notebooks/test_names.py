@@ -1,13 +1,18 @@
-"""Names that notebooks take from the library exist: seen by the type checker, without executing anything."""
+"""Notebooks as they stand: names that they take from the library exist (the type checker sees it), and they stay short."""
 
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
+CHAIN = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+MOST_CELLS, MEDIAN_LINES = 35, 8  # of a notebook of the chain, and of its code cells
 MISSING = ("no attribute", "Cannot find implementation", "Unexpected keyword argument")
 OF_THE_LIBRARY = re.compile(r'[Mm]odule (named )?("vad_lib|has)|Unexpected')
 
@@ -60,3 +65,32 @@ def test_missing_names_and_arguments_are_seen(tmp_path):
     bad += "from vad_lib.config import TrainSettings\nTrainSettings(learning_rate=1)\n"
     found = missing_names(tmp_path, good=good, bad=bad)
     assert [line.split(":")[:2] for line in found] == [["bad", "2"], ["bad", "3"], ["bad", "4"], ["bad", "6"]], found
+
+
+# --- short notebooks ------------------------------------------------------------------------------
+def long_parts(notebook: nbformat.NotebookNode) -> list[str]:
+    """Too many cells, code cells of too many lines (empty ones do not count), and questions beside answers."""
+    code = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in notebook.cells if cell.cell_type == "code"]
+    found = [f"{len(notebook.cells)} cells, expected {MOST_CELLS} at most"] * (len(notebook.cells) > MOST_CELLS)
+    if (median := statistics.median(code)) > MEDIAN_LINES:
+        found.append(f"median code cell of {median:g} lines, expected {MEDIAN_LINES} at most: move code into the library")
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and "**Read.**" in cell.source and "**Predict" in cell.source:
+            found.append(f"{cell.id}: a prediction beside the reading of another figure; give it a cell of its own")
+    return found
+
+
+@pytest.mark.parametrize("path", CHAIN, ids=[path.stem for path in CHAIN])
+def test_a_notebook_of_the_chain_is_short_and_asks_before_it_answers(path):
+    assert long_parts(nbformat.read(path, as_version=4)) == []
+
+
+def test_long_notebooks_are_seen():
+    code, text = new_code_cell("a = 1\n\nb = 2"), [new_markdown_cell("text") for _ in range(MOST_CELLS)]
+    assert long_parts(new_notebook(cells=[code, *text[1:]])) == []
+    assert "36 cells" in long_parts(new_notebook(cells=[code, *text]))[0]
+    assert "median code cell of 9 lines" in long_parts(new_notebook(cells=[new_code_cell("a = 1\n" * 9)]))[0]
+    mixed = new_markdown_cell("**Read.** So it is.\n\n**Predict.** And now?")
+    assert long_parts(new_notebook(cells=[code, mixed])) == [
+        f"{mixed.id}: a prediction beside the reading of another figure; give it a cell of its own"
+    ]

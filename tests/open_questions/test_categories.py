@@ -11,6 +11,7 @@ from vad_lib.open_questions import categories
 from vad_lib.runs import trained_model
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.run_folder import RunInFolder
+from vad_lib.storage.paths import Layout
 
 pytestmark = pytest.mark.slow  # small runs are trained first
 
@@ -63,3 +64,14 @@ def test_text_cosines_of_a_trained_model(place, dataset):
     found = categories.text_cosines(trained_model.load_model(place.run("planted", "proposed", 1))[0], dataset, most=3)
     assert list(found) == ["encoder", "learned", "modulated"]
     assert all(-1 <= value <= 1 for value in found.values())
+
+
+def test_text_cosines_are_measured_once_and_kept_for_the_reference(place, capsys):
+    found = categories.text_cosines_of_modulations(place, ["planted", "nowhere"], "i3d")
+    assert set(found["dataset"]) == {"planted"} and found["modulated"].between(-1, 1).all()
+    assert "nowhere: " in capsys.readouterr().out
+    kept = pd.read_csv(place.read_from / categories.TEXT_COSINES)
+    pd.testing.assert_frame_equal(kept, found)
+    reference = categories.text_cosines_of_modulations(Layout.create("smoke", place.out, source="reference"), ["planted"], "i3d")
+    assert {"synth-crime", "synth-violence"} == set(reference["dataset"])  # what the project keeps
+    assert categories.modulation_sentence(reference, "planted") == "not run"

@@ -10,6 +10,7 @@ from vad_lib.errors import DataError
 from vad_lib.evaluation import scoring
 from vad_lib.open_questions import transfer
 from vad_lib.runs import scored_runs, trained_model
+from vad_lib.runs.experiments import VARIANTS
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.reading import read_json
 
@@ -56,3 +57,19 @@ def test_transfer_needs_features_of_one_width(place):
         patch.setattr(trained_model, "load_model", lambda _: (model, wrong))
         with pytest.raises(DataError, match="takes features of width 99, Planted bags has 16"):
             transfer.transfer(place, tiny(), "planted", "other", "msf-dmu", 1)
+
+
+def test_what_arrived_is_compared_with_home_and_with_the_other_row(place):
+    for variant in transfer.TRANSFERRED:
+        transfer.transfer(place, tiny(), "planted", "other", variant, 1)
+    home = scored_runs.scored_rows([RunInFolder(place.run("planted", "proposed", 1))])  # the other set has the same videos
+    rows = {"planted": {}, "other": {"proposed": home}}
+    found, said = transfer.transfer_answers(place, rows, {"planted": "auc", "other": "auc"})
+    without_words = VARIANTS["msf-dmu"].title
+    assert list(found) == [f"{without_words}\nplanted to other", "Proposed\nplanted to other"]
+    words = {(target, question): answer for target, question, answer in said}
+    assert words["other", f"Does {without_words} trained on planted do as well as one trained on this data set?"] == "not run"
+    at_home = words["other", "Does Proposed trained on planted do as well as one trained on this data set?"]
+    assert at_home.startswith("cannot tell: ") and "0.00 points" in at_home  # the same scores, seed by seed
+    assert words["other", "Do words help to get here from planted?"] != "not run"
+    assert words["planted", "Do words help to get here from other?"] == "not run"

@@ -36,6 +36,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.importing import discover, public_lists, write
 from vad_lib.data.importing import settings as importing_settings
+from vad_lib.data.importing.sets import ucf_crime, xd_violence
 from vad_lib.data.synthetic import render
 from vad_lib.errors import VadError
 from vad_lib.report.figures import run_scores, strips
@@ -351,9 +352,9 @@ def of_lists(rng: Random, folder: Path) -> list[Callable[[], Any]]:
 
     def xd() -> None:
         names = {"train": public_lists.read_names(files["rgb.list"]), "test": ()}
-        public_lists.read_xd_violence(files["annotations.txt"], files["multi.txt"], names)
+        xd_violence.read_xd_violence(files["annotations.txt"], files["multi.txt"], names)
 
-    return [lambda: public_lists.read_ucf_crime(*(files[part] for part in UCF)), xd]
+    return [lambda: ucf_crime.read_ucf_crime(*(files[part] for part in UCF)), xd]
 
 
 VIDEOS = """video,split,category,n_frames,intervals,class_intervals

@@ -1,6 +1,6 @@
 """What the grid found: finished runs of each answer, compared with the model as it is everywhere else."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_place, answers_to
+from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs.finished_runs import MAY_DIFFER, find_runs
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_rows
@@ -74,6 +75,24 @@ def compare_answers(
         if {run.seed for run in base} & {run.seed for run in scored}:
             found[answer] = compare(base, scored, dataset.headline_metric, shared)
     return found
+
+
+def compared_table(compared: Mapping[str, Mapping[str, Mapping[str, Comparison]]]) -> pd.DataFrame:
+    """The intervals behind the answers of the grid.
+
+    Args:
+        compared: title of each data set -> question -> what :func:`compare_answers` found.
+
+    Returns:
+        ``data``, ``question``, ``answer`` and ``against the default settings``, in words; a row per answer.
+    """
+    rows = [
+        (title, question, answer, comparison_sentence(found))
+        for title, questions in compared.items()
+        for question, answers in questions.items()
+        for answer, found in answers.items()
+    ]
+    return pd.DataFrame(rows, columns=["data", "question", "answer", "against the default settings"])
 
 
 def rows_with_crop_scores(layout: Layout, dataset: Dataset) -> tuple[ScoredVideos, ...]:

@@ -72,8 +72,10 @@ def branches_sentence(found: Mapping[str, Comparison]) -> str:
     """Where either branch sees more than the other, in words.
 
     Args:
-        found: of :func:`branches_by_category`.
+        found: of :func:`branches_by_category`; empty gives ``not run``.
     """
+    if not found:
+        return "not run"
     parts = []
     for word, verdict in (("semantic branch better", "better"), ("visual branch better", "worse"), ("cannot tell", "cannot tell")):
         these = [

@@ -1,6 +1,7 @@
 """Are categories called by their name, seen in training or not?"""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,8 @@ import torch
 
 from vad_lib.data import prompts
 from vad_lib.data.batches import video_batch
-from vad_lib.data.dataset import Dataset
-from vad_lib.errors import DataError
+from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.errors import DataError, VadError
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.fine_grained import top_categories
@@ -18,10 +19,15 @@ from vad_lib.model import Proposed
 from vad_lib.open_questions.answers import answer_runs
 from vad_lib.open_questions.questions import BASE, answers_to
 from vad_lib.open_questions.wording import comparison_sentence
-from vad_lib.runs.run_folder import Run
+from vad_lib.runs import trained_model
+from vad_lib.runs.run_folder import Run, RunInFolder
 from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import damaged_as_data_error
+from vad_lib.storage.writing import write_text
+
+TEXT_COSINES = "text_cosines.csv"  # in a folder of results; the reference keeps it, because it keeps no weights
+_COSINES = ["dataset", "modulation", "encoder", "learned", "modulated"]
 
 
 def named_categories(run: Run) -> pd.DataFrame:
@@ -170,3 +176,51 @@ def text_cosines(model: Proposed, dataset: Dataset, most: int = 30) -> dict[str,
         "learned": prompts.mean_pairwise_cosine(learned.numpy()),
         "modulated": float(np.mean(found)),
     }
+
+
+def text_cosines_of_modulations(layout: Layout, datasets: Sequence[str], backbone: str) -> pd.DataFrame:
+    """:func:`text_cosines` of the first run of each answer to the question *modulation*, kept in :data:`TEXT_COSINES`.
+
+    Args:
+        layout: one's own results are measured, where features and weights are there, and kept; of the reference, what was kept is
+            read.
+        datasets: folders of data sets.
+        backbone: of the features.
+
+    Returns:
+        ``dataset``, ``modulation``, ``encoder``, ``learned``, ``modulated``; empty if nothing is there.
+    """
+    place = layout.read_from / TEXT_COSINES
+    if layout.source == "reference":
+        return pd.read_csv(place) if place.is_file() else pd.DataFrame(columns=_COSINES)
+    rows = []
+    for name in datasets:
+        try:
+            dataset = load_dataset(layout.dataset(name), backbone=backbone)
+            for how, runs in answer_runs(layout, dataset, "modulation").items():
+                for run in [run for run in runs if isinstance(run, RunInFolder)][:1]:
+                    model, _ = trained_model.load_model(run.folder)
+                    rows.append({"dataset": name, "modulation": how, **text_cosines(cast(Proposed, model), dataset)})
+        except VadError as error:
+            print(f"{name}: {error}")
+    found = pd.DataFrame(rows, columns=_COSINES)
+    if rows:
+        write_text(place, found.to_csv(index=False, lineterminator="\n"))
+    return found
+
+
+def modulation_sentence(cosines: pd.DataFrame, dataset: str) -> str:
+    """Mean cosine between categories before and after equation 2, for each answer to the question *modulation*.
+
+    Args:
+        cosines: of :func:`text_cosines_of_modulations`.
+        dataset: folder of the data set.
+
+    Example:
+        >>> row = {"dataset": "a", "modulation": "as printed", "learned": 0.5, "modulated": 0.9}
+        >>> modulation_sentence(pd.DataFrame([row]), "a"), modulation_sentence(pd.DataFrame([row]), "b")
+        ('mean cosine as printed: 0.50 before, 0.90 after', 'not run')
+    """
+    rows = cosines[cosines["dataset"] == dataset].itertuples()
+    words = [f"{row.modulation}: {row.learned:.2f} before, {row.modulated:.2f} after" for row in rows]
+    return f"mean cosine {'; '.join(words)}" if words else "not run"

@@ -1,6 +1,6 @@
 """Trained on one data set, tested on another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations, product
 from pathlib import Path
 
@@ -14,9 +14,13 @@ from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import DataError, VadError
 from vad_lib.evaluation import scoring
-from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.evaluation.comparisons import compare
+from vad_lib.evaluation.intervals import Interval, interval
+from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
 from vad_lib.model import Proposed
+from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs import trained_model
+from vad_lib.runs.experiments import VARIANTS
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.measure import test_metrics
 from vad_lib.runs.run_folder import RunInFolder, write_run
@@ -125,3 +129,32 @@ def _with_categories(model: Proposed, categories: tuple[str, ...], text: TextFea
 def transferred(layout: Layout, source: str, target: str, variant: str) -> tuple[ScoredVideos, ...]:
     """Test scores of all seeds of :func:`transfer` that are there, one's own or the reference's."""
     return scored_rows(find_runs(layout, *transfer_place(source, target, variant)))
+
+
+def transfer_answers(
+    layout: Layout, rows: Mapping[str, Mapping[str, Sequence[ScoredVideos]]], metrics: Mapping[str, Metric]
+) -> tuple[dict[str, Interval], list[tuple[str, str, str]]]:
+    """What is left of each model on the other data sets, and what that says.
+
+    Args:
+        layout: one's own results, or the reference.
+        rows: data set -> row -> its seeds, trained on this data set.
+        metrics: data set -> metric of the comparisons.
+
+    Returns:
+        row and data sets, in two lines -> interval of the AUC there; and data set, question and answer of each comparison, with the
+        model trained there and of both rows of :data:`TRANSFERRED`.
+    """
+    intervals, answers = {}, []
+    for source, target in permutations(rows, 2):
+        found = {row: transferred(layout, source, target, row) for row in TRANSFERRED}
+        arrived = {row: runs for row, runs in found.items() if runs}
+        for row, runs in arrived.items():
+            home = compare(rows[target][row], runs, metrics[target]) if row in rows[target] else None
+            intervals[f"{VARIANTS[row].title}\n{source} to {target}"] = interval(runs, "auc")
+            question = f"Does {VARIANTS[row].title} trained on {source} do as well as one trained on this data set?"
+            answers.append((target, question, comparison_sentence(home)))
+        first, second = (found[row] for row in TRANSFERRED)
+        both = compare(first, second, metrics[target]) if first and second else None
+        answers.append((target, f"Do words help to get here from {source}?", comparison_sentence(both)))
+    return intervals, answers

@@ -7,6 +7,7 @@ import pandas as pd
 
 from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
+from vad_lib.evaluation.power import needed_for_steps
 from vad_lib.report.tables.table import METRIC_TITLES
 
 
@@ -85,3 +86,107 @@ never enough, and more test videos alone are not either'
             words = f"{of_seeds}, or {of_videos}" if seeds and videos else f"{of_seeds}; {of_videos}"
         needs.setdefault(words, []).append(f"{100 * row.difference:.2f}")
     return ". ".join(f"{', '.join(steps)} points: {words}" for words, steps in needs.items())
+
+
+def power_sentence(pair: Comparison | None, steps: Mapping[str, float]) -> str:
+    """What would show some steps, what the seeds and videos at hand would show, and what was measured.
+
+    Args:
+        pair: two rows compared; None, or one seed, gives ``not run``.
+        steps: name -> difference to show, a fraction.
+    """
+    if pair is None or pair.components is None:
+        return "not run"
+    needed = needed_for_steps(pair.components, steps)
+    now = f"With the seeds and test videos here, a true difference of {100 * needed['detectable'][0]:.2f} points would be found in "
+    now += f"80 of 100 repetitions. Measured, {pair.second} against {pair.first}: {comparison_sentence(pair)}"
+    return f"{needed_sentence(needed)}. {now}"
+
+
+def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str = "Proposed") -> str:
+    """What choosing the step on the test set adds: over all rows, for the row that gains most, and for the proposed model.
+
+    Args:
+        gains: title of each row -> what :func:`vad_lib.evaluation.comparisons.selection_gain` found.
+        row: title of the proposed model.
+
+    Example:
+        >>> selection_sentence({})
+        'not run'
+    """
+    if not gains:
+        return "not run"
+    over = {title: gain["best_on_validation"] for title, gain in gains.items()}
+    most = max(over, key=lambda title: over[title].mean)
+    mean = sum(found.mean for found in over.values()) / len(over)
+    words = f"{100 * mean:.2f} points on average over {len(over)} rows, {100 * over[most].mean:.2f} for {most}"
+    return f"{words}; the proposed model: {comparison_sentence(over.get(row))}"
+
+
+def smoothing_sentence(smoothed: pd.DataFrame) -> str:
+    """Settings of smoothing under their verdicts; the first row, the scores as they are, is what they are compared with.
+
+    Args:
+        smoothed: of :func:`vad_lib.evaluation.comparisons.postprocessing`; empty gives ``not run``.
+
+    Example:
+        >>> rows = [("as scored", "cannot tell"), ("mean of 3", "better"), ("linear", "worse"), ("mean of 7", "better")]
+        >>> smoothing_sentence(pd.DataFrame(rows, columns=["setting", "verdict"]))
+        'better: mean of 3, mean of 7; worse: linear'
+    """
+    settings = smoothed.iloc[1:]
+    words = settings.groupby("verdict", sort=False)["setting"].agg(", ".join) if len(settings) else {}
+    return "; ".join(f"{verdict}: {which}" for verdict, which in words.items()) or "not run"
+
+
+def naming_sentence(found: Interval, yardstick: float) -> str:
+    """How often abnormal videos are called by their name, against naming always the most frequent category.
+
+    Args:
+        found, yardstick: of :func:`vad_lib.open_questions.categories.naming_accuracy`.
+
+    Example:
+        >>> naming_sentence(Interval("accuracy", 0.45, None, 0.31, 0.58, 0.95, "", (1,), (0.45,), 40), 0.25)
+        'better: 45.0 % of them (95 % interval 31.0 to 58.0; one seed); naming always the most frequent category gives 25.0 %'
+    """
+    word = "better" if found.low > yardstick else "worse" if found.high < yardstick else "cannot tell"
+    seeds = "one seed" if found.num_seeds == 1 else f"{found.num_seeds} seeds"
+    numbers = f"{100 * found.mean:.1f} % of them (95 % interval {100 * found.low:.1f} to {100 * found.high:.1f}; {seeds})"
+    return f"{word}: {numbers}; naming always the most frequent category gives {100 * yardstick:.1f} %"
+
+
+def unseen_sentence(found: pd.DataFrame) -> str:
+    """How many categories are found that training never saw, which, and how often they are called by their name.
+
+    Args:
+        found: of :func:`vad_lib.open_questions.categories.zero_shot_results`; empty gives ``not run``.
+    """
+    if found.empty:
+        return "not run"
+    sure = found[found["found"]].itertuples()
+    which = ", ".join(f"{r.category} {100 * r.unseen:.0f} % AUC [{100 * r.low:.0f}, {100 * r.high:.0f}]" for r in sure) or "none"
+    named = f"called by its name: {100 * found['named_unseen'].mean():.0f} % unseen, {100 * found['named_seen'].mean():.0f} % seen"
+    return f"{found['found'].sum()} of {len(found)} ({which}); {named}"
+
+
+def verdict_lines(found: Mapping[str, Comparison]) -> list[str]:
+    """How many comparisons have each verdict; those that differ are named with difference and interval.
+
+    Args:
+        found: what was compared -> comparison.
+
+    Example:
+        >>> verdict_lines({})[0]
+        '*better*: 0 comparisons with the row before or with the default settings.'
+    """
+    lines = []
+    for verdict in ("better", "worse", "cannot tell"):
+        these = {what: c for what, c in found.items() if c.verdict == verdict}
+        named = [
+            f"{what} ({100 * c.mean:+.1f} points, {100 * c.low:+.1f} to {100 * c.high:+.1f})"
+            for what, c in these.items()
+            if verdict != "cannot tell"
+        ]
+        behind = f": {'; '.join(named)}" if named else ""
+        lines.append(f"*{verdict}*: {len(these)} comparisons with the row before or with the default settings{behind}.")
+    return lines

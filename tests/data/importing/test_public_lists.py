@@ -3,8 +3,10 @@
 import pytest
 
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.data.importing.public_lists import read_names, read_ucf_crime, read_xd_violence, xd_categories
-from vad_lib.data.importing.public_sets import UCF_CRIME, XD_VIOLENCE, crop_suffix, video_key, video_stem
+from vad_lib.data.importing.public_lists import read_names
+from vad_lib.data.importing.sets.ucf_crime import UCF_CRIME, read_ucf_crime
+from vad_lib.data.importing.sets.xd_violence import XD_VIOLENCE, read_xd_violence, xd_categories
+from vad_lib.data.importing.video_names import crop_suffix, video_key, video_stem
 from vad_lib.errors import DataError, MissingFileError
 
 TRAIN = "Abuse/Abuse001_x264.mp4\nTraining_Normal_Videos_Anomaly/Normal_Videos001_x264.mp4\n"

@@ -38,3 +38,10 @@ def test_table1_says_whether_the_counts_are_the_paper_s(made_up, small_set):
     records += [VideoRecord(f"test{i}", "test", ("Normal",), 16) for i in range(290)]
     whole = dataclasses.replace(real, info=info.replace(categories=names), videos=VideoList(names, tuple(records)))
     assert datasets.table1(made_up.layout, [whole]).frame["counts agree with the paper"].iloc[-1] == "yes"
+
+
+def test_videos_of_several_categories_count_in_each():
+    both, normal = VideoRecord("a", "train", ("Fighting", "Riot"), 16), VideoRecord("n", "test", ("Normal",), 16)
+    found = datasets.category_counts({"train": [both, both], "test": [normal], "none": []}, ("Normal", "Riot", "Fighting", "Abuse"))
+    assert found.to_dict("list") == {"train": [0, 2, 2, 0], "test": [1, 0, 0, 0], "none": [0, 0, 0, 0]}
+    assert list(found.index) == ["Normal", "Riot", "Fighting", "Abuse"]

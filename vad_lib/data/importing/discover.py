@@ -2,7 +2,7 @@
 
 The command ``python -m vad_lib.data.importing check|import --dataset ucf-crime --source DIR`` reads
 
-* for ``ucf-crime`` and ``xd-violence``: the public text files, at most two levels deep, and the feature files at any
+* for a set of :mod:`~vad_lib.data.importing.registry`: the released lists, at most two levels deep, and the feature files at any
   depth, or the videos in ``videos/``;
 * for any other name: ``videos.csv``, an optional ``dataset.json``, and ``features/`` or ``videos/``.
 
@@ -32,12 +32,14 @@ from vad_lib.data.importing.feature_checks import checked_features
 from vad_lib.data.importing.findings import Findings, dataset_info_of
 from vad_lib.data.importing.layouts import files_below, walk
 from vad_lib.data.importing.lengths import fit_lengths, known_frame_counts, mask_rule_for, miscounted, wrong_totals
-from vad_lib.data.importing.lists import FoundLists, find_lists, listing, reads_as, suggestion
+from vad_lib.data.importing.lists import find_lists, listing, reads_as, suggestion
 from vad_lib.data.importing.matching import match_arrays, settle_arrays, tell_no_match, tell_unmatched, with_shapes
-from vad_lib.data.importing.public_sets import PUBLIC_SETS, PublicSet, video_key
+from vad_lib.data.importing.public_sets import FoundLists, PublicSet
 from vad_lib.data.importing.raw_videos import Looking, look_at, look_at_all, match_videos, raw_files
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.set_checks import category_findings, name_findings, split_findings
 from vad_lib.data.importing.settings import SPLIT_NAMES, ImportSettings
+from vad_lib.data.importing.video_names import video_key
 from vad_lib.errors import ConfigError, MissingFileError
 
 
@@ -128,7 +130,8 @@ class _Search:
         self.told: list[Finding] = []
         self.tell = self.told.append
         skip = (source / "videos", source / "store", out / "store")
-        self.files = files_below(source if self.known else source / "features", (".npy",), skip, self.tell)
+        found = files_below(source if self.known else source / "features", (".npy",), skip, self.tell)
+        self.files = [file for file in found if not (self.known and self.known.truth_video(file.path))]
         self.raw = raw_files(source / "videos")
 
     def findings(self) -> Findings:
@@ -241,7 +244,8 @@ class _Search:
         self, lists: FoundLists, any_matched: bool, missing: tuple[str, ...], surplus: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Tell of videos without file and of files without video; the latter, as they are shown."""
-        without_line = tuple(sorted({name for name in surplus if video_key(name) not in lists.faulty} | lists.foreign))
+        explained = lists.faulty | lists.unused
+        without_line = tuple(sorted({name for name in surplus if video_key(name) not in explained} | lists.foreign))
         if not any_matched and without_line:
             tell_no_match(without_line, [record.name for record in lists.videos.records], self.source, self.tell)
         else:
@@ -307,6 +311,9 @@ class _Search:
             message = f"mask rule {rule} is not in use with {known.title}, so its totals cannot be checked"
             fix = f"use one of {', '.join(known.totals)} to compare with others"
             self.tell(Finding("warning", "public-totals", "", message, fix))
+        elif known.totals[rule] is None:
+            message = f"no public source gives the totals under mask rule {rule}, so they are not checked"
+            self.tell(Finding("note", "public-totals", known.title, message))
         wrong = wrong_totals(known, videos, rule, lengths)
         # Frames that were counted or aligned here are the person's own; released ones must give the public totals.
         if wrong and (self.settings.align != "none" or not lengths):

@@ -12,8 +12,7 @@ from vad_lib.data.annotations import MaskRule, Split, VideoList, VideoRecord
 from vad_lib.data.dataset import DatasetInfo
 from vad_lib.data.finding import Finding, Level
 from vad_lib.data.importing.layouts import FeatureLayout, read_crops
-from vad_lib.data.importing.lists import FoundLists
-from vad_lib.data.importing.public_sets import PublicSet
+from vad_lib.data.importing.public_sets import FoundLists, PublicSet
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.errors import DataError, MissingFileError, first_few
 from vad_lib.storage.reading import read_array

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from vad_lib.config import Settings
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.data.importing.layouts import DEEPEST, walk
-from vad_lib.data.importing.public_sets import PUBLIC_SETS
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import READ_ENDINGS, ImportSettings
 from vad_lib.errors import VadError
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -54,10 +54,14 @@ def fingerprint_of(source: Path, out: Path, settings: ImportSettings) -> str:
     """A hash that changes with the settings and with name, size or time of any file that an import may read."""
     if not source.is_dir():
         return ""
-    lists = {"videos.csv"} if settings.dataset not in PUBLIC_SETS else set()  # of the public sets it is written, not read
+    known = PUBLIC_SETS.get(settings.dataset)
+    lists = set(known.list_names()) if known else {"videos.csv"}  # of the public sets videos.csv is written, not read
     read = [Path(settings.frames)] if Path(settings.frames).is_file() else []
     for folder, names in walk(source, DEEPEST, {path.resolve() for path in (source / "store", out / "store")}):
-        read += [folder / name for name in names if name.lower().endswith(READ_ENDINGS) or name in lists]
+        for name in names:
+            of_truth = known is not None and known.truth_video(folder / name)
+            if name.lower().endswith(READ_ENDINGS) or (name.lower() if known else name) in lists or of_truth:
+                read.append(folder / name)
     states = [(os.path.relpath(path, source), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     return content_hash([settings.model_dump(mode="json"), described_by_hand(source), sorted(states)])
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from vad_lib.data.finding import Finding, Tell, error_at, refuse
-from vad_lib.data.importing.public_sets import crop_suffix, video_key, video_stem
+from vad_lib.data.importing.video_names import crop_suffix, video_key, video_stem
 from vad_lib.data.snippets import CROP_NAMES
 from vad_lib.errors import DataError
 from vad_lib.storage.reading import read_array

@@ -10,8 +10,9 @@ from vad_lib.data.finding import Finding, Tell, error_at
 from vad_lib.data.hand_made_lists import read_rows, whole_number
 from vad_lib.data.importing.findings import num_test_frames
 from vad_lib.data.importing.layouts import FeatureLayout
-from vad_lib.data.importing.public_sets import UCF_CRIME, PublicSet, video_key
+from vad_lib.data.importing.public_sets import PublicSet
 from vad_lib.data.importing.settings import LAYOUT_MASK_RULES, SPLIT_NAMES, ImportSettings
+from vad_lib.data.importing.video_names import video_key
 from vad_lib.errors import DataError
 
 ALIGNED = 1  # snippets that --align may add or take: the last one, padded or left out
@@ -20,22 +21,24 @@ ALIGNED = 1  # snippets that --align may add or take: the last one, padded or le
 def known_frame_counts(
     settings: ImportSettings, known: PublicSet | None, videos: VideoList, looks: dict[str, int], tell: Tell
 ) -> dict[str, int]:
-    """Frames of the videos, by name, as far as they are known: from ``--frames``, the person's own list, or the video files.
+    """Frames of the videos, by name, as far as they are known: from ``--frames``, the list, or the video files.
 
     Args:
         settings: may name a CSV with the frame counts.
         known: the public set, if it is one.
-        videos: with the ``num_frames`` of a person's own list.
+        videos: with the ``num_frames`` of the list, 0 where that of a public set gives none.
         looks: frames of the video files, by name.
         tell: gets what is wrong with the CSV.
 
     Raises:
         MissingFileError: there is no such CSV.
     """
+    stated = {record.name: record.num_frames for record in videos.records if record.num_frames or not known}
     if settings.frames:
         listed = _read_frame_counts(Path(settings.frames), tell)
-        return {record.name: listed[key] for record in videos.records if (key := video_key(record.name)) in listed}
-    return looks if known else {record.name: record.num_frames for record in videos.records}
+        given = {record.name: listed[key] for record in videos.records if (key := video_key(record.name)) in listed}
+        return stated | given if known else given
+    return stated | looks if known else stated
 
 
 def _read_frame_counts(path: Path, tell: Tell) -> dict[str, int]:
@@ -71,7 +74,7 @@ def mask_rule_for(
     if settings.rule or not known:
         return settings.rule or content.get("mask_rule", "frames")
     usual = LAYOUT_MASK_RULES[layout] if layout else "frames"
-    return usual if usual in known.totals else "A"
+    return usual if usual in known.totals else next(iter(known.totals))
 
 
 def fit_lengths(
@@ -148,7 +151,8 @@ def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: PublicSet
         return max(whole - 1, 1), whole
     if known:
         expected = known.expected_snippets(rule, record.name, frames)
-        slack = 0 if record.split == "test" else 1  # the exceptions among the training videos are not published
+        # the exceptions among the training videos are not published, and of some sets nothing is
+        slack = 0 if record.split == "test" and known.snippets else 1
     else:
         expected, slack = (whole if rule == "B" else frames // FRAMES_PER_SNIPPET), 1
     return max(expected - slack, 1), max(expected + slack, 1)
@@ -171,7 +175,7 @@ def wrong_totals(known: PublicSet, videos: VideoList, rule: MaskRule, lengths: d
     found, expected = num_test_frames(videos.records), known.totals.get(rule)
     if expected in (None, found):
         return None
-    fits = [other for other, (frames, _) in known.totals.items() if other != "frames" and frames == found[0]]
+    fits = [other for other, totals in known.totals.items() if other != "frames" and totals and totals[0] == found[0]]
     tested = [lengths[record.name] for record in videos.split("test") if record.name in lengths]
     cause = _cause(sum(tested), expected[0] // FRAMES_PER_SNIPPET, len(set(tested)) == 1)
     message = (
@@ -191,11 +195,13 @@ def miscounted(known: PublicSet, videos: VideoList, tell: Tell) -> None:
         records = videos.split(split)
         abnormal = sum(videos.is_abnormal(record) for record in records)
         found = abnormal, len(records) - abnormal
-        if found != known.counts[split]:
-            hint = " (normal test videos are known by a folder with 'test' in its name, or a list such as rgbtest.list)"
+        if split == "train" and not records and not known.counts[split][0]:
+            message = "there are no training videos, so it is for evaluation only; those that are released are all normal"
+            tell(Finding("note", "test-only", known.title, message))
+        elif found != known.counts[split]:
             message = (
                 f"{found[0]:,} abnormal and {found[1]:,} normal {name} videos, released are "
-                f"{known.counts[split][0]:,} and {known.counts[split][1]:,}{'' if known is UCF_CRIME else hint}"
+                f"{known.counts[split][0]:,} and {known.counts[split][1]:,}{known.count_hint}"
             )
             fix = "complete the lists and files, or accept it with --partial"
             tell(Finding("error", "public-totals", known.title, message, fix))

@@ -1,7 +1,6 @@
 """The lists of a folder to import: those of a public set, or a person's own ``videos.csv``; and hints where there are none."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,32 +18,14 @@ from vad_lib.data.finding import Finding, Tell, error_at
 from vad_lib.data.hand_made_lists import Row
 from vad_lib.data.importing.import_record import own_note
 from vad_lib.data.importing.layouts import FeatureFile, walk
-from vad_lib.data.importing.public_lists import read_names, read_ucf_crime, read_xd_violence
-from vad_lib.data.importing.public_sets import ALIASES, NORMAL, PUBLIC_SETS, UCF_CRIME, XD_LABEL, PublicSet, video_key
+from vad_lib.data.importing.public_sets import NORMAL, FoundLists, PublicSet, SetFolder
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.data.importing.video_names import video_key
 from vad_lib.errors import DataError, VadError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.safe_names import inside
-
-
-@dataclass(frozen=True)
-class FoundLists:
-    """What the lists of a folder say.
-
-    Attributes:
-        videos: all that are listed and can be understood.
-        paths: files that were read.
-        content: of the person's own ``dataset.json``; empty for the public sets.
-        foreign: keys of files below the folder that cannot be of the data set.
-        faulty: keys of videos that are listed, but whose lines are wrong.
-    """
-
-    videos: VideoList
-    paths: list[Path]
-    content: dict[str, Any]
-    foreign: set[str]
-    faulty: set[str] = field(default_factory=set)
 
 
 def find_lists(source: Path, settings: ImportSettings, files: list[FeatureFile], tell: Tell) -> FoundLists | None:
@@ -68,91 +49,69 @@ def find_lists(source: Path, settings: ImportSettings, files: list[FeatureFile],
 
 
 def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile], tell: Tell) -> FoundLists | None:
-    paths = list_files(source, known.lists)
+    paths, truth = list_files(source, known), truth_files(source, known)
     lacking = [name for name in known.lists if name not in paths]
+    if known.truth and not truth:
+        lacking.append(f"a file per test video such as {known.truth_example}")
     if lacking:
-        others = [
-            other
-            for other in PUBLIC_SETS.values()
-            if other is not known and len(list_files(source, other.lists)) == len(other.lists)
-        ]
+        others = [other for other in PUBLIC_SETS.values() if other is not known and _has_lists(source, other)]
         hint = (
             f"these are the lists of {others[0].title}: use --dataset {others[0].name}"
             if others
-            else suggestion(source, lambda folder: len(list_files(folder, known.lists)) == len(known.lists))
+            else suggestion(source, lambda folder: _has_lists(folder, known))
         )
+        wanted = ", ".join((*known.lists, *([known.truth_example] if known.truth else [])))
         message = (
-            f"expected the lists of {known.title} ({', '.join(known.lists)}) at most two levels deep, "
-            f"{', '.join(lacking)} missing; found {listing(source)}"
+            f"expected the lists of {known.title} ({wanted}) at most two levels deep, {', '.join(lacking)} missing; "
+            f"found {listing(source)}"
         )
         tell(Finding("error", "list-missing", str(source), message, hint or "put them there"))
         return None
-    ordered, faulty = [paths[name] for name in known.lists], set[str]()
-    if known is UCF_CRIME:
-        return FoundLists(read_ucf_crime(ordered[0], ordered[1], ordered[2], tell, faulty), ordered, {}, set(), faulty)
-    named = _xd_split_lists(source)
-    listed = {split: {video_key(name) for path in named[split] for name in read_names(path, tell)} for split in named}
-    labelled = {file.key for file in files if XD_LABEL.search(file.key)}
-    in_test = {file.key for file in files if any("test" in part.lower() for part in file.path.relative_to(source).parts[:-1])}
-    annotated = {video_key(name) for name in read_names(ordered[0], lambda finding: None)}
-    test = listed["test"] or labelled & in_test
-    train = listed["train"] or labelled - test - annotated
-    _tell_unknown_split(source, labelled, test, listed["train"], tell)
-    videos = read_xd_violence(ordered[0], ordered[1], {"train": sorted(train), "test": sorted(test)}, tell, faulty)
-    foreign = {file.key for file in files} - labelled
-    return FoundLists(videos, [*ordered, *named["train"], *named["test"]], {}, foreign, faulty)
+    for pitfall in known.pitfalls:
+        tell(Finding("note", "pitfall", known.title, pitfall))
+    return known.read(SetFolder(source, paths, truth, files, tell))
 
 
-def _tell_unknown_split(source: Path, labelled: set[str], test: set[str], train: set[str], tell: Tell) -> None:
-    """Tell of normal videos for which neither lists nor folders say whether they are for training or for testing."""
-    normal = sorted(key for key in labelled if key.endswith("_label_A"))
-    unknown = [key for key in normal if key not in train] if train else normal
-    if unknown and not any(key.endswith("_label_A") for key in test):
-        message = (
-            f"{len(unknown):,} normal videos could be for training or for testing, such as {unknown[0]}: "
-            "no list names the normal test videos, and no folder has 'test' in its name"
-        )
-        fix = (
-            "put the released list of test videos (rgbtest.list, or a text file with 'test' in its name and a video per line) "
-            "beside annotations.txt, or the test videos into a folder RGBTest"
-        )
-        tell(Finding("error", "split-unknown", str(source), message, fix))
+def _has_lists(source: Path, known: PublicSet) -> bool:
+    """Whether a folder holds what a public set needs."""
+    try:
+        return known.lists != () and set(known.lists) <= set(list_files(source, known))
+    except DataError:  # they are there, of two releases
+        return False
 
 
-def list_files(source: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Where lists lie, two levels deep at most, upper and lower case taken as the same."""
-    wanted = {alias.lower(): name for alias, name in (*((name, name) for name in names), *ALIASES.items()) if name in names}
+def list_files(source: Path, known: PublicSet) -> dict[str, Path]:
+    """Where the lists of a set lie, two levels deep at most, upper and lower case taken as the same."""
+    wanted, found = known.list_names(), dict[str, Path]()
+    for folder, files in walk(source, 2):
+        for file in files:
+            if name := wanted.get(file.lower()):
+                _only_one(found, name, folder / file, source)
+    return found
+
+
+def truth_files(source: Path, known: PublicSet) -> dict[str, Path]:
+    """Ground-truth files of single videos of a set, by video, four levels deep at most."""
     found: dict[str, Path] = {}
-    for folder, files in walk(source, 2):
+    for folder, files in walk(source, 4) if known.truth else ():
         for file in files:
-            name = wanted.get(file.lower())
-            path = folder / file
-            if name:
-                inside(path, source)
-            if name in found and file_sha256(found[name]) != file_sha256(path):
-                raise DataError(f"{source}: {found[name]} and {path} differ; two releases are mixed. Keep one of the lists.")
-            if name:
-                found.setdefault(name, path)
+            if video := known.truth_video(folder / file):
+                _only_one(found, video, folder / file, source)
     return found
 
 
-def _xd_split_lists(source: Path) -> dict[str, list[Path]]:
-    """Optional lists of the videos of a split, such as Wu et al.'s ``rgb.list`` and ``rgbtest.list``."""
-    found: dict[str, list[Path]] = {"train": [], "test": []}
-    for folder, files in walk(source, 2):
-        for file in files:
-            stem, _, ending = file.lower().rpartition(".")
-            if ending not in ("list", "txt") or any(other in stem for other in ("audio", "flow", "annotation", "anomaly")):
-                continue
-            if "test" in stem or "train" in stem or stem == "rgb":
-                found["test" if "test" in stem else "train"].append(inside(folder / file, source))
-    return found
+def _only_one(found: dict[str, Path], name: str, path: Path, source: Path) -> None:
+    """Put a file down by its name; a DataError if it leads out of the source, or if there is another one."""
+    inside(path, source)
+    other = found.setdefault(name, path)
+    if other != path and file_sha256(other) != file_sha256(path):
+        raise DataError(f"{source}: {other} and {path} differ; two releases are mixed. Keep one of the lists.")
 
 
 def _own_lists(source: Path, settings: ImportSettings, tell: Tell) -> FoundLists | None:
     path = source / "videos.csv"
     if not path.is_file():
-        public = [known for known in PUBLIC_SETS.values() if list_files(source, known.lists)]
+        public = [known for known in PUBLIC_SETS.values() if list_files(source, known)]
         hint = f"it holds lists of {public[0].title}: use --dataset {public[0].name}" if public else ""
         hint = hint or suggestion(source, lambda folder: (folder / "videos.csv").is_file()) or "write it"
         tell(Finding("error", "list-missing", str(source), f"expected videos.csv, found {listing(source)}", hint))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from vad_lib.data.importing.public_sets import video_key
+from vad_lib.data.importing.video_names import video_key
 
 NO_TEXT = "the name is no UTF-8 text, so no list can name it"
 

@@ -8,6 +8,7 @@ from vad_lib.config import Settings
 from vad_lib.data.annotations import MaskRule, Split
 from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.importing.layouts import FeatureLayout
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.video_files import VIDEO_SUFFIXES
 
 # The mask rule that belongs to the public features of a layout. On XD-Violence RTFM's followers use features of mask rule A.
@@ -18,10 +19,13 @@ READ_ENDINGS = (".npy", ".txt", ".list", *VIDEO_SUFFIXES)  # of the files that a
 SPLIT_NAMES: dict[Split, str] = {"test": "test", "train": "training"}
 
 
+_NAMES = f"a public set ({', '.join(PUBLIC_SETS)}), or a name of one's own"
+
+
 class ImportSettings(Settings):
     """How a folder is to be read; what is left empty is found out or has the stated default."""
 
-    dataset: str = Field(min_length=1, pattern=r"^[^/\\]+$", description="ucf-crime, xd-violence, or a name of one's own")
+    dataset: str = Field(min_length=1, pattern=r"^[^/\\]+$", description=_NAMES)
     layout: FeatureLayout | None = Field(None, description="of the feature files; found out by names and shapes")
     rule: MaskRule | None = Field(None, description="how intervals become frame masks; for the public sets by layout, else frames")
     frames: str = Field("", description="CSV with video,n_frames: raw frame counts")

@@ -14,8 +14,8 @@ from vad_lib.data.importing.discover import broken_level, check_folder, find_sou
 from vad_lib.data.importing.feature_checks import checked_features
 from vad_lib.data.importing.findings import Findings, features_of, refuse_errors, shown
 from vad_lib.data.importing.import_record import RECORD_FILE, described_by_hand, fingerprint_of, is_unchanged, read_import_record
-from vad_lib.data.importing.lists import list_files, reads_as
-from vad_lib.data.importing.public_sets import PUBLIC_SETS
+from vad_lib.data.importing.lists import list_files, reads_as, truth_files
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import LOCK_FILE, remove_free_lock, sole_writer
@@ -165,8 +165,8 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
     if settings is None:
         settings = ImportSettings(**record["settings"]) if record else ImportSettings(dataset=name)
     source = Path(record["source"] or folder) if record else folder
-    if name in PUBLIC_SETS:
-        there = source.is_dir() and bool(list_files(source, PUBLIC_SETS[name].lists))
+    if known := PUBLIC_SETS.get(name):
+        there = source.is_dir() and bool(list_files(source, known) or truth_files(source, known))
     else:
         there = (source / "features").is_dir() or ((source / "videos.csv").is_file() and not (source / "dataset.json").is_file())
     if there:

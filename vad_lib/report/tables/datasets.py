@@ -1,9 +1,10 @@
 """Table 1 of the paper: the data sets in numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.report.tables.captions import protocol_sentences
 from vad_lib.report.tables.dataset_runs import TableDataset
@@ -48,6 +49,21 @@ def table1(layout: Layout, datasets: Sequence[Dataset]) -> Table:
         ("categories and hours are given in the paper's prose",) * len(paper) + ("",) * len(ours),
         _caption(about),
     )
+
+
+def category_counts(groups: Mapping[str, Sequence[VideoRecord]], categories: Sequence[str]) -> pd.DataFrame:
+    """Videos of each category in some groups of videos; a video of several categories counts in each of them.
+
+    Args:
+        groups: name -> videos.
+        categories: of the data set, the rows.
+
+    Returns:
+        a column per group, a row per category.
+    """
+    of_videos = {name: [category for video in videos for category in video.categories] for name, videos in groups.items()}
+    counts = {name: [theirs.count(category) for category in categories] for name, theirs in of_videos.items()}
+    return pd.DataFrame(counts, index=list(categories))
 
 
 def _reported_row(name: str, reported: pd.DataFrame) -> dict[str, str]:

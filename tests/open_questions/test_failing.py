@@ -1,0 +1,66 @@
+"""What the logs of failing runs say, worked by hand on two logs."""
+
+import pandas as pd
+import pytest
+
+from vad_lib.open_questions import failing
+from vad_lib.open_questions.questions import BASE
+
+
+class Logged:
+    """A run with a log of four steps, evaluated at each but the third."""
+
+    def __init__(self, seed: int, **changed: list) -> None:
+        self.seed = seed
+        self._log = pd.DataFrame(
+            {
+                "step": [10, 20, 30, 40],
+                "loss/main": [0.7, 0.3, 0.2, 0.1],
+                "validation/bce": [0.7, 0.5, None, 0.9],
+                "validation/auc": [0.9, 0.9, None, 0.8],
+                "test/auc": [0.6, 0.75, None, 0.5],
+                **changed,
+            }
+        )
+
+    def log(self) -> pd.DataFrame:
+        return self._log
+
+    def value(self, metric: str, selection: str) -> float:
+        return {"best_on_validation": 0.75, "last": 0.5}[selection] + self.seed / 100
+
+
+def test_ends_are_those_of_the_last_evaluation():
+    found = failing.ends_of_runs({BASE: [Logged(1), Logged(3)], "a quarter of the videos": [Logged(1)]}, "auc")
+    assert found["validation cross-entropy at the end"].tolist() == [0.9, 0.9, 0.9]
+    assert found["AUC %, step chosen on validation"].tolist() == pytest.approx([76, 78, 76])
+    assert found["AUC %, last step"].tolist() == pytest.approx([51, 53, 51])
+    every, quarter = failing.ends_in_words(found, "auc")
+    assert every.startswith("- **all videos**: main loss 0.100 at the end, validation cross-entropy 0.90 nats")
+    assert every.endswith("test AUC 77.0 % (standard deviation 1.4, lowest 76.0).")
+    assert quarter.startswith("- **a quarter of the videos**") and quarter.endswith("test AUC 76.0 % (one seed, lowest 76.0).")
+
+
+def test_no_run_has_no_ends():
+    assert failing.ends_in_words(failing.ends_of_runs({}, "ap"), "ap") == []
+
+
+def test_the_second_half_may_choose_another_step():
+    # steps 10 and 20 have the same AUC, 20 the lower cross-entropy; of the second half (20 and later) it is the best too
+    row = failing.chosen_steps([Logged(1)], "auc").iloc[0]
+    assert (row["any step"], row["of the second half"]) == (20, 20)
+    early = failing.chosen_steps([Logged(1, **{"validation/auc": [0.95, 0.9, None, 0.8]})], "auc").iloc[0]
+    assert (early["any step"], early["its validation AUC"], early["of the second half"]) == (10, 0.95, 20)
+    assert (early["its test AUC %"], early["its test AUC % "]) == (pytest.approx(60), pytest.approx(75))
+
+
+def test_the_leading_term_changes():
+    log = pd.DataFrame(
+        {
+            "gradient/all": [9.0] * 4,
+            "gradient/gate_logit": [8.0] * 4,
+            "gradient/main": [3.0, 2.0, 1.0, 0.1],
+            "gradient/memory_triplet": [1.0, 1.0, 1.0, 1.0],
+        }
+    )
+    assert failing.leading_terms([log]) == ("main", "memory triplet")

@@ -1,0 +1,73 @@
+"""Answers in words, worked by hand."""
+
+import pandas as pd
+import pytest
+
+from vad_lib.evaluation.comparisons import Comparison, Components
+from vad_lib.open_questions import told, wording
+
+
+def compared(mean: float, half: float, **changes) -> Comparison:
+    known = {"first": "MSF-DMU", "second": "Proposed", **changes}
+    return Comparison("auc", mean, 0.01, mean - half, mean + half, 0.95, "", (1, 2), (mean, mean), 40, **known)
+
+
+def test_power_needs_two_seeds():
+    assert wording.power_sentence(None, {"Proposed": 0.01}) == "not run"
+    assert wording.power_sentence(compared(0.01, 0.02), {"Proposed": 0.01}) == "not run"
+    pair = compared(0.01, 0.02, components=Components(1e-4, 1e-3, 1e-3, 2, 40))
+    words = wording.power_sentence(pair, {"Proposed": 0.02})
+    assert words.startswith("2.00 points: ")
+    assert words.endswith("Measured, Proposed against MSF-DMU: " + wording.comparison_sentence(pair))
+
+
+def test_choosing_on_the_test_set_names_the_row_that_gains_most():
+    gains = {"Proposed": {"best_on_validation": compared(0.01, 0.005)}, "RTFM": {"best_on_validation": compared(0.03, 0.005)}}
+    words = wording.selection_sentence(gains)
+    assert words.startswith("2.00 points on average over 2 rows, 3.00 for RTFM; the proposed model: better: +1.00 points")
+    assert wording.selection_sentence({"RTFM": gains["RTFM"]}).endswith("the proposed model: not run")
+
+
+def test_smoothing_that_was_not_run():
+    assert wording.smoothing_sentence(pd.DataFrame()) == "not run"
+
+
+def test_unseen_categories():
+    rows = [("Arson", 0.9, 0.7, 1.0, True, 0.5, 0.25), ("Riot", 0.6, 0.4, 0.8, False, 1.0, 0.75)]
+    found = pd.DataFrame(rows, columns=["category", "unseen", "low", "high", "found", "named_seen", "named_unseen"])
+    assert wording.unseen_sentence(found) == "1 of 2 (Arson 90 % AUC [70, 100]); called by its name: 50 % unseen, 75 % seen"
+    assert wording.unseen_sentence(found[1:]).startswith("0 of 1 (none); ")
+    assert wording.unseen_sentence(found[:0]) == "not run"
+
+
+def test_verdicts_name_what_differs():
+    lines = wording.verdict_lines({"a": compared(0.02, 0.01), "b": compared(0, 0.01), "c": compared(-0.02, 0.01)})
+    said = "comparisons with the row before or with the default settings"
+    assert lines == [
+        f"*better*: 1 {said}: a (+2.0 points, +1.0 to +3.0).",
+        f"*worse*: 1 {said}: c (-2.0 points, -3.0 to -1.0).",
+        f"*cannot tell*: 1 {said}.",
+    ]
+
+
+def test_answers_are_told_once_and_kept_with_their_cell():
+    answers = told.Answers({"a": "Set A", "b": "Set B"})
+    answers.add("b", "Is it so?", "better: +1.0.")
+    assert answers.untold == 1 and answers.table().empty
+    assert answers.tell("cell-1") == "- **Set B: Is it so?** Better: +1.0."
+    answers.add("a", "Control, noise:", "not run")
+    answers.add("a", "Why?", "")
+    assert answers.tell("cell-2") == "- *Set A, not run:* Control, noise; Why."
+    assert answers.tell("cell-3") == "" and answers.untold == 0
+    assert answers.table().to_numpy().tolist() == [
+        ["Set B", "Is it so?", "better: +1.0", "cell-1"],
+        ["Set A", "Control, noise:", "not run", "cell-2"],
+        ["Set A", "Why?", "not run", "cell-2"],
+    ]
+
+
+@pytest.mark.parametrize(("low", "high", "word"), [(0.3, 0.6, "better"), (0.1, 0.2, "worse"), (0.2, 0.3, "cannot tell")])
+def test_naming_is_judged_by_the_most_frequent_category(low, high, word):
+    found = wording.Interval("accuracy", 0.25, None, low, high, 0.95, "", (1, 2), (0.2, 0.3), 40)
+    assert wording.naming_sentence(found, 0.25).startswith(f"{word}: 25.0 % of them")
+    assert "; 2 seeds)" in wording.naming_sentence(found, 0.25)

@@ -1,0 +1,113 @@
+"""What the doctor examines: the scores and the annotated intervals of every test video, and how both fit each other."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import MaskRule, ground_truth_mask
+from vad_lib.data.importing.public_sets import PublicSet
+
+Per = Literal["snippet", "frame", "segment"]
+
+
+@dataclass(frozen=True)
+class TestVideo:
+    """One test video as the ground truth knows it.
+
+    Attributes:
+        name: without folder and ending.
+        categories: its labels; the normal one alone for a normal video.
+        abnormal: False for a normal video.
+        num_frames: F, of the video file; 0 if nobody knows.
+        intervals: annotated, in frames, as written; the end is the frame behind the last one under all mask rules but B.
+        events: (category, start, end) of a second annotation by category, where there is one (XD-Violence).
+    """
+
+    __test__ = False  # no test of pytest
+
+    name: str
+    categories: tuple[str, ...]
+    abnormal: bool
+    num_frames: int
+    intervals: tuple[tuple[int, int], ...]
+    events: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Scores and ground truth that fit each other.
+
+    Attributes:
+        videos: V test videos, in the order of the ground truth.
+        scores: of each video, float64 (N, P): N crops (or 1), P scores in the order of time.
+        per: what one score stands for: a ``snippet`` of 16 frames, a ``frame``, or one of P equal ``segment``s of the video.
+        rule: the mask rule that the lengths of the scores fit.
+        known: the public data set, if it is one.
+        metric: ``auc`` or ``ap``, the headline of the data set.
+        masks: of each video, uint8 (L,), from the person's own file of frame labels; None if there is none, or if it does not fit.
+        divided: False if nobody knows where one video ends and the next begins; all frames then stand in one "video".
+    """
+
+    videos: tuple[TestVideo, ...]
+    scores: tuple[np.ndarray, ...]
+    per: Per
+    rule: MaskRule
+    known: PublicSet | None
+    metric: Literal["auc", "ap"]
+    masks: tuple[np.ndarray, ...] | None = None
+    divided: bool = True
+
+    def mask(self, place: int, rule: MaskRule, ends: int = 0, by_category: bool = False) -> np.ndarray:
+        """Frame mask of a video under a mask rule, uint8 (L,).
+
+        Args:
+            place: of the video.
+            rule: the mask rule; its own number of snippets decides the length.
+            ends: frames that every interval ends later than the rule says; below 0, earlier.
+            by_category: True for the intervals of the annotation by category, where a video has one.
+        """
+        video, scores = self.videos[place], self.scores[place]
+        snippets = scores.shape[1] if self.per == "snippet" else -(-scores.shape[1] // FRAMES_PER_SNIPPET)
+        if video.num_frames and self.known and rule in self.known.snippets:
+            snippets = max(1, self.known.expected_snippets(rule, video.name, video.num_frames))
+        elif video.num_frames:
+            whole = video.num_frames // FRAMES_PER_SNIPPET
+            snippets = max(1, whole if rule in ("A", "C") else -(-video.num_frames // FRAMES_PER_SNIPPET))
+        spans = [event[1:] for event in video.events] if by_category and video.events else video.intervals
+        intervals = [(start, end + ends) for start, end in spans if end + ends > start]
+        frames = video.num_frames or FRAMES_PER_SNIPPET * snippets
+        return ground_truth_mask(intervals, frames, snippets, rule)
+
+    def of_videos(self, chosen: np.ndarray) -> "Case":
+        """The case of some of the videos; ``chosen`` is bool (V,)."""
+        places = np.flatnonzero(chosen)
+        return replace(
+            self,
+            videos=tuple(self.videos[place] for place in places),
+            scores=tuple(self.scores[place] for place in places),
+            masks=None if self.masks is None else tuple(self.masks[place] for place in places),
+        )
+
+
+def list_order(videos: tuple[TestVideo, ...], known: PublicSet | None) -> np.ndarray | None:
+    """Places of the videos in the order of the released test list, where that is not the order of the released masks.
+
+    ``Anomaly_Test.txt`` of UCF-Crime goes through the folders by name, and the normal videos' folder,
+    ``Testing_Normal_Videos_Anomaly``, stands before ``Vandalism``. Lists of XD-Violence go by the names of the videos, violent
+    and normal ones mixed. The released masks hold the abnormal videos first.
+
+    Returns:
+        int64 (V,); None if the two orders are the same, or the set is not public.
+    """
+    if known is None:
+        return None
+
+    def key(place: int) -> tuple[str, str]:
+        video = videos[place]
+        folder = {"ucf-crime": video.categories[0] if video.abnormal else "Testing_Normal_Videos_Anomaly"}.get(known.name, "")
+        return folder, video.name
+
+    order = np.array(sorted(range(len(videos)), key=key), dtype=np.int64)
+    return None if (order == np.arange(len(videos))).all() else order

@@ -1,0 +1,231 @@
+"""All that the doctor finds, as sentences, as a table and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vad_lib.doctor.case import Case
+from vad_lib.doctor.conventions import own_protocol
+from vad_lib.doctor.explaining import NEAR, Explanation, Tried, explain, parse_protocol, steps
+from vad_lib.doctor.fitting import Fitted
+from vad_lib.doctor.measuring import Evaluator
+from vad_lib.doctor.picture import effects, shown, signed, waterfall
+from vad_lib.metrics import false_positive_rate
+from vad_lib.storage.writing import atomic_path, write_json, write_text
+
+TITLES = {"auc": "AUC", "ap": "AP", "ap trapezoid": "AP"}
+THRESHOLD = 0.5  # of the false alarm rates that the field reports
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What was found.
+
+    Attributes:
+        inputs: sentences on what the files are.
+        explanation: of the number; see :class:`~vad_lib.doctor.explaining.Explanation`.
+        verdict: sentences that answer the claimed number, or say what moves the number most.
+        steps: from their number to ours; empty without an explanation.
+        rates: false alarm rates by convention, in percent; empty for scores outside [0, 1].
+        further: sentences on a log, features or class probabilities.
+        metric: title of the measure.
+    """
+
+    inputs: tuple[str, ...]
+    explanation: Explanation
+    verdict: tuple[str, ...]
+    steps: tuple[tuple[str, float], ...]
+    rates: dict[str, float]
+    further: tuple[str, ...]
+    metric: str
+
+    def table(self) -> pd.DataFrame:
+        """A row per convention: ``convention``, the number and the ``points`` that it adds, largest first."""
+        own = self.explanation.own.percent or 0.0
+        rows = [(one.sentence(), one.percent, one.percent - own) for one in self.explanation.singles if one.percent is not None
+                and shown(one.changes[0], self.metric)]  # fmt: skip
+        return pd.DataFrame(rows, columns=["convention", self.metric, "points"])
+
+    def text(self) -> str:
+        """All sentences, and the table, in Markdown."""
+        lines = ["# Why is my number different?", "", "## What came", "", *(f"- {each}" for each in self.inputs), ""]
+        lines += ["## Answer", "", *(f"- {each}" for each in self.verdict), ""]
+        own, table = self.explanation.own.percent, self.table()
+        number = "not defined" if own is None else f"{own:.2f}"
+        lines += [f"## The number under every convention ({self.metric}, this library's: {number})", ""]
+        lines += ["| convention, alone | number | points |", "| --- | ---: | ---: |"]
+        lines += [f"| {text} | {value:.2f} | {signed(points)} |" for text, value, points in table.itertuples(index=False)]
+        if self.rates:
+            lines += ["", f"## False alarm rates at {THRESHOLD}", "", "| frames, alarm if | percent |", "| --- | ---: |"]
+            lines += [f"| {name} | {value:.3f} |" for name, value in self.rates.items()]
+        if self.further:
+            lines += ["", "## Further files", "", *(f"- {each}" for each in self.further)]
+        return "\n".join(lines) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        found = self.explanation
+
+        def plain(one: Tried) -> dict[str, Any]:
+            return {"changes": dict(one.changes), "says": one.sentence(), "percent": one.percent}
+
+        return {
+            "metric": self.metric,
+            "inputs": list(self.inputs),
+            "verdict": list(self.verdict),
+            "own": plain(found.own),
+            "claimed": found.claimed,
+            "tolerance": found.tolerance,
+            "matches": [plain(one) for one in found.matches],
+            "nearest": [plain(one) for one in found.nearest],
+            "singles": [plain(one) for one in found.singles],
+            "pairs_tried": found.pairs,
+            "pairs_by_chance": found.chance,
+            "steps": [{"taken_back": text, "percent": value} for text, value in self.steps],
+            "false_alarm_rates": self.rates,
+            "further": list(self.further),
+        }
+
+    def figure(self) -> tuple[Figure, pd.DataFrame]:
+        """The way from their number to ours where one is known, else the effects of all conventions."""
+        return waterfall(self.steps, self.metric) if self.steps else effects(self.explanation, self.metric)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``doctor.md``, ``doctor.json`` and ``doctor.png`` into a folder, and return their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        fig, _ = self.figure()
+        with atomic_path(folder / "doctor.png") as temporary:
+            fig.savefig(temporary, dpi=150)
+        return [
+            write_text(folder / "doctor.md", self.text()),
+            write_json(folder / "doctor.json", self.as_json()),
+            folder / "doctor.png",
+        ]
+
+
+def diagnose(
+    fitted: Fitted,
+    claimed: str = "",
+    theirs: Sequence[str] = (),
+    further: Sequence[str] = (),
+    evaluator: Evaluator | None = None,
+) -> Diagnosis:
+    """Measure a case under every convention and say what makes the difference.
+
+    Args:
+        fitted: scores and ground truth that fit each other.
+        claimed: the number to be explained, as it is written; empty for none.
+        theirs: their protocol as ``AXIS=CHOICE``, if it is known.
+        further: sentences on other files.
+        evaluator: of the case, to go on with what it has computed.
+
+    Raises:
+        ConfigError: no number is claimed, or a choice that the case does not allow.
+    """
+    case, evaluator = fitted.case, evaluator or Evaluator(fitted.case)
+    stated = parse_protocol(case, theirs)
+    found = explain(case, claimed, evaluator)
+    changes = stated or (found.matches[0].changes if found.matches else ())
+    way = tuple(steps(case, changes, evaluator)) if changes else ()
+    metric = TITLES[own_protocol(case).metric]
+    verdict = [*_on_scores(case), *_on_own(found, metric)]
+    verdict += _on_claim(found) if claimed else _on_effects(found, metric)
+    if stated:
+        path = [f"{value:.2f} without {text}" for text, value in way[1:]]
+        verdict.append(f"Under the protocol that you state the number is {way[0][1]:.2f}; then {', '.join(path)}.")
+    return Diagnosis(tuple(fitted.sentences), found, tuple(verdict), way, false_alarm_rates(case), tuple(further), metric)
+
+
+def false_alarm_rates(case: Case) -> dict[str, float]:
+    """False alarm rates at 0.5 by convention, in percent; empty where scores leave [0, 1] or no frame is normal."""
+    scores = [part.mean(axis=0) for part in case.scores]
+    if min(part.min() for part in scores) < 0 or max(part.max() for part in scores) > 1:
+        return {}
+    evaluator, own, found = Evaluator(case), own_protocol(case), {}
+    labels, values = evaluator.frames(own)
+    normal = [place for place, video in enumerate(case.videos) if not video.abnormal]
+    for name, places in (("normal frames of all videos", range(len(labels))), ("frames of normal videos", normal)):
+        if not places:
+            continue
+        mask, score = np.concatenate([labels[p] for p in places]), np.concatenate([values[p] for p in places])
+        if not (mask == 0).any():
+            continue
+        above = np.nextafter(THRESHOLD, 1)  # "> 0.5" as ">= the next number"
+        found[f"{name}, score >= {THRESHOLD}"] = 100 * false_positive_rate(mask, score, THRESHOLD)
+        found[f"{name}, score > {THRESHOLD}"] = 100 * false_positive_rate(mask, score, above)
+    return found
+
+
+def _on_scores(case: Case) -> list[str]:
+    every = np.concatenate([part.ravel() for part in case.scores])
+    distinct, counts = np.unique(every, return_counts=True)
+    said = []
+    if every.min() < 0 or every.max() > 1:
+        said.append(
+            f"Scores reach from {every.min():.3g} to {every.max():.3g}: they are no probabilities. AUC and AP know their "
+            f"order alone and "
+            "stay the same under a sigmoid; thresholds do not, and means over crops or smoothing do not either."
+        )
+    if counts.max() > 0.05 * len(every):
+        said.append(
+            f"{counts.max() / len(every):.0%} of the scores are {distinct[counts.argmax()]:g}. So many equal scores make "
+            f"the number "
+            "depend on how ties are treated; look for a saturated sigmoid or rounding."
+        )
+    return said
+
+
+def _on_own(found: Explanation, metric: str) -> list[str]:
+    own = found.own.percent
+    if own is None:
+        return [f"{metric} is not defined: there are frames of one class only."]
+    return [f"This library's {metric} is {own:.2f}."]
+
+
+def _on_effects(found: Explanation, metric: str) -> list[str]:
+    own = found.own.percent or 0.0
+    largest = [one for one in found.singles if one.percent is not None and shown(one.changes[0], metric)][:3]
+    return [
+        f"Among single conventions this moves it most: {one.sentence()} ({signed((one.percent or 0) - own)} points)."
+        for one in largest
+    ]
+
+
+def _on_claim(found: Explanation) -> list[str]:
+    own, claimed = found.own.percent or 0.0, found.claimed or 0.0
+    if found.own_is_claimed:
+        return [f"The claimed {claimed:g} is this library's number; no convention is needed."]
+    said = []
+    one = [each for each in found.matches if len(each.changes) == 1]
+    two = [each for each in found.matches if len(each.changes) == 2]
+    for match in one:
+        said.append(
+            f"The claimed {claimed:g} is explained by one convention: {match.sentence()} "
+            f"({signed((match.percent or 0) - own)} points)."
+        )
+    for match in two[:5]:
+        said.append(
+            f"The claimed {claimed:g} is explained by two conventions together: {match.sentence()} "
+            f"({signed((match.percent or 0) - own)} points)."
+        )
+    if two:
+        said.append(
+            f"{found.pairs} pairs were tried, and {len(two)} hit; {found.chance:.1f} would be expected to hit by chance. "
+            f"Look in the other "
+            "code for these very steps before you believe it."
+        )
+    if not found.matches:
+        said.append(
+            f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed "
+            f"{claimed:g}. The "
+            "evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or training."
+        )
+        for near in found.nearest:
+            away = abs((near.percent or 0) - claimed)
+            said.append(f"{'Near' if away <= NEAR else 'Nearest'}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
+    return said

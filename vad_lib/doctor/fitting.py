@@ -1,0 +1,297 @@
+"""Scores and ground truth -> a :class:`~vad_lib.doctor.case.Case`, and in sentences what both are."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import MaskRule
+from vad_lib.data.importing.video_names import video_key
+from vad_lib.doctor.case import Case, Per, TestVideo, list_order
+from vad_lib.doctor.conventions import Protocol
+from vad_lib.doctor.measuring import Evaluator
+from vad_lib.doctor.reading import GivenScores, GivenTruth
+from vad_lib.errors import DataError, first_few
+
+SEGMENTS = (16, 32, 64, 100, 128, 200, 256)  # fixed lengths that codes bring every video to
+CLEARLY = 0.005  # AUC by which one order of the videos must beat another
+
+
+class Fitted:
+    """A case and what was found on the way.
+
+    Attributes:
+        case: scores and ground truth that fit each other.
+        sentences: what the inputs are, and what is wrong with them.
+    """
+
+    def __init__(self, case: Case, sentences: list[str]) -> None:
+        self.case, self.sentences = case, sentences
+
+
+def fit(scores: GivenScores, truth: GivenTruth, order: Sequence[str] = (), metric: str = "") -> Fitted:
+    """Lay scores and ground truth beside each other.
+
+    Args:
+        scores: as a file gives them.
+        truth: as files give it.
+        order: names of the videos in the order in which one array of scores holds them; the order of the public masks if empty.
+        metric: ``auc`` or ``ap``; the headline of the public set, else ``auc``.
+
+    Raises:
+        DataError: they cannot be laid beside each other; the message says by how much they differ, and the likely cause.
+    """
+    said: list[str] = []
+    videos = truth.videos
+    if not videos:
+        raise DataError("ground truth: expected annotations, a videos.csv or a .npy of frame labels; give it with --truth.")
+    if truth.known:
+        said.append(f"The ground truth is that of {truth.known.title}: {len(videos)} test videos.")
+    said += truth.sentences
+    divided = len(videos) > 1 or truth.mask is None
+    if scores.whole is None:
+        videos, parts = _by_name(scores, videos, said)
+        per, rule = _unit(videos, [part.shape[1] for part in parts], truth, said)
+    else:
+        per, rule, lengths = _whole_unit(scores, truth, videos, said)
+        videos, parts = _divided(scores.whole, truth, videos, lengths, order, (per, rule), said)
+    chosen = metric or (truth.known.headline_metric if truth.known else "auc")
+    case = Case(tuple(videos), tuple(parts), per, rule, truth.known, chosen, None, divided)  # type: ignore[arg-type]
+    if truth.mask is not None and (truth.known or not divided):
+        case = _with_mask(case, truth, said)
+    crops = {part.shape[0] for part in parts}
+    if crops != {1}:
+        said.append(f"There are scores of {', '.join(map(str, sorted(crops)))} crops; this library takes their mean.")
+    return Fitted(case, said)
+
+
+# --- one array per video --------------------------------------------------------------------------
+def _by_name(scores: GivenScores, videos: tuple[TestVideo, ...], said: list[str]) -> tuple[tuple[TestVideo, ...], list[np.ndarray]]:
+    keys = [video_key(video.name) for video in videos]
+    missing = [video.name for video, key in zip(videos, keys) if key not in scores.by_video]
+    surplus = sorted(set(scores.by_video) - set(keys))
+    kept = tuple(video for video, key in zip(videos, keys) if key in scores.by_video)
+    if not kept:
+        raise DataError(
+            f"{scores.path}: expected scores of {first_few([video.name for video in videos])}; got {first_few(surplus)}. "
+            "Name the arrays as the videos."
+        )
+    if missing:
+        normal = sum(not video.abnormal for video in videos if video.name in set(missing))
+        said.append(
+            f"Scores of {len(missing)} of {len(videos)} test videos are missing ({normal} normal ones): {first_few(missing)}. "
+            "Numbers below are of the others, and cannot be compared with published ones."
+        )
+    if surplus:
+        said.append(f"{len(surplus)} videos have scores but are no test videos, and are left out: {first_few(surplus)}.")
+    return kept, [scores.by_video[key] for key in keys if key in scores.by_video]
+
+
+def _unit(videos: Sequence[TestVideo], lengths: list[int], truth: GivenTruth, said: list[str]) -> tuple[Per, MaskRule]:
+    """What one score stands for, and the mask rule that the numbers of scores fit."""
+    frames = np.array([video.num_frames for video in videos])
+    if len(lengths) > 3 and len(set(lengths)) == 1 and len(set(frames.tolist())) > 1:
+        said.append(
+            f"Every video has {lengths[0]} scores, whatever its length: they are of segments, into which each video was "
+            f"divided, not "
+            "of snippets. Here each stands for its share of the video."
+        )
+        return "segment", _usual_rule(truth)
+    if not frames.all():
+        said.append("The frames of the videos are not known; each score is taken as one snippet of 16 frames.")
+        return "snippet", "frames"
+    found = np.array(lengths)
+    by_rule = {rule: _expected(videos, rule, truth) for rule in _rules(truth)}
+    wrong = {(per, rule): _misfits(found, expected, frames, per, rule) for rule, expected in by_rule.items() for per in _PER}
+    (per, rule), bad = min(wrong.items(), key=lambda pair: len(pair[1]))
+    if not len(bad):
+        said.append(f"One score per {_UNIT[per]}; the numbers of scores are those of mask rule {rule} in all videos.")
+        return per, rule
+    stride = _stride(found, frames)
+    if stride:
+        said.append(
+            f"One score per {stride} frames, not per {FRAMES_PER_SNIPPET}: the stride of the snippets differs. Here each "
+            f"score stands "
+            "for its share of the video."
+        )
+        return "segment", _usual_rule(truth)
+    names = first_few([videos[place].name for place in bad])
+    off = found[bad] - (by_rule[rule][bad] if per == "snippet" else _frames_of(by_rule[rule], frames, rule)[bad])
+    said.append(
+        f"One score per {_UNIT[per]}. Mask rule {rule} fits best, but {len(bad)} of {len(videos)} videos have another number "
+        f"of scores than it says ({off.min():+,} to {off.max():+,}): {names}. Here the last score holds to the end, and surplus "
+        "ones are cut off."
+    )
+    return per, rule
+
+
+_PER: tuple[Per, ...] = ("snippet", "frame")
+_UNIT = {"snippet": "snippet of 16 frames", "frame": "frame", "segment": "segment"}
+
+
+def _rules(truth: GivenTruth) -> tuple[MaskRule, ...]:
+    return tuple(truth.known.totals) if truth.known else ("frames", "A")
+
+
+def _usual_rule(truth: GivenTruth) -> MaskRule:
+    return "A" if truth.known else "frames"
+
+
+def _expected(videos: Sequence[TestVideo], rule: MaskRule, truth: GivenTruth) -> np.ndarray:
+    """Snippets of every video under a mask rule, int64 (V,)."""
+    if truth.known and rule in truth.known.snippets:
+        return np.array([truth.known.expected_snippets(rule, video.name, video.num_frames) for video in videos])
+    frames = np.array([video.num_frames for video in videos])
+    return frames // FRAMES_PER_SNIPPET if rule == "A" else -(-frames // FRAMES_PER_SNIPPET)
+
+
+def _frames_of(snippets: np.ndarray, frames: np.ndarray, rule: MaskRule) -> np.ndarray:
+    return frames if rule == "frames" else FRAMES_PER_SNIPPET * snippets
+
+
+def _misfits(found: np.ndarray, snippets: np.ndarray, frames: np.ndarray, per: Per, rule: MaskRule) -> np.ndarray:
+    return np.flatnonzero(found != (snippets if per == "snippet" else _frames_of(snippets, frames, rule)))
+
+
+def _stride(found: np.ndarray, frames: np.ndarray) -> int:
+    """Frames from one score to the next, if all videos have as many scores as another usual stride gives; else 0."""
+    strides = np.array((8, 32, 4, 64, 1, 2, 24, 12, 10, 30))[:, None]  # the usual first: of short videos several fit
+    off = np.minimum(np.abs(found - frames // strides), np.abs(found - -(-frames // strides)))  # without and with the last one
+    best = int(off.sum(axis=1).argmin())
+    return int(strides[best, 0]) if off[best].max() <= 1 else 0
+
+
+# --- one array for all videos ---------------------------------------------------------------------
+def _whole_unit(
+    scores: GivenScores, truth: GivenTruth, videos: tuple[TestVideo, ...], said: list[str]
+) -> tuple[Per, MaskRule, np.ndarray]:
+    """What one score stands for, the mask rule, and the number of scores of every video, int64 (V,)."""
+    assert scores.whole is not None
+    count, total = scores.whole.shape[1], sum(video.num_frames for video in videos)
+    frames = np.array([video.num_frames for video in videos])
+    for rule in _rules(truth):
+        snippets = _expected(videos, rule, truth)
+        for per, lengths in (("snippet", snippets), ("frame", _frames_of(snippets, frames, rule))):
+            if lengths.sum() == count:
+                rest = "" if len(videos) == 1 else f", as mask rule {rule} gives {len(videos)} videos"
+                said.append(f"{count:,} scores, one per {_UNIT[per]}{rest}.")
+                return per, rule, lengths  # type: ignore[return-value]
+    if count % len(videos) == 0 and count // len(videos) in SEGMENTS and len(videos) > 1:
+        size = count // len(videos)
+        said.append(
+            f"{count:,} scores are {size} for each of {len(videos)} videos: they are of segments, into which each video "
+            f"was divided, not "
+            "of snippets. Here each stands for its share of the video."
+        )
+        return "segment", _usual_rule(truth), np.full(len(videos), size)
+    raise DataError(
+        f"{scores.path}: {count:,} scores do not fit {len(videos)} videos of {total:,} frames. {_diagnosis(count, truth, videos)}"
+    )
+
+
+def _diagnosis(count: int, truth: GivenTruth, videos: tuple[TestVideo, ...]) -> str:
+    """The likely cause of a number of scores that fits no mask rule."""
+    told, near, nearest = [], "", 2 * len(videos) * FRAMES_PER_SNIPPET
+    for rule in _rules(truth):
+        snippets = _expected(videos, rule, truth)
+        frames = _frames_of(snippets, np.array([video.num_frames for video in videos]), rule)
+        told.append(f"mask rule {rule}: {int(snippets.sum()):,} snippets, {int(frames.sum()):,} frames")
+        for unit, total, each in (("snippets", int(snippets.sum()), FRAMES_PER_SNIPPET), ("frames", int(frames.sum()), 1)):
+            if abs(count - total) * each < nearest:
+                nearest = abs(count - total) * each
+                near = (
+                    f"It is {abs(count - total):,} {'more' if count > total else 'fewer'} than the {total:,} {unit} of "
+                    f"rule {rule}: "
+                    "some videos are missing, double or cut, or their last snippet was treated otherwise. "
+                )
+    for frames_each in (1, FRAMES_PER_SNIPPET):
+        for size in SEGMENTS:
+            number, left = divmod(count, size * frames_each)
+            if not left and not near and abs(number - len(videos)) <= 20:
+                per = "" if frames_each == 1 else ", each repeated for 16 frames"
+                near = (
+                    f"It is {size} for each of {number} videos{per}: they are scores of segments, not of snippets. Score the "
+                    "snippets of each video as they are, without bringing videos to one length"
+                    f"{'' if number == len(videos) else f', and score the {len(videos)} test videos'}. "
+                )
+    return f"{near}Expected are: {'; '.join(told)}. Give the scores by name (.npz, one array per video) to see which differ."
+
+
+def _divided(
+    whole: np.ndarray,
+    truth: GivenTruth,
+    videos: tuple[TestVideo, ...],
+    lengths: np.ndarray,
+    order: Sequence[str],
+    unit: tuple[Per, MaskRule],
+    said: list[str],
+) -> tuple[tuple[TestVideo, ...], list[np.ndarray]]:
+    """One array cut into videos: in a stated order, or in that of the two public ones under which the scores tell more."""
+    if len(videos) == 1:
+        return videos, [whole]
+    orders = {"of the released masks, abnormal videos first": np.arange(len(videos))}
+    released = list_order(videos, truth.known)
+    if order:
+        known = {video_key(video.name): place for place, video in enumerate(videos)}
+        keys = [video_key(name) for name in order]
+        if sorted(keys) != sorted(known):
+            raise DataError(
+                f"--order: expected the {len(videos)} test videos, each once, got {len(keys)} names; missing: "
+                f"{first_few(sorted(set(known) - set(keys)))}; unknown: {first_few(sorted(set(keys) - set(known)))}."
+            )
+        orders = {"that you gave": np.array([known[key] for key in keys])}
+    elif released is not None:
+        orders["of the released list, by name"] = released
+    found = {}
+    for name, places in orders.items():
+        parts = np.split(whole, np.cumsum(lengths[places])[:-1], axis=1)
+        found[name] = [parts[place] for place in np.argsort(places)]
+    value = {
+        name: Evaluator(Case(videos, tuple(parts), *unit, truth.known, "auc")).value(Protocol(rule=unit[1])) or 0.0
+        for name, parts in found.items()
+    }
+    best = max(value, key=lambda name: value[name])
+    first = next(iter(found))
+    chosen = best if value[best] > value[first] + CLEARLY else first
+    other = [f"{value[name]:.2%} in the order {name}" for name in value if name != chosen]
+    said.append(f"Videos are taken in the order {chosen}: AUC {value[chosen]:.2%}{f', but {other[0]}' if other else ''}.")
+    return videos, found[chosen]
+
+
+# --- a file of frame labels -----------------------------------------------------------------------
+def _with_mask(case: Case, truth: GivenTruth, said: list[str]) -> Case:
+    """Compare a person's frame labels with every mask rule; keep them where they fit the videos."""
+    mask = truth.mask
+    assert mask is not None
+    text = f"{truth.mask_path}: {len(mask):,} frames, {int(mask.sum()):,} abnormal"
+    if len(case.videos) != len(truth.videos):
+        said.append(f"{text}. Videos are missing, so it is not compared with the annotation.")
+        return case
+    for rule in _rules(truth) if case.known else ():
+        masks = [case.mask(place, rule) for place in range(len(case.videos))]
+        lengths = np.array([len(part) for part in masks])
+        if lengths.sum() != len(mask):
+            continue
+        parts: list[np.ndarray] = np.split(mask, np.cumsum(lengths)[:-1])
+        differ = [place for place, (part, own) in enumerate(zip(parts, masks)) if (part != own).any()]
+        if not differ:
+            said.append(f"{text}: this is mask rule {rule}, frame by frame.")
+            return case
+        empty = [case.videos[place] for place in differ if case.videos[place].abnormal and not parts[place].any()]
+        rest = ""
+        if empty:
+            names = sorted({name for video in empty for name in video.categories})
+            rest = f" {len(empty)} abnormal videos have no abnormal frame in it, of {', '.join(names)}: they count as normal."
+        said.append(
+            f"{text}: as long as mask rule {rule}, but it differs in {int((mask != np.concatenate(masks)).sum()):,} frames of "
+            f"{len(differ)} videos: {first_few([case.videos[place].name for place in differ])}. Rule {rule} has "
+            f"{int(sum(part.sum() for part in masks)):,} abnormal frames.{rest}"
+        )
+        return replace(case, masks=tuple(parts))
+    if not case.known:
+        said.append(f"{text}. Which videos they are of is not known, so conventions that go video by video are not tried.")
+        return case
+    totals = ", ".join(f"{rule} {total[0]:,}" for rule, total in case.known.totals.items() if total)
+    said.append(f"{text}. No mask rule of {case.known.title} has so many frames ({totals}); the annotation is used in its place.")
+    return case

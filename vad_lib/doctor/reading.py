@@ -1,0 +1,263 @@
+"""Files of scores and of ground truth, in the forms in which people have them; never a pickle."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import MaskRule, mask_intervals, read_list, record_of
+from vad_lib.data.finding import refuse
+from vad_lib.data.importing.public_sets import NORMAL, PublicSet
+from vad_lib.data.importing.sets.ucf_crime import UCF_ANNOTATION, UCF_CRIME, read_ucf_annotation
+from vad_lib.data.importing.sets.xd_violence import (
+    XD_BINARY,
+    XD_MULTICLASS,
+    XD_VIOLENCE,
+    read_xd_binary,
+    read_xd_multiclass,
+    xd_categories,
+)
+from vad_lib.data.importing.video_names import video_key
+from vad_lib.doctor.annotation_checks import annotation_sentences, ending_sentences
+from vad_lib.doctor.case import TestVideo
+from vad_lib.errors import DataError, MissingFileError, first_few
+from vad_lib.storage.reading import read_array, read_arrays, read_csv, read_json
+
+# Frames of the test videos of both sets, in the order of the public masks: UCF-Crime as in the lists of UR-DMU and VERA, which
+# agree; XD-Violence as in VERA's list, which reproduces the lengths of all public masks.
+_FRAMES = files("vad_lib.data") / "resources" / "public_test_frames.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class GivenScores:
+    """Scores as a file gives them.
+
+    Attributes:
+        path: of the file or folder.
+        by_video: name -> float64 (N, P); empty if one array holds all videos.
+        whole: float64 (N, P), all videos one after the other; None if there is one array per video.
+    """
+
+    path: Path
+    by_video: dict[str, np.ndarray]
+    whole: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GivenTruth:
+    """Ground truth as files give it.
+
+    Attributes:
+        videos: test videos in the order of the public masks, or of the list; empty if there is a mask alone.
+        known: the public data set, if it is one.
+        mask: uint8 (F,), frame labels of all videos one after the other; None if there are none.
+        mask_path: file of the mask.
+        sentences: what is odd about the annotation.
+    """
+
+    videos: tuple[TestVideo, ...] = ()
+    known: PublicSet | None = None
+    mask: np.ndarray | None = None
+    mask_path: Path | None = None
+    sentences: tuple[str, ...] = ()
+
+
+# --- scores ---------------------------------------------------------------------------------------
+def read_scores(path: Path | str) -> GivenScores:
+    """Read scores, one array for all videos or one per video.
+
+    Args:
+        path: ``.npy`` (one array), ``.npz`` (one array, or one per video by name), ``.csv`` (columns ``video`` and ``score``, in
+            the order of time, or a column ``score`` alone), ``.json`` (video -> list), or a folder of ``.npy``, one per video.
+            Arrays are (P,), (crops, P) or (P, crops).
+
+    Raises:
+        MissingFileError: nothing is there.
+        DataError: no scores, numbers that are not finite, or another format; pickles are never loaded.
+    """
+    path = Path(path)
+    if path.is_dir():
+        arrays: dict[str, Any] = {file.stem: read_array(file) for file in sorted(path.glob("*.npy"))}
+    elif path.suffix == ".npz":
+        arrays = read_arrays(path)
+    elif path.suffix == ".json":
+        arrays = read_json(path)
+        arrays = arrays if isinstance(arrays, dict) else {"": arrays}
+    elif path.suffix in (".csv", ".txt"):
+        arrays = _table(path)
+    elif path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".mat"):
+        raise DataError(f"{path}: files of this kind can run code or are no plain arrays; save the scores with numpy.savez.")
+    else:
+        arrays = {"": read_array(path)}
+    if not arrays:
+        raise DataError(f"{path}: expected scores, found none; give .npy, .npz, .csv, .json or a folder of .npy files.")
+    found = {name: _checked(path, name, values) for name, values in arrays.items()}
+    if len(found) == 1:
+        return GivenScores(path, {}, next(iter(found.values())))
+    by_key = {video_key(name): scores for name, scores in found.items()}
+    if len(by_key) < len(found):
+        raise DataError(f"{path}: two arrays are of one video; found {first_few(sorted(found))}. Keep one for each.")
+    return GivenScores(path, by_key)
+
+
+def _table(path: Path) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for line, row in read_csv(path, ("score",), "scores with a column 'score', and 'video' if there are several"):
+        try:
+            found.setdefault(row.get("video", "").strip(), []).append(float(row["score"]))
+        except ValueError:
+            raise DataError(f"{path}, line {line}: expected a number as score, got {row['score']!r}; correct it.") from None
+    return found
+
+
+def _checked(path: Path, name: str, values: Any) -> np.ndarray:
+    where = f"{path}{f', {name}' if name else ''}"
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise DataError(f"{where}: expected an array of numbers; save one array per video.") from None
+    array = np.atleast_2d(np.squeeze(array)) if array.size else array
+    if array.ndim != 2 or not array.size:
+        raise DataError(f"{where}: expected scores (P,) or crops x scores, got shape {np.shape(values)}; save one array per video.")
+    if array.shape[0] > array.shape[1]:  # fewer crops than scores, however the file is laid
+        array = array.T
+    if array.shape[0] > 10:
+        raise DataError(f"{where}: expected at most 10 crops, got shape {array.shape}; save one array per video by name (.npz).")
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise DataError(f"{where}: {bad:,} of {array.size:,} scores are NaN or infinite; look for broken features of these videos.")
+    return array
+
+
+# --- ground truth ---------------------------------------------------------------------------------
+def read_truth(paths: list[Path]) -> GivenTruth:
+    """Read the ground truth.
+
+    Args:
+        paths: any of: a folder with the official annotation files, or such a file (``Temporal_Anomaly_Annotation.txt``,
+            ``annotations.txt``); a ``videos.csv`` of this library; a ``.npy`` of frame labels (``gt-ucf.npy``).
+
+    Raises:
+        MissingFileError: a file is not there.
+        DataError: a file holds no ground truth.
+    """
+    found = GivenTruth()
+    for path in map(Path, paths):
+        if not path.exists():
+            raise MissingFileError(f"{path}: expected annotations, a videos.csv or a .npy of frame labels, found nothing there.")
+        if path.suffix == ".npy":
+            found = replace(found, mask=_frame_labels(path), mask_path=path)
+        else:
+            found = _with_list(found, path)
+    if found.mask is not None and not found.videos:
+        found = _of_mask(found, found.mask)
+    return found
+
+
+def _frame_labels(path: Path) -> np.ndarray:
+    labels = np.squeeze(read_array(path))
+    if not labels.size:
+        raise DataError(
+            f"{path}: expected frame labels, got an empty array. A script gives this that looks for rows of one crop "
+            f"(NAME__0) in a "
+            "list of another (NAME__5), as VadCLIP's for UCF-Crime does; make it from the annotation."
+        )
+    if labels.ndim != 1 or not len(labels) or not np.isin(labels, (0, 1)).all():
+        raise DataError(f"{path}: expected frame labels 0 and 1 in one row, got shape {labels.shape}; give the released array.")
+    return labels.astype(np.uint8)
+
+
+def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
+    places = [path] if path.is_file() else [each for each in sorted(path.iterdir()) if each.is_file()]
+    by_name = {UCF_CRIME.aliases.get(place.name, place.name): place for place in places}
+    if UCF_ANNOTATION in by_name:
+        spans = read_ucf_annotation(by_name[UCF_ANNOTATION], refuse, set())
+        videos = _public_videos(UCF_CRIME, {key: intervals for key, (_, intervals) in spans.items()}, {})
+        return replace(found, videos=videos, known=UCF_CRIME, sentences=tuple(annotation_sentences(videos)))
+    if XD_BINARY in by_name:
+        spans = read_xd_binary(by_name[XD_BINARY], refuse, set())
+        beside = by_name[XD_BINARY].with_name(XD_MULTICLASS)
+        events = read_xd_multiclass(beside, refuse, set()) if beside.is_file() else {}
+        videos = _public_videos(XD_VIOLENCE, {key: intervals for key, (_, intervals) in spans.items()}, events)
+        said = (*ending_sentences(by_name[XD_BINARY]), *annotation_sentences(videos))
+        return replace(found, videos=videos, known=XD_VIOLENCE, sentences=said)
+    own = by_name.get("videos.csv") or (path if path.suffix == ".csv" else None)
+    if own is None:
+        raise DataError(f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY} or videos.csv, found {first_few(sorted(by_name))}.")
+    records = [record for row in read_list(own) if (record := record_of(row)) and record.split == "test"]
+    videos = tuple(
+        TestVideo(record.name, record.categories, bool(record.intervals), record.num_frames, record.intervals) for record in records
+    )
+    if not videos:
+        raise DataError(f"{own}: expected test videos, found none; mark them with 'test' in the column split.")
+    return replace(found, videos=videos)
+
+
+def _public_videos(
+    known: PublicSet, spans: dict[str, tuple[tuple[int, int], ...]], events: dict[str, tuple[tuple[str, int, int], ...]]
+) -> tuple[TestVideo, ...]:
+    found = []
+    for name, frames in test_frames(known).items():
+        categories, intervals = categories_of(known, name), spans.get(video_key(name), ())
+        found.append(TestVideo(name, categories, categories != (NORMAL,), frames, intervals, events.get(video_key(name), ())))
+    lacking = [video.name for video in found if video.abnormal and not video.intervals]
+    if lacking:
+        raise DataError(
+            f"{known.title}: expected intervals of every abnormal test video, none of {first_few(lacking)}; use the release."
+        )
+    return tuple(found)
+
+
+def categories_of(known: PublicSet, name: str) -> tuple[str, ...]:
+    """Categories that the name of a video of UCF-Crime or XD-Violence carries."""
+    return xd_categories(name) if known is XD_VIOLENCE else (re.split("[^A-Za-z]", name, maxsplit=1)[0],)
+
+
+def test_frames(known: PublicSet) -> dict[str, int]:
+    """Name -> frames of the test videos of a public set, in the order of its public masks."""
+    rows = read_csv(Path(str(_FRAMES)), ("dataset", "video", "n_frames"))
+    return {row["video"]: int(row["n_frames"]) for _, row in rows if row["dataset"] == known.name}
+
+
+test_frames.__test__ = False  # type: ignore[attr-defined]  # no test of pytest
+
+
+def _of_mask(found: GivenTruth, mask: np.ndarray) -> GivenTruth:
+    """A mask alone: if it is as long as that of a public set, its videos are known; else all frames stand in one video."""
+    for known in (UCF_CRIME, XD_VIOLENCE):
+        for rule, totals in known.totals.items():
+            if totals and totals[0] == len(mask):
+                videos = _videos_of_mask(known, rule, mask)
+                said = _on_totals(f"{found.mask_path}: {len(mask):,} frames", known, rule, totals[1], int(mask.sum()), videos)
+                return GivenTruth(videos, known, sentences=(said,))
+    whole = TestVideo("all videos", ("Abnormal",), True, len(mask), tuple(mask_intervals(mask)))
+    return replace(found, videos=(whole,))
+
+
+def _videos_of_mask(known: PublicSet, rule: MaskRule, mask: np.ndarray) -> tuple[TestVideo, ...]:
+    videos, start = [], 0
+    for name, count in test_frames(known).items():
+        end = start + (count if rule == "frames" else FRAMES_PER_SNIPPET * known.expected_snippets(rule, name, count))
+        # under rule B the frame of an interval's end belongs to it
+        intervals = tuple((first, last - (rule == "B")) for first, last in mask_intervals(mask[start:end]))
+        categories = categories_of(known, name)
+        videos.append(TestVideo(name, categories, categories != (NORMAL,), count, intervals))
+        start = end
+    return tuple(videos)
+
+
+def _on_totals(text: str, known: PublicSet, rule: str, abnormal: int, found: int, videos: Sequence[TestVideo]) -> str:
+    if found == abnormal:
+        return f"{text} and {found:,} abnormal ones, as mask rule {rule} of {known.title} has."
+    empty = [video for video in videos if video.abnormal and not video.intervals]
+    names = sorted({name for video in empty for name in video.categories})
+    rest = f" {len(empty)} abnormal videos have none, of {', '.join(names)}: they count as normal." if empty else ""
+    return (
+        f"{text}, as mask rule {rule} of {known.title} has, but {found:,} abnormal ones where the rule has {abnormal:,}.{rest} "
+        "Give the annotation with --truth too, to measure by it."
+    )

@@ -1,0 +1,130 @@
+"""What a training log says about a number: the best of many evaluations on the test set, or one run of several seeds."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vad_lib.errors import DataError, first_few
+from vad_lib.storage.reading import read_csv, read_text
+
+_SEED, _NUMBER = "seed", r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?"
+
+
+class LogFound(NamedTuple):
+    """What a log says.
+
+    Attributes:
+        values: in points, in the order of the log; of each seed by itself.
+        best: the highest of all, in points.
+        last: the mean over seeds of the last values, in points.
+        sentences: in words.
+    """
+
+    values: dict[str, np.ndarray]
+    best: float
+    last: float
+    sentences: tuple[str, ...]
+
+
+def read_log(path: Path | str, column: str = "", claimed: float | None = None, tolerance: float = 0.005) -> LogFound:
+    """Read the evaluations of a training, and say what choosing the best of them adds.
+
+    Args:
+        path: a CSV with a column of test values (and ``seed``, if there are several), or a text in which every evaluation
+            stands as ``NAME: 0.8697`` or ``NAME=86.97``.
+        column: NAME; by default the first column, or word, that holds ``auc`` or ``ap``.
+        claimed: the claimed number, in points.
+        tolerance: points within which two numbers are the same.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: no such values.
+    """
+    path = Path(path)
+    values, name = _from_csv(path, column) if path.suffix == ".csv" else _from_text(path, column)
+    every = np.concatenate(list(values.values()))
+    best, ends = float(every.max()), np.array([run[-1] for run in values.values()])
+    tails = [float(run[-max(1, len(run) // 4) :].std()) for run in values.values() if len(run) > 3]
+    said = []
+    for seed, run in values.items():
+        place = int(run.argmax())
+        of = f"seed {seed}: " if len(values) > 1 else ""
+        said.append(
+            f"{path.name}, {of}{len(run)} values of {name}. The best, {run[place]:.2f}, is number {place + 1}; the last is "
+            f"{run[-1]:.2f}. "
+            f"To choose the best on the test set adds {run[place] - run[-1]:.2f} points."
+        )
+    if tails:
+        said.append(f"Within the last quarter of a run the values scatter by {np.mean(tails):.2f} points (standard deviation).")
+    if len(values) > 1:
+        said.append(
+            f"Over {len(values)} seeds the last values have mean {ends.mean():.2f} and standard deviation "
+            f"{ends.std(ddof=1):.2f}; the "
+            f"highest, {ends.max():.2f}, is {ends.max() - ends.mean():.2f} above the mean."
+        )
+    else:
+        said.append("There is one seed in it: how far another seed would be off is not known from this log.")
+    if claimed is not None:
+        said.append(_explained(claimed, tolerance, best, ends))
+    return LogFound(values, best, float(ends.mean()), tuple(said))
+
+
+def _explained(claimed: float, tolerance: float, best: float, ends: np.ndarray) -> str:
+    if abs(best - claimed) <= tolerance:
+        return f"The claimed {claimed:g} is the best of all evaluations in the log: it was chosen on the test set."
+    for name, value in (("the highest last value", ends.max()), ("the mean of the last values", ends.mean())):
+        if abs(value - claimed) <= tolerance:
+            return f"The claimed {claimed:g} is {name} in the log."
+    if claimed > best:
+        return (
+            f"The claimed {claimed:g} is {claimed - best:.2f} points above every value in the log: no choice of a "
+            f"checkpoint gives it."
+        )
+    return f"The claimed {claimed:g} lies between the last and the best value, or below both; it is no special value of this log."
+
+
+def _from_csv(path: Path, column: str) -> tuple[dict[str, np.ndarray], str]:
+    rows = [row for _, row in read_csv(path, (), "a training log with a header")]
+    names = list(rows[0]) if rows else []
+    name = column or next((each for each in names if _measures(each)), "")
+    if name not in names:
+        raise DataError(f"{path}: expected a column {column or 'auc or ap'}, found {first_few(names)}; name it with --log-column.")
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row[name].strip():
+            found.setdefault(row.get(_SEED, ""), []).append(_number(path, name, row[name]))
+    return _in_points(path, name, found), name
+
+
+def _from_text(path: Path, column: str) -> tuple[dict[str, np.ndarray], str]:
+    text = read_text(path, "a training log")
+    word = re.escape(column) if column else r"[A-Za-z_]*(?:auc|ap)[A-Za-z_]*"
+    hits = re.findall(rf"(?i)\b({word})\b\s*[:=]?\s*({_NUMBER})", text)
+    name = column or (hits[0][0] if hits else "auc")
+    values = [float(value) for found, value in hits if found.lower() == name.lower()]
+    return _in_points(path, name, {"": values} if values else {}), name
+
+
+def _measures(name: str) -> bool:
+    return bool({"auc", "ap"} & set(re.split("[^a-z]+", name.lower())))
+
+
+def _number(path: Path, column: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{path}, column {column}: expected a number, got {text!r}; correct the line.") from None
+
+
+def _in_points(path: Path, name: str, values: dict[str, list[float]]) -> dict[str, np.ndarray]:
+    every = np.array([value for run in values.values() for value in run])
+    if not len(every):
+        raise DataError(f"{path}: expected values of {name}, found none; name the column or word with --log-column.")
+    if not (np.isfinite(every).all() and every.min() >= 0 and every.max() <= 100):
+        raise DataError(
+            f"{path}: expected values of {name} of 0 to 100, got {every.min():g} to {every.max():g}; name another column."
+        )
+    scale = 100 if every.max() <= 1 else 1
+    return {seed: scale * np.array(run) for seed, run in values.items()}

@@ -1,0 +1,88 @@
+"""Runs that have learned their training videos by heart: what their logs say, for notebook 08."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from vad_lib.open_questions.questions import BASE
+from vad_lib.report.tables.table import METRIC_TITLES
+from vad_lib.runs.run_folder import Run
+
+ALL_VIDEOS = "all videos"  # what the base of the question few-videos is called
+_MAIN, _CROSS_ENTROPY, _AUC = "main loss at the end", "validation cross-entropy at the end", "validation AUC at the end"
+_SCALARS = ("gate_logit", "log_temperature", "modulation_scale")  # parameters whose own gradients are logged; they are no terms
+
+
+def ends_of_runs(answers: Mapping[str, Sequence[Run]], metric: str) -> pd.DataFrame:
+    """What the three curves of each run say at its last evaluation.
+
+    Args:
+        answers: number of training videos in words -> runs that keep their logs.
+        metric: ``auc`` or ``ap`` of the test frames.
+
+    Returns:
+        one row per run: ``training videos``, ``seed``, the three ends, and the metric in percent, at the step that validation
+        chooses and at the last step.
+    """
+    rows = []
+    for answer, runs in answers.items():
+        for run in runs:
+            last = run.log().dropna(subset=["validation/bce"]).iloc[-1]
+            ends = (last["loss/main"], last["validation/bce"], last["validation/auc"])
+            rows.append((answer, run.seed, *ends, *(100 * run.value(metric, step) for step in ("best_on_validation", "last"))))
+    return pd.DataFrame(rows, columns=["training videos", "seed", _MAIN, _CROSS_ENTROPY, _AUC, *_test_columns(metric)])
+
+
+def _test_columns(metric: str) -> tuple[str, str]:
+    return f"{METRIC_TITLES[metric]} %, step chosen on validation", f"{METRIC_TITLES[metric]} %, last step"
+
+
+def ends_in_words(ends: pd.DataFrame, metric: str) -> list[str]:
+    """The means of :func:`ends_of_runs` for each number of training videos, a line of Markdown each."""
+    lines = []
+    for answer, runs in ends.groupby("training videos", sort=False):
+        values = runs[_test_columns(metric)[0]]
+        spread = f"standard deviation {values.std():.1f}" if len(values) > 1 else "one seed"
+        lines.append(
+            f"- **{ALL_VIDEOS if answer == BASE else answer}**: main loss {runs[_MAIN].mean():.3f} at the end, validation "
+            f"cross-entropy {runs[_CROSS_ENTROPY].mean():.2f} nats (a model that always says 0.5 has 0.69), "
+            f"test {METRIC_TITLES[metric]} {values.mean():.1f} % ({spread}, lowest {values.min():.1f})."
+        )
+    return lines
+
+
+def chosen_steps(runs: Iterable[Run], metric: str) -> pd.DataFrame:
+    """The step that validation would choose among all steps, and among those of the second half.
+
+    The highest validation AUC chooses, then the lowest cross-entropy, then the earlier step.
+
+    Args:
+        runs: that keep their logs.
+        metric: ``auc`` or ``ap`` of the test frames.
+
+    Returns:
+        one row per run: ``seed``; ``any step`` with ``its validation AUC`` and its test metric in percent; ``of the second half``
+        with the test metric there.
+    """
+    rows = []
+    for run in runs:
+        evaluated = run.log().dropna(subset=["validation/auc"])
+        ordered = evaluated.sort_values(["validation/auc", "validation/bce"], ascending=[False, True], kind="stable")
+        early, late = ordered.iloc[0], ordered[ordered["step"] >= run.log()["step"].max() / 2].iloc[0]
+        of_early = (early["step"], early["validation/auc"], 100 * early[f"test/{metric}"])
+        rows.append((run.seed, *of_early, late["step"], 100 * late[f"test/{metric}"]))
+    test = f"its test {METRIC_TITLES[metric]} %"
+    return pd.DataFrame(rows, columns=["seed", "any step", "its validation AUC", test, "of the second half", f"{test} "])
+
+
+def leading_terms(logs: Iterable[pd.DataFrame]) -> tuple[str, str]:
+    """The loss term whose gradient is the largest on average, in the first quarter of the evaluations and in the last one.
+
+    Args:
+        logs: of runs that log the gradients of their terms.
+    """
+    norms = pd.concat(logs).filter(regex="^gradient/").rename(columns=lambda name: name.removeprefix("gradient/"))
+    terms = norms.drop(columns=["all", *_SCALARS], errors="ignore").dropna()
+    quarter = max(1, len(terms) // 4)
+    early, late = (part.mean().idxmax().replace("_", " ") for part in (terms.iloc[:quarter], terms.iloc[-quarter:]))
+    return early, late
