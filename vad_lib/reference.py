@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from vad_lib.cards.making import make_cards
 from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
@@ -186,6 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         release(layout, reference, read_manifest(layout.manifest).datasets)
     if reference.profile not in SMALL_REFERENCES.values():
         refresh(options.profile)
+    shutil.rmtree(reference.read_from / "cards", ignore_errors=True)
+    make_cards(reference.read_from)  # last: a card holds hashes of tables and packed runs
     print(f"reference: {reference.read_from}; look at git diff, and write moved numbers into CHANGELOG.md")
     return 0
 

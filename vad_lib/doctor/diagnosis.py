@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from vad_lib.doctor.case import Case
 from vad_lib.doctor.conventions import own_protocol
-from vad_lib.doctor.explaining import NEAR, Explanation, Tried, explain, parse_protocol, steps
+from vad_lib.doctor.explaining import Explanation, Tried, explain, parse_protocol, steps
 from vad_lib.doctor.fitting import Fitted
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.doctor.picture import effects, shown, signed, waterfall
@@ -225,7 +225,7 @@ def _on_claim(found: Explanation) -> list[str]:
             f"{claimed:g}. The "
             "evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or training."
         )
-        for near in found.nearest:
+        for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
             away = abs((near.percent or 0) - claimed)
-            said.append(f"{'Near' if away <= NEAR else 'Nearest'}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
+            said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
     return said

@@ -11,7 +11,6 @@ from vad_lib.doctor.conventions import Protocol, deviations, own_protocol, says
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.errors import ConfigError
 
-NEAR = 0.05  # points: shown as near, never as an explanation
 ALONE = frozenset({"average", "marked"})  # axes of many or slow choices: tried alone, and with a change of the measure
 
 

@@ -307,6 +307,22 @@ class WhenTrainingFails(NotebookParameters):
     data: Folder = ""
 
 
+class NumberDifferent(NotebookParameters):
+    """09_why_is_my_number_different."""
+
+    profile: ProfileName = "quick"
+    datasets: DatasetNames = Field(["synth-crime", "synth-violence"])
+    source: Source = "reference"
+    variant: Annotated[str, OneOf("table row", tuple(VARIANTS)), Field(description="row whose scores are the example")] = "proposed"
+    scores: Annotated[str, Field(description="path of your scores; empty takes the example")] = ""
+    truth: Annotated[list[str], Field(description="paths of your ground truth: annotation files, videos.csv, .npy of labels")] = (
+        Field([])
+    )
+    claimed: Annotated[str, Field(description="the number to explain, as it is written")] = ""
+    out: Folder = ""
+    data: Folder = ""
+
+
 OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "00_start_here": StartHere,
     "01_feature_prep": FeaturePrep,
@@ -317,4 +333,5 @@ OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "08_when_training_fails": WhenTrainingFails,
     "06_beyond_the_paper": BeyondThePaper,
     "07_real_footage": RealFootage,
+    "09_why_is_my_number_different": NumberDifferent,
 }

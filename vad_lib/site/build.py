@@ -29,6 +29,7 @@ WEB = ("site.css", "site.js", "search.js", "clip.js")
 # Markdown files that have a page of their own: path in the project -> path in the site, key of the navigation
 DOCUMENTS = {
     "README.md": ("run.html", "run"),
+    "notebooks/why_is_my_number_different.md": ("why.html", "run"),
     "notebooks/course/lecturer.md": ("lessons/lecturer.html", "teach"),
     "results/deviations.md": ("deviations.html", "deviations"),
     "CHANGELOG.md": ("changelog.html", "changelog"),

@@ -23,7 +23,11 @@ def test_every_table_of_several_sets(made_up, small_set):
     made = all_tables.write_all_tables(made_up.layout, [dataclasses.replace(small_set, info=violence), small_set, real])
     assert [table.name for table in made] == [
         *("table1", "table2", "methods-synth-crime", "table3", "table4", "table5", "table6", "protocol"),
-        *("cost-ucf-crime", "cost-synth-crime", "cost-synth-violence"),
+        *(
+            f"{kind}-{name}"
+            for kind in ("measures", "annotators", "cost")
+            for name in ("ucf-crime", "synth-crime", "synth-violence")
+        ),
     ]
     assert "here (UCF-Crime) AUC %: last step" in made[1].frame.columns
     assert "here (SynthViolence) AP %: last step" in made[3].frame.columns

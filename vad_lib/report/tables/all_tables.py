@@ -8,6 +8,7 @@ from vad_lib.report.tables.ablation import table4, table5
 from vad_lib.report.tables.cost import cost_table
 from vad_lib.report.tables.datasets import table1
 from vad_lib.report.tables.fine_grained import table6
+from vad_lib.report.tables.measures_of_today import measures_table, ranks_table
 from vad_lib.report.tables.methods import methods_table
 from vad_lib.report.tables.protocol import protocol_table
 from vad_lib.report.tables.table import PAPER_DATASETS, Table, write_table
@@ -18,8 +19,8 @@ def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]
     """Make and write every table that applies to some data sets.
 
     These are table 1; for each data set table 2, table 3 or ``methods-DATASET``; tables 4 to 6 and the protocol table over
-    all of them; and what the methods cost on each. UCF-Crime itself, or else the first data set that stands for it, fills
-    table 2, and XD-Violence table 3 likewise.
+    all of them; and for each the measures of today, ranks under simulated annotators, and what the methods cost. UCF-Crime
+    itself, or else the first data set that stands for it, fills table 2, and XD-Violence table 3 likewise.
 
     Args:
         layout: runs are read from it, tables written to it.
@@ -43,7 +44,8 @@ def write_all_tables(layout: Layout, datasets: Sequence[Dataset]) -> list[Table]
             table = methods_table(layout, dataset, counterpart="")
         methods[table.name] = table
     over_all = [make(layout, ordered) for make in (table4, table5, table6, protocol_table)]
-    made = [table1(layout, ordered), *methods.values(), *over_all, *(cost_table(layout, dataset) for dataset in ordered)]
+    of_each = [make(layout, dataset) for make in (measures_table, ranks_table, cost_table) for dataset in ordered]
+    made = [table1(layout, ordered), *methods.values(), *over_all, *of_each]
     for table in made:
         write_table(layout, table)
     return made

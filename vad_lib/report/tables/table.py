@@ -26,7 +26,8 @@ class Table:
     """A finished table; all cells are text.
 
     Attributes:
-        name: ``table1`` to ``table6``, ``protocol``, ``methods-DATASET`` or ``cost-DATASET``; also the file name.
+        name: ``table1`` to ``table6``, ``protocol``, or ``methods``, ``cost``, ``measures`` or ``annotators`` with
+            ``-DATASET``; also the file name.
         title: one line.
         frame: rows and columns as they are printed; the first column names the rows.
         in_paper: bool per row, False for rows that the paper's table does not have.
