@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
+from vad_lib.config import FeatureSettings
+from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.snippets import crop_views, network_input, read_snippets
+from vad_lib.data.video_writing import write_video
 from vad_lib.doctor.case import TestVideo
 from vad_lib.doctor.features import describe_features
+from vad_lib.doctor.one_video import compare_video
 from vad_lib.errors import DataError
 
 VIDEOS = [TestVideo(f"v{place}", ("Normal",), False, frames, ()) for place, frames in enumerate((100, 170, 33, 250, 400))]
@@ -71,3 +77,46 @@ def test_another_stride(tmp_path):
 def test_no_features(tmp_path):
     with pytest.raises(DataError, match="--features"):
         describe_features(tmp_path)
+
+
+# --- one video --------------------------------------------------------------------------------------------
+SMALL = FeatureSettings(short_side=64, crop_size=48, num_crops=5)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 255, (64, 80, 3), dtype=np.uint8) // np.array([1, 2, 4], np.uint8) for _ in range(50)]
+    path = tmp_path_factory.mktemp("video") / "yard.mp4"
+    write_video(path, frames, 25)
+    return path
+
+
+def own_features(video, change=network_input):
+    network = load_i3d("random")
+    with torch.inference_mode():
+        views = [crop_views(snippet, 48, 5) for snippet in read_snippets(video, 64, 48)]
+        return np.stack([network(change(view)).numpy() for view in views])  # T x N x D
+
+
+@pytest.mark.parametrize(
+    ("cause", "change"),
+    [
+        ("none", network_input),
+        ("exchanging red and blue", lambda views: network_input(np.ascontiguousarray(views[..., ::-1]))),
+        ("pixels from 0 to 1 in place of -1 to 1", lambda views: torch.from_numpy(views).permute(0, 4, 1, 2, 3).float() / 255),
+        ("pixels from 0 to 255 in place of -1 to 1", lambda views: torch.from_numpy(views).permute(0, 4, 1, 2, 3).float()),
+    ],
+)
+def test_one_video_shows_what_shapes_do_not(video, tmp_path, cause, change):
+    np.save(tmp_path / "f.npy", own_features(video, change))
+    found = compare_video(video, tmp_path / "f.npy", SMALL, "random")
+    # random weights have no biases, so that they cannot tell 255 times as much from as much
+    assert found.cause.startswith("pixels from 0 to") if "255" in cause else found.cause == cause
+    assert found.cause in found.verdict or found.same
+
+
+def test_one_video_wants_crops_that_there_are(video, tmp_path):
+    np.save(tmp_path / "f.npy", np.ones((7, 3, 1024), np.float32))
+    with pytest.raises(DataError, match="1, 5 or 10 crops"):
+        compare_video(video, tmp_path / "f.npy", SMALL, "random")

@@ -11,6 +11,7 @@ from vad_lib.doctor.explaining import claimed_number
 from vad_lib.doctor.features import describe_features
 from vad_lib.doctor.fitting import fit
 from vad_lib.doctor.lists import list_sentences
+from vad_lib.doctor.one_video import compare_video
 from vad_lib.doctor.reading import read_scores, read_truth
 from vad_lib.doctor.training_log import read_log
 from vad_lib.errors import command_line
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-column", default="", help="column or word of the values in the log")
     add("--train-list", type=Path, help="a training list: says whether it is complete")
     add("--features", type=Path, help="folder of feature files: says what they are")
+    add("--video", type=Path, help="a video whose features --features names (.npy): extracts its beginning and compares")
     add("--probabilities", type=Path, help="class probabilities per video (.npz), snippets x classes: mAP under each convention")
     add("--out", type=Path, help="folder that gets doctor.md, doctor.json and doctor.png")
     return parser
@@ -56,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
         further += read_log(given.log, given.log_column, number, tolerance).sentences
     if given.train_list:
         further += list_sentences(given.train_list, truth.known.name if truth.known else "")
-    if given.features:
+    if given.video and given.features:
+        further.append(compare_video(given.video, given.features).verdict)
+    elif given.features:
         further += describe_features(given.features, truth.videos)
     if given.probabilities:
         further += detection_sentences(given.probabilities, truth, number, tolerance)
