@@ -35,8 +35,8 @@ def test_ten_crops_of_i3d(tmp_path):
     assert "5 videos have 10 crops: the usual ten" in text
     assert "0 of 5 test videos have the complete snippets alone" not in text
     assert (
-        "A row stands for 16 frames. 1 of 5 test videos have the complete snippets alone (as rules A and C count), 5 "
-        "have the" in text
+        "A row stands for 16 frames. 1 of 5 test videos have the complete snippets alone (as rules A and C count), 5 have the"
+        in text
     )
     assert "No negative value" in text
 

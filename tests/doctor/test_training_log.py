@@ -39,8 +39,8 @@ def test_several_seeds(tmp_path):
     found = read_log(path, claimed=86.0)
     assert set(found.values) == {"1", "2", "3"}
     assert (
-        "Over 3 seeds the last values have mean 86.00 and standard deviation 1.00; the highest, 87.00, is 1.00 "
-        "above" in " ".join(found.sentences)
+        "Over 3 seeds the last values have mean 86.00 and standard deviation 1.00; the highest, 87.00, is 1.00 above"
+        in " ".join(found.sentences)
     )
     assert "The claimed 86 is the mean of the last values" in found.sentences[-1]
 

@@ -21,17 +21,15 @@ def annotation_sentences(videos: Sequence[TestVideo]) -> list[str]:
     late = [video.name for video in videos if video.num_frames and any(end > video.num_frames for _, end in video.intervals)]
     if late:
         said.append(
-            f"Intervals of {len(late)} videos end behind the last frame, and are cut there: {first_few(late)}. A script "
-            f"that does not "
-            "cut them makes a longer mask, or fails."
+            f"Intervals of {len(late)} videos end behind the last frame, and are cut there: {first_few(late)}. A script that does "
+            "not cut them makes a longer mask, or fails."
         )
     differ = {video.name: count for video in videos if video.events and (count := _different_frames(video))}
     if differ:
         text = first_few([f"{name} ({count:,})" for name, count in sorted(differ.items(), key=lambda pair: -pair[1])])
         said.append(
-            f"The annotation by category differs from the binary one in {sum(differ.values()):,} frames of {len(differ)} "
-            f"videos: {text}. "
-            "AUC and AP use the binary file, mAP the other."
+            f"The annotation by category differs from the binary one in {sum(differ.values()):,} frames of {len(differ)} videos: "
+            f"{text}. AUC and AP use the binary file, mAP the other."
         )
     renamed = [video.name for video in videos if {event[0] for event in video.events} - set(video.categories)]
     if renamed:
@@ -46,9 +44,8 @@ def ending_sentences(path: Path) -> list[str]:
     if not ended or len(ended) == len(names):
         return []
     return [
-        f"{path.name}: {len(ended)} of {len(names)} names carry the ending .mp4; names are compared without it. A script "
-        f"that compares "
-        "them as they stand loses these videos."
+        f"{path.name}: {len(ended)} of {len(names)} names carry the ending .mp4; names are compared without it. A script that "
+        "compares them as they stand loses these videos."
     ]
 
 

@@ -167,15 +167,13 @@ def _on_scores(case: Case) -> list[str]:
     said = []
     if every.min() < 0 or every.max() > 1:
         said.append(
-            f"Scores reach from {every.min():.3g} to {every.max():.3g}: they are no probabilities. AUC and AP know their "
-            f"order alone and "
-            "stay the same under a sigmoid; thresholds do not, and means over crops or smoothing do not either."
+            f"Scores reach from {every.min():.3g} to {every.max():.3g}: they are no probabilities. AUC and AP know their order "
+            "alone and stay the same under a sigmoid; thresholds do not, and means over crops or smoothing do not either."
         )
     if counts.max() > 0.05 * len(every):
         said.append(
-            f"{counts.max() / len(every):.0%} of the scores are {distinct[counts.argmax()]:g}. So many equal scores make "
-            f"the number "
-            "depend on how ties are treated; look for a saturated sigmoid or rounding."
+            f"{counts.max() / len(every):.0%} of the scores are {distinct[counts.argmax()]:g}. So many equal scores make the "
+            "number depend on how ties are treated; look for a saturated sigmoid or rounding."
         )
     return said
 
@@ -205,8 +203,8 @@ def _on_claim(found: Explanation) -> list[str]:
     two = [each for each in found.matches if len(each.changes) == 2]
     for match in one:
         said.append(
-            f"The claimed {claimed:g} is explained by one convention: {match.sentence()} "
-            f"({signed((match.percent or 0) - own)} points)."
+            f"The claimed {claimed:g} is explained by one convention: {match.sentence()} ({signed((match.percent or 0) - own)} "
+            "points)."
         )
     for match in two[:5]:
         said.append(
@@ -215,15 +213,14 @@ def _on_claim(found: Explanation) -> list[str]:
         )
     if two:
         said.append(
-            f"{found.pairs} pairs were tried, and {len(two)} hit; {found.chance:.1f} would be expected to hit by chance. "
-            f"Look in the other "
-            "code for these very steps before you believe it."
+            f"{found.pairs} pairs were tried, and {len(two)} hit; {found.chance:.1f} would be expected to hit by chance. Look in "
+            "the other code for these very steps before you believe it."
         )
     if not found.matches:
         said.append(
-            f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed "
-            f"{claimed:g}. The "
-            "evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or training."
+            f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}. "
+            "The evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or "
+            "training."
         )
         for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
             away = abs((near.percent or 0) - claimed)

@@ -74,8 +74,8 @@ def _by_name(scores: GivenScores, videos: tuple[TestVideo, ...], said: list[str]
     kept = tuple(video for video, key in zip(videos, keys) if key in scores.by_video)
     if not kept:
         raise DataError(
-            f"{scores.path}: expected scores of {first_few([video.name for video in videos])}; got {first_few(surplus)}. "
-            "Name the arrays as the videos."
+            f"{scores.path}: expected scores of {first_few([video.name for video in videos])}; got {first_few(surplus)}. Name the "
+            "arrays as the videos."
         )
     if missing:
         normal = sum(not video.abnormal for video in videos if video.name in set(missing))
@@ -93,9 +93,8 @@ def _unit(videos: Sequence[TestVideo], lengths: list[int], truth: GivenTruth, sa
     frames = np.array([video.num_frames for video in videos])
     if len(lengths) > 3 and len(set(lengths)) == 1 and len(set(frames.tolist())) > 1:
         said.append(
-            f"Every video has {lengths[0]} scores, whatever its length: they are of segments, into which each video was "
-            f"divided, not "
-            "of snippets. Here each stands for its share of the video."
+            f"Every video has {lengths[0]} scores, whatever its length: they are of segments, into which each video was divided, "
+            "not of snippets. Here each stands for its share of the video."
         )
         return "segment", _usual_rule(truth)
     if not frames.all():
@@ -111,17 +110,16 @@ def _unit(videos: Sequence[TestVideo], lengths: list[int], truth: GivenTruth, sa
     stride = _stride(found, frames)
     if stride:
         said.append(
-            f"One score per {stride} frames, not per {FRAMES_PER_SNIPPET}: the stride of the snippets differs. Here each "
-            f"score stands "
-            "for its share of the video."
+            f"One score per {stride} frames, not per {FRAMES_PER_SNIPPET}: the stride of the snippets differs. Here each score "
+            "stands for its share of the video."
         )
         return "segment", _usual_rule(truth)
     names = first_few([videos[place].name for place in bad])
     off = found[bad] - (by_rule[rule][bad] if per == "snippet" else _frames_of(by_rule[rule], frames, rule)[bad])
     said.append(
-        f"One score per {_UNIT[per]}. Mask rule {rule} fits best, but {len(bad)} of {len(videos)} videos have another number "
-        f"of scores than it says ({off.min():+,} to {off.max():+,}): {names}. Here the last score holds to the end, and surplus "
-        "ones are cut off."
+        f"One score per {_UNIT[per]}. Mask rule {rule} fits best, but {len(bad)} of {len(videos)} videos have another number of "
+        f"scores than it says ({off.min():+,} to {off.max():+,}): {names}. Here the last score holds to the end, and surplus ones "
+        "are cut off."
     )
     return per, rule
 
@@ -180,9 +178,8 @@ def _whole_unit(
     if count % len(videos) == 0 and count // len(videos) in SEGMENTS and len(videos) > 1:
         size = count // len(videos)
         said.append(
-            f"{count:,} scores are {size} for each of {len(videos)} videos: they are of segments, into which each video "
-            f"was divided, not "
-            "of snippets. Here each stands for its share of the video."
+            f"{count:,} scores are {size} for each of {len(videos)} videos: they are of segments, into which each video was "
+            "divided, not of snippets. Here each stands for its share of the video."
         )
         return "segment", _usual_rule(truth), np.full(len(videos), size)
     raise DataError(
@@ -201,9 +198,8 @@ def _diagnosis(count: int, truth: GivenTruth, videos: tuple[TestVideo, ...]) -> 
             if abs(count - total) * each < nearest:
                 nearest = abs(count - total) * each
                 near = (
-                    f"It is {abs(count - total):,} {'more' if count > total else 'fewer'} than the {total:,} {unit} of "
-                    f"rule {rule}: "
-                    "some videos are missing, double or cut, or their last snippet was treated otherwise. "
+                    f"It is {abs(count - total):,} {'more' if count > total else 'fewer'} than the {total:,} {unit} of rule "
+                    f"{rule}: some videos are missing, double or cut, or their last snippet was treated otherwise. "
                 )
     for frames_each in (1, FRAMES_PER_SNIPPET):
         for size in SEGMENTS:
@@ -212,8 +208,8 @@ def _diagnosis(count: int, truth: GivenTruth, videos: tuple[TestVideo, ...]) -> 
                 per = "" if frames_each == 1 else ", each repeated for 16 frames"
                 near = (
                     f"It is {size} for each of {number} videos{per}: they are scores of segments, not of snippets. Score the "
-                    "snippets of each video as they are, without bringing videos to one length"
-                    f"{'' if number == len(videos) else f', and score the {len(videos)} test videos'}. "
+                    "snippets of each video as they are, without bringing videos to one "
+                    f"length{'' if number == len(videos) else f', and score the {len(videos)} test videos'}. "
                 )
     return f"{near}Expected are: {'; '.join(told)}. Give the scores by name (.npz, one array per video) to see which differ."
 

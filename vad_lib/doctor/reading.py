@@ -163,9 +163,8 @@ def _frame_labels(path: Path) -> np.ndarray:
     labels = np.squeeze(read_array(path))
     if not labels.size:
         raise DataError(
-            f"{path}: expected frame labels, got an empty array. A script gives this that looks for rows of one crop "
-            f"(NAME__0) in a "
-            "list of another (NAME__5), as VadCLIP's for UCF-Crime does; make it from the annotation."
+            f"{path}: expected frame labels, got an empty array. A script gives this that looks for rows of one crop (NAME__0) in "
+            "a list of another (NAME__5), as VadCLIP's for UCF-Crime does; make it from the annotation."
         )
     if labels.ndim != 1 or not len(labels) or not np.isin(labels, (0, 1)).all():
         raise DataError(f"{path}: expected frame labels 0 and 1 in one row, got shape {labels.shape}; give the released array.")

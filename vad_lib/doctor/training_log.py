@@ -53,16 +53,14 @@ def read_log(path: Path | str, column: str = "", claimed: float | None = None, t
         of = f"seed {seed}: " if len(values) > 1 else ""
         said.append(
             f"{path.name}, {of}{len(run)} values of {name}. The best, {run[place]:.2f}, is number {place + 1}; the last is "
-            f"{run[-1]:.2f}. "
-            f"To choose the best on the test set adds {run[place] - run[-1]:.2f} points."
+            f"{run[-1]:.2f}. To choose the best on the test set adds {run[place] - run[-1]:.2f} points."
         )
     if tails:
         said.append(f"Within the last quarter of a run the values scatter by {np.mean(tails):.2f} points (standard deviation).")
     if len(values) > 1:
         said.append(
-            f"Over {len(values)} seeds the last values have mean {ends.mean():.2f} and standard deviation "
-            f"{ends.std(ddof=1):.2f}; the "
-            f"highest, {ends.max():.2f}, is {ends.max() - ends.mean():.2f} above the mean."
+            f"Over {len(values)} seeds the last values have mean {ends.mean():.2f} and standard deviation {ends.std(ddof=1):.2f}; "
+            f"the highest, {ends.max():.2f}, is {ends.max() - ends.mean():.2f} above the mean."
         )
     else:
         said.append("There is one seed in it: how far another seed would be off is not known from this log.")
@@ -79,8 +77,8 @@ def _explained(claimed: float, tolerance: float, best: float, ends: np.ndarray) 
             return f"The claimed {claimed:g} is {name} in the log."
     if claimed > best:
         return (
-            f"The claimed {claimed:g} is {claimed - best:.2f} points above every value in the log: no choice of a "
-            f"checkpoint gives it."
+            f"The claimed {claimed:g} is {claimed - best:.2f} points above every value in the log: no choice of a checkpoint gives "
+            "it."
         )
     return f"The claimed {claimed:g} lies between the last and the best value, or below both; it is no special value of this log."
 
