@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from made_scores import made
 from sklearn.metrics import roc_auc_score
 
 from vad_lib.errors import DataError, UndefinedMetricError
-from vad_lib.evaluation.macro import macro_auc, video_aucs
+from vad_lib.evaluation.macro import macro_auc, macro_auc_of, video_aucs
 from vad_lib.metrics import frame_roc_auc
 
 # "both": of the four pairs of an abnormal and a normal frame three are in order. "abnormal": padded, its abnormal frames score
@@ -57,3 +58,15 @@ def test_it_is_an_error_where_it_is_not_defined():
         macro_auc({"a": np.array([0, 1]), "b": np.array([0, 1])}, {"a": np.array([0.1, 0.2])})
     with pytest.raises(DataError, match="video a"):
         macro_auc({"a": np.array([0, 1])}, {"a": np.array([0.1, 0.2, 0.3])})
+
+
+def test_macro_auc_of_a_run_is_that_of_its_frames():
+    run = made(3)
+    labels, scores = {}, {}
+    for place, video in enumerate(run.videos):
+        mine = run.video == place
+        pieces = list(zip(run.score[mine], run.abnormal[mine], run.normal[mine]))
+        labels[video] = np.concatenate([[1] * a + [0] * n for _, a, n in pieces])
+        scores[video] = np.concatenate([[score] * (a + n) for score, a, n in pieces])
+    for one_class in ("pad", "pad-all", "leave-out"):
+        assert macro_auc_of(run, one_class) == pytest.approx(macro_auc(labels, scores, one_class), abs=1e-12)

@@ -79,7 +79,8 @@ def read_lesson(path: Path, repository: str = "") -> Lesson:
     """
     source = nbformat.read(path, as_version=4)
     name = path.stem
-    start = [nbformat.v4.new_code_cell(HERE.format(package=_package(repository)) if repository else NOWHERE, id="host")]
+    first = HERE.format(package=_package(repository)) if repository else NOWHERE
+    start = [nbformat.v4.new_code_cell(first, id="host", metadata=_SKIPPED)]
     student: list[Any] = []
     solution: list[Any] = []
     checks: list[str] = []
@@ -240,21 +241,6 @@ def execute_solutions(project: Path = PROJECT_ROOT) -> None:
         print(f"executed {path.name}", flush=True)
 
 
-def write_slides(executed: Path, target: Path) -> None:
-    """Slides of executed lessons, by Jupyter's own export; they load reveal.js from its usual place when they are opened.
-
-    Args:
-        executed: folder of executed notebooks.
-        target: folder for ``NAME.slides.html``.
-    """
-    from nbconvert import SlidesExporter  # the extra "site" has it
-
-    exporter = SlidesExporter(exclude_input_prompt=True, exclude_output_prompt=True, reveal_scroll=True)
-    for path in sorted(executed.glob("*.ipynb")):
-        text, _ = exporter.from_filename(str(path))
-        write_text(target / f"{path.stem}.slides.html", text)
-
-
 @command_line("correct what it says and call it again")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
@@ -264,7 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--execute", action="store_true", help="then execute the solutions; they are kept in results/course")
     options = parser.parse_args(arguments)
     if options.slides:
-        write_slides(PROJECT_ROOT / EXECUTED_LESSONS, options.slides)
+        from vad_lib.course.slides import write_slides  # the extra "site" has what it needs
+
+        for path in write_slides(PROJECT_ROOT / EXECUTED_LESSONS, options.slides):
+            print(f"written: {path}")
         return 0
     old = [path for path, text in made_files() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if options.compare:

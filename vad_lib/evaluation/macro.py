@@ -12,6 +12,7 @@ import numpy as np
 
 from vad_lib.errors import UndefinedMetricError
 from vad_lib.evaluation.frame_level import check_videos
+from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.metrics import checked_frames, frame_roc_auc
 
 OneClass = Literal["pad", "pad-all", "leave-out"]
@@ -66,3 +67,22 @@ def video_aucs(labels: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray
             label, score = np.concatenate(([0], label, [1])), np.concatenate(([0.0], score, [1.0]))
         found[video] = frame_roc_auc(label, score)
     return found
+
+
+def macro_auc_of(scored: ScoredVideos, one_class: OneClass = "leave-out") -> float:
+    """Macro AUC of a run's test videos; see :func:`macro_auc` for what is done about videos of one class.
+
+    Args:
+        scored: scores of a run.
+        one_class: ``leave-out``, ``pad`` or ``pad-all``.
+
+    Raises:
+        UndefinedMetricError: no video has an AUC.
+    """
+    frames = np.stack([scored.abnormal, scored.normal], axis=1)
+    labels = np.repeat(np.tile([1, 0], len(frames)), frames.ravel())
+    scores = np.repeat(scored.score, frames.sum(axis=1))
+    ends = np.cumsum(scored.abnormal_frames + scored.normal_frames)[:-1]
+    parts = zip(scored.videos, np.split(labels, ends), np.split(scores, ends))
+    by_video = {video: (label, score) for video, label, score in parts}
+    return macro_auc({v: label for v, (label, _) in by_video.items()}, {v: score for v, (_, score) in by_video.items()}, one_class)

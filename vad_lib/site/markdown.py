@@ -9,7 +9,7 @@ from typing import Any
 
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from vad_lib.site.formulas import mathml
+from vad_lib.report.formulas import mathml
 from vad_lib.site.links import Links, slug
 from vad_lib.site.page import escaped, plain_text
 

@@ -26,6 +26,7 @@ _BLOCKS: dict[str, dict[str, str]] = {
     "Frames:": {
         "auc": "AUC %",
         "ap": "AP %",
+        "macro_auc": "macro AUC %",
         "partial_auc": "partial AUC %",
         "recall_at_1_percent": "recall % at FPR 1 %",
         "recall_at_0.1_percent": "recall % at FPR 0.1 %",
@@ -43,11 +44,11 @@ _BLOCKS: dict[str, dict[str, str]] = {
 
 _MEANING = (
     "Mean over seeds with its 95 % interval (Student's t over seeds, the test videos fixed; none for one seed). FPR is the part "
-    "of the normal frames called abnormal. Partial AUC: up to FPR 10 %, standardised so that chance is 50 %. Alarms are runs of "
-    "frames at or above the threshold of FPR 1 %, matched one to one with events; where a seed has no alarm or sees no event, "
-    "precision or delay is empty. Every threshold is chosen on the test frames, so these values are upper bounds. Point-adjusted "
-    "F1 counts an event whole once one of its frames is found: compare it with the row "
-    f"*{RANDOM_ROW}* before you believe it (Kim et al., AAAI 2022)."
+    "of the normal frames called abnormal. Macro AUC: the mean over videos with both classes of the AUC of each. Partial AUC: up "
+    "to FPR 10 %, standardised so that chance is 50 %. Alarms are runs of frames at or above the threshold of FPR 1 %, matched "
+    "one to one with events; where a seed has no alarm or sees no event, precision or delay is empty. Every threshold is chosen "
+    "on the test frames, so these values are upper bounds. Point-adjusted F1 counts an event whole once one of its frames is "
+    f"found: compare it with the row *{RANDOM_ROW}* before you believe it (Kim et al., AAAI 2022)."
 )
 
 
@@ -148,8 +149,7 @@ def ranks_table(
         f"0 and 2, starts events later by {chosen.late_seconds:g} h seconds on average, ends them earlier by "
         f"{chosen.early_seconds:g} h seconds, and misses {100 * chosen.miss:g} h % of them. *Mean* averages the metric over "
         "annotators (arXiv 2505.19022, first version); *shares* counts a frame as abnormal to the part of the annotators who say "
-        "so. Who marks less lowers the AP of every row, so compare ranks rather than values. "
-        f"{_caption(data)}",
+        f"so. Who marks less lowers the AP of every row, so compare ranks rather than values. {_caption(data)}",
     )
 
 

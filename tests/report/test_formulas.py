@@ -3,7 +3,7 @@
 import pytest
 
 from vad_lib.errors import DataError
-from vad_lib.site.formulas import mathml
+from vad_lib.report.formulas import mathml
 
 
 @pytest.mark.parametrize(
