@@ -95,6 +95,7 @@ def test_the_first_page_says_which_data_the_results_come_from(site):
         assert title in text
     for button in ("notebooks.html", "run.html", "lessons.html"):
         assert f'<a class="button" href="{button}">' in text
+    assert '<a href="why.html">' in text
 
 
 def test_nothing_of_this_machine_is_in_a_page(site):

@@ -14,7 +14,7 @@ KINDS = (
     "documents/results.html", "source/vad_lib/model.py.html", "search.html",
 )  # fmt: skip
 
-WHOLE = "document.documentElement.scrollWidth <= innerWidth"
+WHOLE = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"  # innerWidth grows with what is too wide
 
 
 def with_lessons(site):
@@ -62,6 +62,19 @@ def test_the_first_column_stays_when_a_table_is_scrolled(site, tab):
     before = tab.value(left)
     tab.value("document.querySelector('.scroll').scrollLeft = 300")
     assert tab.value("document.querySelector('.scroll').scrollLeft") == 300 and abs(tab.value(left) - before) < 1
+
+
+def test_a_wide_figure_keeps_readable_letters_in_a_small_window_and_says_that_it_scrolls(site, tab):
+    tab.open(site / "notebooks/06_beyond_the_paper.html", width=390)
+    widths = tab.value(
+        "[...document.querySelectorAll('.figure img')].map((image) => [+image.getAttribute('width'), image.offsetWidth])"
+    )
+    assert max(natural for natural, _ in widths) > 1000 and all(shown >= min(natural, 700) for natural, shown in widths)
+    box = "document.querySelector('.figure.wider')"
+    assert tab.value(WHOLE) and tab.value(f"{box}.tabIndex") == 0
+    assert "Scroll" in tab.value(f"getComputedStyle({box}, '::after').content")
+    tab.open(site / "notebooks/06_beyond_the_paper.html", width=1280)
+    assert tab.value(f"{box}") is None and tab.value("document.querySelector('.figure').tabIndex") == -1
 
 
 def test_search_finds_a_word_that_stands_on_one_page(site, tab):

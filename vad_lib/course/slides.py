@@ -50,20 +50,26 @@ def write_slides(executed: Path, target: Path) -> list[Path]:
 def parts(cell: Any) -> Iterator[Any]:
     """A cell as its parts on slides.
 
-    Of an exercise, the task comes first and its solution on the next slide. Where code and what it shows are too much for one
-    slide, they get two. Code that only writes a text or fetches a drawing is left out.
+    A heading begins a slide. Of an exercise, the task comes first and its solution on the next slide. Where code and what it
+    shows are too much for one slide, they get two. Code that only writes a text or fetches a drawing is left out.
 
     Args:
         cell: of an executed notebook.
     """
     kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
-    if cell.cell_type != "code" or kind == "skip":
+    if kind == "skip":
         yield cell
+        return
+    if cell.cell_type == "markdown":
+        for number, text in enumerate(re.split(r"\n(?=#{1,4} )", cell.source)):
+            yield _words(cell, str(number), "subslide" if number else kind, text)
         return
     source = re.sub(r"\n{3,}", "\n\n", cell.source)
     if "solution" in cell.metadata.get("tags", ()):
-        task, source = _task_and_rest(source)
-        yield nbformat.v4.new_markdown_cell(task, id=f"{cell.id}-task", metadata={"slideshow": {"slide_type": kind}})
+        before, task, source = _exercise(source)
+        if before:
+            yield _part(cell, "before", kind, before, [])
+        yield _words(cell, "task", "subslide" if before else kind, task)
         kind = "subslide"
     elif source.startswith("drawing(") or (cell.outputs and all("text/markdown" in _data(output) for output in cell.outputs)):
         source = ""
@@ -74,12 +80,13 @@ def parts(cell: Any) -> Iterator[Any]:
         yield _part(cell, "whole", kind, source, cell.outputs)
 
 
-def _task_and_rest(source: str) -> tuple[str, str]:
-    """The comment that an exercise begins with, as a paragraph, and its code."""
-    lines = source.splitlines()
-    task = list(takewhile(lambda line: line.startswith("#"), lines))
-    words = " ".join(line.lstrip("# ") for line in task)
-    return f'<p class="task">{html.escape(words)}</p>', "\n".join(lines[len(task) :])
+def _exercise(source: str) -> tuple[str, str, str]:
+    """The code before a task; the comment that says it, as a paragraph, with a new line at each wide gap; its solution."""
+    before, found, rest = source.partition("# Exercise ")
+    lines = (found + rest).splitlines()
+    task = [line[1:] for line in takewhile(lambda line: line.startswith("#"), lines)]
+    words = re.sub(" {3,}", "\n", "".join(task).strip())
+    return before.strip(), f'<p class="task">{html.escape(words)}</p>', "\n".join(lines[len(task) :])
 
 
 def _data(output: Any) -> dict[str, Any]:
@@ -94,6 +101,10 @@ def _rows(output: Any) -> int:
     if "text/html" in data:
         return int(data["text/html"].count("<tr"))
     return len(data.get("text/markdown", "")) // 80 + 1 if data else int(output.get("text", "").count("\n"))
+
+
+def _words(cell: Any, name: str, kind: str, text: str) -> Any:
+    return nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-{name}", metadata={"slideshow": {"slide_type": kind}})
 
 
 def _part(cell: Any, name: str, kind: str, source: str, outputs: list[Any]) -> Any:

@@ -78,5 +78,6 @@ def landing_page(
         "num_methods": len(METHODS),
         "numbers": numbers,
         "ways": ways,
+        "why": links.pages.get("notebooks/why_is_my_number_different.md", ""),
     }
     return Page("index.html", NAME, filled("landing.html.j2", **values), "home", scripts=("clip.js",) if shown else ()), files

@@ -127,5 +127,6 @@ def to_html(markdown: str, text: Text, attachments: dict[str, Any] | None = None
 
 
 def scrolling(markup: str) -> str:
-    """Tables in boxes of their own that scroll sideways; no page grows wider than the window."""
+    """Tables and pictures in boxes of their own that scroll sideways; no page grows wider than the window."""
+    markup = re.sub(r"<p>(<img [^>]*>)</p>", r'<p class="figure scroll">\1</p>', markup)
     return re.sub(r"(<table\b.*?</table>)", r'<div class="scroll">\1</div>', markup, flags=re.DOTALL)

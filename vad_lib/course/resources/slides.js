@@ -2,11 +2,11 @@
 "use strict";
 document.documentElement.classList.add("shown");
 const slides = [...document.querySelectorAll("section")];
-const SMALLEST = 0.6; // of the usual letters; what is still too long scrolls
+const SMALLEST = 0.7; // of the usual letters; what is still too long scrolls
 let number = 0, steps = 0; // the slide, and how many of its fragments are there
 
 function fit(slide) {
-  for (let size = 1; size >= SMALLEST; size -= 0.04) {
+  for (let size = 1; size > SMALLEST; size -= 0.03) {
     slide.style.fontSize = `${size}em`;
     if (slide.scrollHeight <= slide.clientHeight) return;
   }

@@ -42,14 +42,16 @@ for (const button of document.querySelectorAll(".fold-all")) {
   });
 }
 
-// What scrolls sideways can be reached by keyboard, and only that.
+// What scrolls sideways can be reached by keyboard, and only that; a figure says that it does.
 function reachable() {
   for (const box of document.querySelectorAll(".scroll, main pre")) {
     if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
+    box.classList.toggle("wider", box.scrollWidth > box.clientWidth);
   }
 }
 window.addEventListener("load", reachable);
+document.addEventListener("load", reachable, true); // of each picture
 window.addEventListener("resize", reachable);
 document.addEventListener("toggle", reachable, true);
 
