@@ -126,6 +126,13 @@ def test_pictures_and_files_are_written(tmp_path, truth, capsys):
     assert (out / "doctor.md").read_text() in capsys.readouterr().out
 
 
+def test_a_file_in_the_place_of_the_results_is_kept(tmp_path, truth, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert main([str(saved(tmp_path, SCORES)), "--truth", str(truth), "--out", str(tmp_path / "out")]) == 1
+    assert "expected a folder for the results, found a file" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 # --- wrong files ----------------------------------------------------------------------------------
 def test_a_pickle_is_never_loaded(tmp_path):
     for name in ("s.pkl", "s.pt"):

@@ -14,7 +14,7 @@ from vad_lib.doctor.lists import list_sentences
 from vad_lib.doctor.one_video import compare_video
 from vad_lib.doctor.reading import read_scores, read_truth
 from vad_lib.doctor.training_log import read_log
-from vad_lib.errors import command_line
+from vad_lib.errors import OutputError, command_line
 
 _ABOUT = """Why is my number different? Give scores and a ground truth; the doctor says what they are, measures them under every
 convention of evaluation that is in use, and says which one, or which two, give the number that you claim (or none)."""
@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     given = _parser().parse_args(arguments)
+    if given.out and given.out.exists() and not given.out.is_dir():
+        raise OutputError(f"{given.out}: expected a folder for the results, found a file; name another with --out.")
     truth = read_truth(given.truth)
     order = read_names(given.order) if given.order else ()
     further: list[str] = []
