@@ -66,7 +66,7 @@ def test_every_item_of_the_paper_was_made(chain):
 def test_nothing_is_written_outside_the_known_folders(chain):
     layout, _ = chain
     assert {path.name for path in layout.out.iterdir()} == {"results", "figures"}
-    known = {"controls", "executed", "questions", "runs", "strips", "tables", "text_cosines.csv", ".state"}
+    known = {"controls", "doctor", "executed", "questions", "runs", "strips", "tables", "text_cosines.csv", ".state"}
     assert {path.name for path in layout.results.iterdir()} <= known
     leftovers = [path for path in layout.out.rglob("*") if path.name.endswith(".partial") or ".tmp" in path.name]
     assert not leftovers
