@@ -35,6 +35,8 @@ ROOM_EXTRAS = {
     "vad_lib/runner": ("notebooks",),
     "vad_lib/open_questions": ("notebooks",),
     "vad_lib/course": ("notebooks",),
+    "vad_lib/course/slides.py": ("site",),  # for lecturers: build.py imports it when slides are asked for
+    "vad_lib/report/formulas.py": ("site",),  # of pages and slides
     "vad_lib/explorer": ("notebooks",),
     "vad_lib/site": ("notebooks", "site"),
     "vad_lib/deployment/onnx_export.py": ("deploy",),
