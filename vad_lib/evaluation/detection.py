@@ -30,8 +30,6 @@ Convention = Literal["vadclip_code", "abnormal_only"]
 
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 
-_CHUNK = 2_000_000  # numbers held at once: some 16 MB an array, which stays near the processor
-
 
 class Detection(NamedTuple):
     """Detection of one test set.
@@ -163,17 +161,14 @@ def _weighted_ap(matched: Matched, counts: np.ndarray, convention: Convention) -
         own = own[np.argsort(-matched.score[own], kind="stable")]
         videos = matched.video[own]
         num_segments[:, c] = counts @ np.bincount(videos, minlength=counts.shape[1])
-        hit_at_all = np.flatnonzero(matched.hits[own].any(axis=1))
-        upto = hit_at_all[-1] + 1 if len(hit_at_all) else 0  # precision counts at hits only
-        step = max(1, _CHUNK // max(upto, 1))
-        for start in range(0, len(counts), step):
-            chosen = slice(start, start + step)
-            drawn = np.ascontiguousarray(counts[chosen].T)
-            seen = np.cumsum(drawn[videos[:upto]], axis=0)  # segments up to each one, (S, b)
-            for i, hits in enumerate(matched.hits[own].T):
-                places = np.flatnonzero(hits)
-                found = drawn[videos[places]]
-                # copies of a video have one rank; where nothing was drawn yet, nothing is added either
-                precision = np.cumsum(found, axis=0) / np.maximum(seen[places], 1)
-                ap[chosen, i, c] = (found * precision).sum(axis=0) / np.maximum(num_events[chosen, c], 1)
+        for i, hits in enumerate(matched.hits[own].T):
+            places = np.flatnonzero(hits)
+            # precision counts at hits only, so all segments from one hit to the next stand together: (hits, V)
+            upto = places[-1] + 1 if len(places) else 0
+            between = np.zeros((len(places), counts.shape[1]))
+            np.add.at(between, (np.searchsorted(places, np.arange(upto)), videos[:upto]), 1)
+            found, seen = counts[:, videos[places]], np.cumsum(counts @ between.T, axis=1)
+            # copies of a video have one rank; where nothing was drawn yet, nothing is added either
+            precision = np.cumsum(found, axis=1) / np.maximum(seen, 1)
+            ap[:, i, c] = (found * precision).sum(axis=1) / np.maximum(num_events[:, c], 1)
     return ap, num_segments, num_events
