@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from vad_lib.data.annotations import ground_truth_mask
+from vad_lib.doctor.case import is_abnormal
 from vad_lib.doctor.conventions import AXES, Protocol, deviations, own_protocol
 from vad_lib.doctor.measuring import Evaluator
 
@@ -60,7 +61,7 @@ def growing(labels, scores) -> list[float]:
 def expected(case, axis: str, choice) -> float:
     """The number under one change, by plain means."""
     labels, scores = frames(case)
-    abnormal = [place for place, video in enumerate(case.videos) if video.abnormal]
+    abnormal = [place for place, video in enumerate(case.videos) if is_abnormal(video)]
     if axis == "metric":
         return pooled(labels, scores, {"auc": roc_auc_score, "ap": average_precision_score, "ap trapezoid": trapezoids}[choice])
     if axis == "ties":
@@ -75,7 +76,7 @@ def expected(case, axis: str, choice) -> float:
         keep = [(len(label) - 1) // 16 * 16 for label in labels]
         return pooled([a[:k] for a, k in zip(labels, keep)], [b[:k] for b, k in zip(scores, keep)])
     if axis == "marked":
-        names = list(dict.fromkeys(video.categories[0] for video in case.videos if video.abnormal))[:choice]
+        names = list(dict.fromkeys(video.categories[0] for video in case.videos if is_abnormal(video)))[:choice]
         return pooled([a * (v.categories[0] in names) for a, v in zip(labels, case.videos)], scores)
     if axis == "expansion" and choice != "interpolated":
         share = [np.array([part.mean() for part in np.split(a, range(16, len(a), 16))]) for a in labels]
@@ -90,7 +91,7 @@ def expected(case, axis: str, choice) -> float:
     masks = {
         ("rule", "A"): lambda v, own: ground_truth_mask(v.intervals, 0, v.num_frames // 16, "A"),
         ("rule", "B"): lambda v, own: ground_truth_mask(v.intervals, 0, -(-v.num_frames // 16), "B"),
-        ("annotation", "by category"): lambda v, own: ground_truth_mask([e[1:] for e in v.events], v.num_frames),
+        ("annotation", "by category"): lambda v, own: ground_truth_mask([e[1:] for e in v.class_intervals], v.num_frames),
         ("ends", 1): lambda v, own: ground_truth_mask([(s, e + 1) for s, e in v.intervals], v.num_frames),
         ("ends", -1): lambda v, own: ground_truth_mask([(s, e - 1) for s, e in v.intervals], v.num_frames),
     }
@@ -147,5 +148,5 @@ def test_a_case_allows_what_its_data_hold():
 
 
 def test_one_class_has_no_number():
-    normal = CASE.of_videos(np.array([not video.abnormal for video in CASE.videos]))
+    normal = CASE.of_videos(np.array([not is_abnormal(video) for video in CASE.videos]))
     assert Evaluator(normal).value(own_protocol(normal)) is None

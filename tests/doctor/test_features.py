@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from vad_lib.config import FeatureSettings
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.snippets import crop_views, network_input, read_snippets
 from vad_lib.data.video_writing import write_video
-from vad_lib.doctor.case import TestVideo
 from vad_lib.doctor.features import describe_features
 from vad_lib.doctor.one_video import compare_video
 from vad_lib.errors import DataError
 
-VIDEOS = [TestVideo(f"v{place}", ("Normal",), False, frames, ()) for place, frames in enumerate((100, 170, 33, 250, 400))]
+VIDEOS = [VideoRecord(f"v{place}", "test", ("Normal",), frames) for place, frames in enumerate((100, 170, 33, 250, 400))]
 
 
 def folder_of(tmp_path, shape, change=lambda array: array, count=-1):

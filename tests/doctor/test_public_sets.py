@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from planted_scores import public_scores, saved
 
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.importing.sets.ucf_crime import UCF_CRIME
-from vad_lib.doctor.case import TestVideo, list_order
+from vad_lib.doctor.case import list_order
 from vad_lib.doctor.conventions import deviations, own_protocol
 from vad_lib.doctor.detection_conventions import detection_numbers, detection_sentences
 from vad_lib.doctor.diagnosis import diagnose
@@ -19,7 +20,7 @@ from vad_lib.doctor.features import describe_features
 from vad_lib.doctor.fitting import fit
 from vad_lib.doctor.lists import list_sentences
 from vad_lib.doctor.measuring import Evaluator
-from vad_lib.doctor.reading import GivenScores, read_scores, read_truth, test_frames
+from vad_lib.doctor.reading import GivenScores, frames_of_test_videos, read_scores, read_truth
 from vad_lib.doctor.training_log import read_log
 from vad_lib.errors import DataError
 
@@ -90,7 +91,7 @@ def test_the_released_mask_is_recognised(ucf, shared, tmp_path):
 
 def test_facts_of_frames_are_those_of_the_public_totals(truths):
     for truth in truths.values():
-        assert sum(test_frames(truth.known).values()) == truth.known.totals["frames"][0]
+        assert sum(frames_of_test_videos(truth.known).values()) == truth.known.totals["frames"][0]
 
 
 # --- planted conventions --------------------------------------------------------------------------
@@ -265,7 +266,7 @@ def test_threads_deepmil_7_and_s3r_7_lengths_that_differ(truths, tmp_path, count
 
 
 def test_thread_rtfm_78_another_number_of_rows(tmp_path):
-    videos = [TestVideo(f"v{n}", ("Normal",), False, 1600 + 320 * n, ()) for n in range(5)]
+    videos = [VideoRecord(f"v{n}", "test", ("Normal",), 1600 + 320 * n) for n in range(5)]
     for video in videos:
         np.save(tmp_path / f"{video.name}.npy", np.ones((video.num_frames // 10, 8), np.float32))
     assert "A row stands for about 10.0 frames, not for 16: stride 10" in " ".join(describe_features(tmp_path, videos))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vad_lib.data.annotations import ground_truth_mask
-from vad_lib.doctor.case import Case, TestVideo
+from vad_lib.data.annotations import VideoRecord, ground_truth_mask
+from vad_lib.doctor.case import Case, is_abnormal
 
 NAMES = ("Normal", "Fire", "Flood", "Theft")
 
@@ -16,7 +16,7 @@ def made_scores(videos, snippets, rng, rule="frames", crops=1) -> dict[str, np.n
     for video, count in zip(videos, snippets):
         mask = ground_truth_mask(video.intervals, video.num_frames, count, rule)
         share = np.add.reduceat(mask.astype(float), np.arange(0, len(mask), 16))[:count] / 16
-        value = rng.normal(0, 0.9, (crops, count)) + 1.6 * share + 0.5 * video.abnormal + rng.normal(0, 0.4) - 0.8
+        value = rng.normal(0, 0.9, (crops, count)) + 1.6 * share + 0.5 * is_abnormal(video) + rng.normal(0, 0.4) - 0.8
         found[video.name] = (64 / (1 + np.exp(-value))).round() / 64  # means over 2, 4, 8 crops are exact
     return found
 
@@ -32,7 +32,7 @@ def small_case(seed: int = 0, crops: int = 1) -> Case:
             start = int(rng.integers(0, frames // 2))
             intervals = ((start, start + int(rng.integers(10, frames // 2))),)
         events = tuple((category, start, end - 3) for start, end in intervals)
-        videos.append(TestVideo(f"v{place:02d}", (category,), bool(intervals), frames, intervals, events))
+        videos.append(VideoRecord(f"v{place:02d}", "test", (category,), frames, intervals, events))
         lengths.append(-(-frames // 16))
     scores = made_scores(videos, lengths, rng, crops=crops)
     masks = tuple(ground_truth_mask([(s + 5, e + 2) for s, e in v.intervals], v.num_frames) for v in videos)

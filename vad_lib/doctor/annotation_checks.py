@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from vad_lib.data.annotations import ground_truth_mask
-from vad_lib.doctor.case import TestVideo
+from vad_lib.data.annotations import VideoRecord, ground_truth_mask
 from vad_lib.errors import first_few
 from vad_lib.storage.reading import read_text
 
 
-def annotation_sentences(videos: Sequence[TestVideo]) -> list[str]:
+def annotation_sentences(videos: Sequence[VideoRecord]) -> list[str]:
     """What a person should know of the annotated intervals of a public set before numbers are compared.
 
     Args:
-        videos: test videos with their frames, intervals and, where a second annotation was given, events.
+        videos: test videos with their frames, intervals and, where a second annotation was given, class intervals.
     """
     said = []
     late = [video.name for video in videos if video.num_frames and any(end > video.num_frames for _, end in video.intervals)]
@@ -24,14 +23,14 @@ def annotation_sentences(videos: Sequence[TestVideo]) -> list[str]:
             f"Intervals of {len(late)} videos end behind the last frame, and are cut there: {first_few(late)}. A script that does "
             "not cut them makes a longer mask, or fails."
         )
-    differ = {video.name: count for video in videos if video.events and (count := _different_frames(video))}
+    differ = {video.name: count for video in videos if video.class_intervals and (count := _different_frames(video))}
     if differ:
         text = first_few([f"{name} ({count:,})" for name, count in sorted(differ.items(), key=lambda pair: -pair[1])])
         said.append(
             f"The annotation by category differs from the binary one in {sum(differ.values()):,} frames of {len(differ)} videos: "
             f"{text}. AUC and AP use the binary file, mAP the other."
         )
-    renamed = [video.name for video in videos if {event[0] for event in video.events} - set(video.categories)]
+    renamed = [video.name for video in videos if {event[0] for event in video.class_intervals} - set(video.categories)]
     if renamed:
         said.append(f"Events of {len(renamed)} videos are of a category that the name does not carry: {first_few(renamed)}.")
     return said
@@ -49,7 +48,7 @@ def ending_sentences(path: Path) -> list[str]:
     ]
 
 
-def _different_frames(video: TestVideo) -> int:
-    end = max(end for _, end in (*video.intervals, *(event[1:] for event in video.events)))
-    masks = [ground_truth_mask(spans, end) for spans in (video.intervals, [event[1:] for event in video.events])]
+def _different_frames(video: VideoRecord) -> int:
+    end = max(end for _, end in (*video.intervals, *(event[1:] for event in video.class_intervals)))
+    masks = [ground_truth_mask(spans, end) for spans in (video.intervals, [event[1:] for event in video.class_intervals])]
     return int(np.count_nonzero(masks[0] != masks[1]))

@@ -6,33 +6,10 @@ from typing import Literal
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import MaskRule, ground_truth_mask
-from vad_lib.data.importing.public_sets import PublicSet
+from vad_lib.data.annotations import MaskRule, VideoRecord, ground_truth_mask
+from vad_lib.data.importing.public_sets import NORMAL, PublicSet
 
 Per = Literal["snippet", "frame", "segment"]
-
-
-@dataclass(frozen=True)
-class TestVideo:
-    """One test video as the ground truth knows it.
-
-    Attributes:
-        name: without folder and ending.
-        categories: its labels; the normal one alone for a normal video.
-        abnormal: False for a normal video.
-        num_frames: F, of the video file; 0 if nobody knows.
-        intervals: annotated, in frames, as written; the end is the frame behind the last one under all mask rules but B.
-        events: (category, start, end) of a second annotation by category, where there is one (XD-Violence).
-    """
-
-    __test__ = False  # no test of pytest
-
-    name: str
-    categories: tuple[str, ...]
-    abnormal: bool
-    num_frames: int
-    intervals: tuple[tuple[int, int], ...]
-    events: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +17,8 @@ class Case:
     """Scores and ground truth that fit each other.
 
     Attributes:
-        videos: V test videos, in the order of the ground truth.
+        videos: V test videos, in the order of the ground truth; ``num_frames`` are those of the file, or 0 if nobody knows, and
+            ``class_intervals`` hold a second annotation, by category, where there is one (XD-Violence).
         scores: of each video, float64 (N, P): N crops (or 1), P scores in the order of time.
         per: what one score stands for: a ``snippet`` of 16 frames, a ``frame``, or one of P equal ``segment``s of the video.
         rule: the mask rule that the lengths of the scores fit.
@@ -50,7 +28,7 @@ class Case:
         divided: False if nobody knows where one video ends and the next begins; all frames then stand in one "video".
     """
 
-    videos: tuple[TestVideo, ...]
+    videos: tuple[VideoRecord, ...]
     scores: tuple[np.ndarray, ...]
     per: Per
     rule: MaskRule
@@ -58,6 +36,11 @@ class Case:
     metric: Literal["auc", "ap"]
     masks: tuple[np.ndarray, ...] | None = None
     divided: bool = True
+
+    @property
+    def abnormal_categories(self) -> tuple[str, ...]:
+        """Names, in the order in which the videos bring them."""
+        return tuple(dict.fromkeys(name for video in self.videos if is_abnormal(video) for name in video.categories))
 
     def mask(self, place: int, rule: MaskRule, ends: int = 0, by_category: bool = False) -> np.ndarray:
         """Frame mask of a video under a mask rule, uint8 (L,).
@@ -75,7 +58,7 @@ class Case:
         elif video.num_frames:
             whole = video.num_frames // FRAMES_PER_SNIPPET
             snippets = max(1, whole if rule in ("A", "C") else -(-video.num_frames // FRAMES_PER_SNIPPET))
-        spans = [event[1:] for event in video.events] if by_category and video.events else video.intervals
+        spans = [event[1:] for event in video.class_intervals] if by_category and video.class_intervals else video.intervals
         intervals = [(start, end + ends) for start, end in spans if end + ends > start]
         frames = video.num_frames or FRAMES_PER_SNIPPET * snippets
         return ground_truth_mask(intervals, frames, snippets, rule)
@@ -91,7 +74,12 @@ class Case:
         )
 
 
-def list_order(videos: tuple[TestVideo, ...], known: PublicSet | None) -> np.ndarray | None:
+def is_abnormal(video: VideoRecord) -> bool:
+    """By its category, also where a file of frame labels has no abnormal frame of it."""
+    return video.categories != (NORMAL,)
+
+
+def list_order(videos: tuple[VideoRecord, ...], known: PublicSet | None) -> np.ndarray | None:
     """Places of the videos in the order of the released test list, where that is not the order of the released masks.
 
     ``Anomaly_Test.txt`` of UCF-Crime goes through the folders by name, and the normal videos' folder,
@@ -106,7 +94,7 @@ def list_order(videos: tuple[TestVideo, ...], known: PublicSet | None) -> np.nda
 
     def key(place: int) -> tuple[str, str]:
         video = videos[place]
-        folder = {"ucf-crime": video.categories[0] if video.abnormal else "Testing_Normal_Videos_Anomaly"}.get(known.name, "")
+        folder = {"ucf-crime": video.categories[0] if is_abnormal(video) else "Testing_Normal_Videos_Anomaly"}.get(known.name, "")
         return folder, video.name
 
     order = np.array(sorted(range(len(videos)), key=key), dtype=np.int64)

@@ -6,8 +6,7 @@ An axis is a step of the evaluation on which public codes differ, such as the ma
 
 from typing import NamedTuple
 
-from vad_lib.data.importing.public_sets import NORMAL
-from vad_lib.doctor.case import Case, list_order
+from vad_lib.doctor.case import Case, is_abnormal, list_order
 
 
 class Protocol(NamedTuple):
@@ -105,33 +104,26 @@ def says(axis: str, choice: str | int) -> str:
     """The sentence of a choice, without a full stop."""
     if axis == "marked":
         return f"abnormal frames of the first {choice} abnormal categories alone are marked, all others count as normal"
-    own = {
-        ("ends", 0): "interval ends as the mask rule says",
-        ("expansion", "repeated"): "the score of a snippet stands for each of its frames",
-        ("average", "pooled"): "the frames of all videos together",
-        ("ties", "half"): "equal scores count one half",
-    }
-    return AXES[axis].get(choice) or own.get((axis, choice), f"{axis}: {choice}")
+    return AXES[axis][choice]
 
 
 def deviations(case: Case, own: Protocol) -> list[tuple[str, str | int]]:
     """Every choice, on every axis, that differs from a protocol and that the case allows.
 
-    What the data do not hold is left out: crops of scores without crops, the mean over videos where videos are not known, AP by
-    trapezoids for a person who measures AUC (another measure comes last, and alone).
+    What the data do not hold is left out: crops of scores without crops, the mean over videos where videos are not known. Other
+    measures are tried too, since a number may be called by a wrong name.
     """
     found: list[tuple[str, str | int]] = []
     for axis, choices in AXES.items():
         found += [(axis, choice) for choice in choices if choice != getattr(own, axis) and _allowed(case, own, axis, choice)]
-    categories = [name for name in dict.fromkeys(name for video in case.videos for name in video.categories) if name != NORMAL]
-    if case.divided and len(categories) > 2:
-        found += [("marked", number) for number in range(1, len(categories))]
+    if case.divided and len(case.abnormal_categories) > 2:
+        found += [("marked", number) for number in range(1, len(case.abnormal_categories))]
     return found
 
 
 def _allowed(case: Case, own: Protocol, axis: str, choice: str | int) -> bool:
-    crops = max(scores.shape[0] for scores in case.scores)
-    abnormal = [video.abnormal for video in case.videos]
+    crops = min(scores.shape[0] for scores in case.scores)
+    abnormal = [is_abnormal(video) for video in case.videos]
     if axis == "crops":
         return crops > (1 if choice in ("maximum", "0") else 5)
     if axis == "rule":
@@ -140,7 +132,7 @@ def _allowed(case: Case, own: Protocol, axis: str, choice: str | int) -> bool:
         known = case.known and choice in case.known.totals
         return bool(known) or (case.known is None and case.divided and all(v.num_frames for v in case.videos) and choice != "C")
     if axis == "annotation":
-        return any(video.events for video in case.videos)
+        return any(video.class_intervals for video in case.videos)
     if axis == "order":
         return list_order(case.videos, case.known) is not None
     if axis == "videos":

@@ -42,7 +42,7 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
             raise DataError(f"{path}, {video.name}: expected shape (snippets, {len(known.categories)}), got {array.shape}.")
         given[video.name] = np.asarray(array, dtype=np.float64)
         frames = FRAMES_PER_SNIPPET * len(array)
-        records.append(VideoRecord(video.name, "test", video.categories, frames, video.intervals, video.events, "A"))
+        records.append(VideoRecord(video.name, "test", video.categories, frames, video.intervals, video.class_intervals, "A"))
     found = {}
     for convention in CONVENTIONS:
         detection = detect(given, records, known.categories, convention, normal_ground_truth=known is XD_VIOLENCE)

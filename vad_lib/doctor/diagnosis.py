@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vad_lib.doctor.case import Case
+from vad_lib.doctor.case import Case, is_abnormal
 from vad_lib.doctor.conventions import own_protocol
 from vad_lib.doctor.explaining import Explanation, Tried, explain, parse_protocol, steps
 from vad_lib.doctor.fitting import Fitted
@@ -138,17 +138,18 @@ def diagnose(
     if stated:
         path = [f"{value:.2f} without {text}" for text, value in way[1:]]
         verdict.append(f"Under the protocol that you state the number is {way[0][1]:.2f}; then {', '.join(path)}.")
-    return Diagnosis(tuple(fitted.sentences), found, tuple(verdict), way, false_alarm_rates(case), tuple(further), metric)
+    return Diagnosis(tuple(fitted.sentences), found, tuple(verdict), way, false_alarm_rates(evaluator), tuple(further), metric)
 
 
-def false_alarm_rates(case: Case) -> dict[str, float]:
+def false_alarm_rates(evaluator: Evaluator) -> dict[str, float]:
     """False alarm rates at 0.5 by convention, in percent; empty where scores leave [0, 1] or no frame is normal."""
+    case = evaluator.case
     scores = [part.mean(axis=0) for part in case.scores]
     if min(part.min() for part in scores) < 0 or max(part.max() for part in scores) > 1:
         return {}
-    evaluator, own, found = Evaluator(case), own_protocol(case), {}
-    labels, values = evaluator.frames(own)
-    normal = [place for place, video in enumerate(case.videos) if not video.abnormal]
+    labels, values = evaluator.frames(own_protocol(case))
+    found = {}
+    normal = [place for place, video in enumerate(case.videos) if not is_abnormal(video)]
     for name, places in (("normal frames of all videos", range(len(labels))), ("frames of normal videos", normal)):
         if not places:
             continue

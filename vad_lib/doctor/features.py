@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.importing.layouts import FeatureFile, files_below, find_layout, read_crops, with_shape
 from vad_lib.data.importing.video_names import video_key
-from vad_lib.doctor.case import TestVideo
 from vad_lib.errors import DataError, first_few
 
 MOST_FILES = 60  # that are read; shapes are read of all
@@ -22,7 +22,7 @@ _WIDTHS = {
 }
 
 
-def describe_features(folder: Path | str, videos: Sequence[TestVideo] = ()) -> list[str]:
+def describe_features(folder: Path | str, videos: Sequence[VideoRecord] = ()) -> list[str]:
     """Say what the features in a folder are, and where they differ from what this paper's method expects.
 
     What two files of the same shape cannot show, such as exchanged colours, needs the video: notebook 01 extracts features of
@@ -89,7 +89,7 @@ def _crop_advice(number: int) -> str:
     return ", which is no usual number."
 
 
-def _lengths(by_key: dict[str, list[FeatureFile]], layout: str, videos: Sequence[TestVideo]) -> list[str]:
+def _lengths(by_key: dict[str, list[FeatureFile]], layout: str, videos: Sequence[VideoRecord]) -> list[str]:
     known = [video for video in videos if video_key(video.name) in by_key and video.num_frames]
     if not known:
         return ["None of the files is named as a test video, so their lengths are not compared."]
@@ -98,7 +98,7 @@ def _lengths(by_key: dict[str, list[FeatureFile]], layout: str, videos: Sequence
     if len(known) > 3 and len(set(found.tolist())) == 1 and len(set(frames.tolist())) > 1:
         return [f"All {len(known)} test videos have {found[0]} rows, whatever their length: they were brought to segments."]
     stride = float(np.median(frames / found))
-    padded, cut = int((found == -(-frames // 16)).sum()), int((found == frames // 16).sum())
+    padded, cut = int((found == -(-frames // FRAMES_PER_SNIPPET)).sum()), int((found == frames // FRAMES_PER_SNIPPET).sum())
     if abs(stride - FRAMES_PER_SNIPPET) > 1:
         usual = min((1, 2, 4, 8, 10, 12, 16, 24, 30, 32, 64), key=lambda each: abs(each - stride))
         return [f"A row stands for about {stride:.1f} frames, not for 16: stride {usual}. The frame labels must be made for it."]

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import MaskRule
+from vad_lib.data.annotations import MaskRule, VideoRecord
 from vad_lib.data.importing.video_names import video_key
-from vad_lib.doctor.case import Case, Per, TestVideo, list_order
+from vad_lib.doctor.case import Case, Per, is_abnormal, list_order
 from vad_lib.doctor.conventions import Protocol
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.doctor.reading import GivenScores, GivenTruth
@@ -18,7 +19,7 @@ SEGMENTS = (16, 32, 64, 100, 128, 200, 256)  # fixed lengths that codes bring ev
 CLEARLY = 0.005  # AUC by which one order of the videos must beat another
 
 
-class Fitted:
+class Fitted(NamedTuple):
     """A case and what was found on the way.
 
     Attributes:
@@ -26,8 +27,8 @@ class Fitted:
         sentences: what the inputs are, and what is wrong with them.
     """
 
-    def __init__(self, case: Case, sentences: list[str]) -> None:
-        self.case, self.sentences = case, sentences
+    case: Case
+    sentences: list[str]
 
 
 def fit(scores: GivenScores, truth: GivenTruth, order: Sequence[str] = (), metric: str = "") -> Fitted:
@@ -67,7 +68,9 @@ def fit(scores: GivenScores, truth: GivenTruth, order: Sequence[str] = (), metri
 
 
 # --- one array per video --------------------------------------------------------------------------
-def _by_name(scores: GivenScores, videos: tuple[TestVideo, ...], said: list[str]) -> tuple[tuple[TestVideo, ...], list[np.ndarray]]:
+def _by_name(
+    scores: GivenScores, videos: tuple[VideoRecord, ...], said: list[str]
+) -> tuple[tuple[VideoRecord, ...], list[np.ndarray]]:
     keys = [video_key(video.name) for video in videos]
     missing = [video.name for video, key in zip(videos, keys) if key not in scores.by_video]
     surplus = sorted(set(scores.by_video) - set(keys))
@@ -78,7 +81,7 @@ def _by_name(scores: GivenScores, videos: tuple[TestVideo, ...], said: list[str]
             "arrays as the videos."
         )
     if missing:
-        normal = sum(not video.abnormal for video in videos if video.name in set(missing))
+        normal = sum(not is_abnormal(video) for video in videos if video.name in set(missing))
         said.append(
             f"Scores of {len(missing)} of {len(videos)} test videos are missing ({normal} normal ones): {first_few(missing)}. "
             "Numbers below are of the others, and cannot be compared with published ones."
@@ -88,7 +91,7 @@ def _by_name(scores: GivenScores, videos: tuple[TestVideo, ...], said: list[str]
     return kept, [scores.by_video[key] for key in keys if key in scores.by_video]
 
 
-def _unit(videos: Sequence[TestVideo], lengths: list[int], truth: GivenTruth, said: list[str]) -> tuple[Per, MaskRule]:
+def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, said: list[str]) -> tuple[Per, MaskRule]:
     """What one score stands for, and the mask rule that the numbers of scores fit."""
     frames = np.array([video.num_frames for video in videos])
     if len(lengths) > 3 and len(set(lengths)) == 1 and len(set(frames.tolist())) > 1:
@@ -136,7 +139,7 @@ def _usual_rule(truth: GivenTruth) -> MaskRule:
     return "A" if truth.known else "frames"
 
 
-def _expected(videos: Sequence[TestVideo], rule: MaskRule, truth: GivenTruth) -> np.ndarray:
+def _expected(videos: Sequence[VideoRecord], rule: MaskRule, truth: GivenTruth) -> np.ndarray:
     """Snippets of every video under a mask rule, int64 (V,)."""
     if truth.known and rule in truth.known.snippets:
         return np.array([truth.known.expected_snippets(rule, video.name, video.num_frames) for video in videos])
@@ -162,7 +165,7 @@ def _stride(found: np.ndarray, frames: np.ndarray) -> int:
 
 # --- one array for all videos ---------------------------------------------------------------------
 def _whole_unit(
-    scores: GivenScores, truth: GivenTruth, videos: tuple[TestVideo, ...], said: list[str]
+    scores: GivenScores, truth: GivenTruth, videos: tuple[VideoRecord, ...], said: list[str]
 ) -> tuple[Per, MaskRule, np.ndarray]:
     """What one score stands for, the mask rule, and the number of scores of every video, int64 (V,)."""
     assert scores.whole is not None
@@ -187,7 +190,7 @@ def _whole_unit(
     )
 
 
-def _diagnosis(count: int, truth: GivenTruth, videos: tuple[TestVideo, ...]) -> str:
+def _diagnosis(count: int, truth: GivenTruth, videos: tuple[VideoRecord, ...]) -> str:
     """The likely cause of a number of scores that fits no mask rule."""
     told, near, nearest = [], "", 2 * len(videos) * FRAMES_PER_SNIPPET
     for rule in _rules(truth):
@@ -217,12 +220,12 @@ def _diagnosis(count: int, truth: GivenTruth, videos: tuple[TestVideo, ...]) -> 
 def _divided(
     whole: np.ndarray,
     truth: GivenTruth,
-    videos: tuple[TestVideo, ...],
+    videos: tuple[VideoRecord, ...],
     lengths: np.ndarray,
     order: Sequence[str],
     unit: tuple[Per, MaskRule],
     said: list[str],
-) -> tuple[tuple[TestVideo, ...], list[np.ndarray]]:
+) -> tuple[tuple[VideoRecord, ...], list[np.ndarray]]:
     """One array cut into videos: in a stated order, or in that of the two public ones under which the scores tell more."""
     if len(videos) == 1:
         return videos, [whole]
@@ -274,7 +277,7 @@ def _with_mask(case: Case, truth: GivenTruth, said: list[str]) -> Case:
         if not differ:
             said.append(f"{text}: this is mask rule {rule}, frame by frame.")
             return case
-        empty = [case.videos[place] for place in differ if case.videos[place].abnormal and not parts[place].any()]
+        empty = [case.videos[place] for place in differ if is_abnormal(case.videos[place]) and not parts[place].any()]
         rest = ""
         if empty:
             names = sorted({name for video in empty for name in video.categories})

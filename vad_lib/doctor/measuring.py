@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.doctor.case import Case, list_order
+from vad_lib.doctor.case import Case, is_abnormal, list_order
 from vad_lib.doctor.conventions import Protocol
 from vad_lib.errors import ConfigError
 from vad_lib.evaluation.scoring import interpolated, smoothed
@@ -37,7 +37,6 @@ class Evaluator:
         self.case = case
         self._labels: dict[tuple[object, ...], list[np.ndarray]] = {}
         self._values: dict[Protocol, float | None] = {}
-        self._categories = list(dict.fromkeys(name for video in case.videos if video.abnormal for name in video.categories))
 
     def value(self, protocol: Protocol) -> float | None:
         """The number under a protocol, a fraction; None where it is not defined, such as with frames of one class only."""
@@ -51,7 +50,7 @@ class Evaluator:
         if protocol.order == "list":
             labels, scores = self._crossed(labels, scores)
         if protocol.videos == "abnormal":
-            kept = [place for place, video in enumerate(self.case.videos) if video.abnormal]
+            kept = [place for place, video in enumerate(self.case.videos) if is_abnormal(video)]
             labels, scores = [labels[place] for place in kept], [scores[place] for place in kept]
         return _value(_runs(labels, scores), protocol)
 
@@ -81,7 +80,7 @@ class Evaluator:
                 places = range(len(self.case.videos))
                 masks = [self.case.mask(place, rule, ends, by_category) for place in places]  # type: ignore[arg-type]
             if marked:
-                kept = set(self._categories[:marked])
+                kept = set(self.case.abnormal_categories[:marked])
                 masks = [
                     mask if kept & set(video.categories) else np.zeros_like(mask) for mask, video in zip(masks, self.case.videos)
                 ]
@@ -104,7 +103,7 @@ def _changed(scores: np.ndarray, protocol: Protocol) -> np.ndarray:
     elif protocol.crops == "maximum":
         found = scores.max(axis=0)
     else:
-        found = scores[min(int(protocol.crops), len(scores) - 1)]
+        found = scores[int(protocol.crops)]
     if protocol.shift:
         places = np.clip(np.arange(len(found)) - protocol.shift, 0, len(found) - 1)
         found = found[places]

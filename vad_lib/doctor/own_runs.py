@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from vad_lib.data.annotations import mask_intervals
-from vad_lib.doctor.case import Case, TestVideo
+from vad_lib.data.annotations import VideoRecord, mask_intervals
+from vad_lib.data.importing.public_sets import NORMAL
+from vad_lib.doctor.case import Case
 from vad_lib.doctor.fitting import Fitted
 from vad_lib.runs.run_folder import Run
 
@@ -24,8 +25,8 @@ def fitted_run(run: Run) -> Fitted:
     normal = str(arrays["categories"][0])
     videos = []
     for name, text, count, mask in zip(arrays["videos"].tolist(), arrays["video_categories"].tolist(), frames.tolist(), labels):
-        categories = tuple(text.split(";"))
-        videos.append(TestVideo(name, categories, categories != (normal,), count, tuple(mask_intervals(mask))))
+        categories = (NORMAL,) if text == normal else tuple(text.split(";"))
+        videos.append(VideoRecord(name, "test", categories, count, tuple(mask_intervals(mask))))
     case = Case(tuple(videos), tuple(part[None] for part in scores), "snippet", "frames", None, run.config["headline_metric"])
     return Fitted(
         case, [f"The scores are those of the run {run.name}: {len(videos)} test videos, one score per snippet of 16 frames."]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import MaskRule, mask_intervals, read_list, record_of
+from vad_lib.data.annotations import MaskRule, VideoRecord, mask_intervals, read_list, record_of
 from vad_lib.data.finding import refuse
 from vad_lib.data.importing.public_sets import NORMAL, PublicSet
 from vad_lib.data.importing.sets.ucf_crime import UCF_ANNOTATION, UCF_CRIME, read_ucf_annotation
@@ -24,7 +24,7 @@ from vad_lib.data.importing.sets.xd_violence import (
 )
 from vad_lib.data.importing.video_names import video_key
 from vad_lib.doctor.annotation_checks import annotation_sentences, ending_sentences
-from vad_lib.doctor.case import TestVideo
+from vad_lib.doctor.case import is_abnormal
 from vad_lib.errors import DataError, MissingFileError, first_few
 from vad_lib.storage.reading import read_array, read_arrays, read_csv, read_json
 
@@ -60,7 +60,7 @@ class GivenTruth:
         sentences: what is odd about the annotation.
     """
 
-    videos: tuple[TestVideo, ...] = ()
+    videos: tuple[VideoRecord, ...] = ()
     known: PublicSet | None = None
     mask: np.ndarray | None = None
     mask_path: Path | None = None
@@ -189,9 +189,8 @@ def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
     if own is None:
         raise DataError(f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY} or videos.csv, found {first_few(sorted(by_name))}.")
     records = [record for row in read_list(own) if (record := record_of(row)) and record.split == "test"]
-    videos = tuple(
-        TestVideo(record.name, record.categories, bool(record.intervals), record.num_frames, record.intervals) for record in records
-    )
+    # whatever the list calls normal videos: they have no intervals
+    videos = tuple(record if record.intervals else replace(record, categories=(NORMAL,)) for record in records)
     if not videos:
         raise DataError(f"{own}: expected test videos, found none; mark them with 'test' in the column split.")
     return replace(found, videos=videos)
@@ -199,12 +198,12 @@ def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
 
 def _public_videos(
     known: PublicSet, spans: dict[str, tuple[tuple[int, int], ...]], events: dict[str, tuple[tuple[str, int, int], ...]]
-) -> tuple[TestVideo, ...]:
+) -> tuple[VideoRecord, ...]:
     found = []
-    for name, frames in test_frames(known).items():
-        categories, intervals = categories_of(known, name), spans.get(video_key(name), ())
-        found.append(TestVideo(name, categories, categories != (NORMAL,), frames, intervals, events.get(video_key(name), ())))
-    lacking = [video.name for video in found if video.abnormal and not video.intervals]
+    for name, frames in frames_of_test_videos(known).items():
+        key, categories = video_key(name), categories_of(known, name)
+        found.append(VideoRecord(name, "test", categories, frames, spans.get(key, ()), events.get(key, ())))
+    lacking = [video.name for video in found if is_abnormal(video) and not video.intervals]
     if lacking:
         raise DataError(
             f"{known.title}: expected intervals of every abnormal test video, none of {first_few(lacking)}; use the release."
@@ -217,13 +216,10 @@ def categories_of(known: PublicSet, name: str) -> tuple[str, ...]:
     return xd_categories(name) if known is XD_VIOLENCE else (re.split("[^A-Za-z]", name, maxsplit=1)[0],)
 
 
-def test_frames(known: PublicSet) -> dict[str, int]:
+def frames_of_test_videos(known: PublicSet) -> dict[str, int]:
     """Name -> frames of the test videos of a public set, in the order of its public masks."""
     rows = read_csv(Path(str(_FRAMES)), ("dataset", "video", "n_frames"))
     return {row["video"]: int(row["n_frames"]) for _, row in rows if row["dataset"] == known.name}
-
-
-test_frames.__test__ = False  # type: ignore[attr-defined]  # no test of pytest
 
 
 def _of_mask(found: GivenTruth, mask: np.ndarray) -> GivenTruth:
@@ -234,26 +230,25 @@ def _of_mask(found: GivenTruth, mask: np.ndarray) -> GivenTruth:
                 videos = _videos_of_mask(known, rule, mask)
                 said = _on_totals(f"{found.mask_path}: {len(mask):,} frames", known, rule, totals[1], int(mask.sum()), videos)
                 return GivenTruth(videos, known, sentences=(said,))
-    whole = TestVideo("all videos", ("Abnormal",), True, len(mask), tuple(mask_intervals(mask)))
+    whole = VideoRecord("all videos", "test", ("Abnormal",), len(mask), tuple(mask_intervals(mask)))
     return replace(found, videos=(whole,))
 
 
-def _videos_of_mask(known: PublicSet, rule: MaskRule, mask: np.ndarray) -> tuple[TestVideo, ...]:
+def _videos_of_mask(known: PublicSet, rule: MaskRule, mask: np.ndarray) -> tuple[VideoRecord, ...]:
     videos, start = [], 0
-    for name, count in test_frames(known).items():
+    for name, count in frames_of_test_videos(known).items():
         end = start + (count if rule == "frames" else FRAMES_PER_SNIPPET * known.expected_snippets(rule, name, count))
         # under rule B the frame of an interval's end belongs to it
         intervals = tuple((first, last - (rule == "B")) for first, last in mask_intervals(mask[start:end]))
-        categories = categories_of(known, name)
-        videos.append(TestVideo(name, categories, categories != (NORMAL,), count, intervals))
+        videos.append(VideoRecord(name, "test", categories_of(known, name), count, intervals))
         start = end
     return tuple(videos)
 
 
-def _on_totals(text: str, known: PublicSet, rule: str, abnormal: int, found: int, videos: Sequence[TestVideo]) -> str:
+def _on_totals(text: str, known: PublicSet, rule: str, abnormal: int, found: int, videos: Sequence[VideoRecord]) -> str:
     if found == abnormal:
         return f"{text} and {found:,} abnormal ones, as mask rule {rule} of {known.title} has."
-    empty = [video for video in videos if video.abnormal and not video.intervals]
+    empty = [video for video in videos if is_abnormal(video) and not video.intervals]
     names = sorted({name for video in empty for name in video.categories})
     rest = f" {len(empty)} abnormal videos have none, of {', '.join(names)}: they count as normal." if empty else ""
     return (
