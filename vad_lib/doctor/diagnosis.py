@@ -47,8 +47,8 @@ class Diagnosis:
     def table(self) -> pd.DataFrame:
         """A row per convention: ``convention``, the number and the ``points`` that it adds, largest first."""
         own = self.explanation.own.percent or 0.0
-        rows = [(one.sentence(), one.percent, one.percent - own) for one in self.explanation.singles if one.percent is not None
-                and shown(one.changes[0], self.metric)]  # fmt: skip
+        singles = [one for one in self.explanation.singles if one.percent is not None and shown(one.changes[0], self.metric)]
+        rows = [(one.sentence(), one.percent, round((one.percent or 0.0) - own, 2) + 0.0) for one in singles]  # none is minus zero
         return pd.DataFrame(rows, columns=["convention", self.metric, "points"])
 
     def text(self) -> str:
