@@ -2,6 +2,7 @@
 
 import pytest
 
+from vad_lib.config import get_profile
 from vad_lib.errors import DataError
 from vad_lib.runs.finished_runs import find_run, find_runs, load_runs
 from vad_lib.storage.paths import Layout
@@ -23,8 +24,10 @@ def test_a_missing_seed_names_those_that_are_there(made_up):
 
 def test_the_reference_is_found_by_the_same_places():
     reading = Layout.create("quick", source="reference")
-    assert [run.seed for run in find_runs(reading, "runs", "synth-crime", "proposed")] == [2022, 2023, 2024, 2025, 2026]
-    assert len(find_runs(reading, "questions", "synth-crime", "few-videos", "half_of_the_videos")) == 5
+    first, seeds = get_profile("study").train.seed, get_profile("study").row_seeds["proposed"]
+    found = find_runs(reading, "runs", "synth-crime", "proposed")
+    assert [run.seed for run in found] == list(range(first, first + seeds))
+    assert len(find_runs(reading, "questions", "synth-crime", "few-videos", "half_of_the_videos")) == seeds
     assert find_runs(reading, "runs", "no-such-set", "proposed") == []
     assert find_runs(reading, "runs", "synth-crime", "pro") == []  # the beginning of a name is not the name
 
