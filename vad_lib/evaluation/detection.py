@@ -12,13 +12,14 @@ what is averaged:
 
 All results are fractions.
 
-Legend: T snippets, C classes (index 0 is normal), I thresholds of IoU, V videos, S segments, B draws of the test videos.
+Legend: T snippets, C classes (index 0 is normal), I thresholds of IoU, V videos, S segments, H hits, B draws of the test videos.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from scipy import sparse
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoRecord
@@ -156,19 +157,32 @@ def _weighted_ap(matched: Matched, counts: np.ndarray, convention: Convention) -
     num_events = counts @ matched.events
     num_segments = np.zeros_like(num_events)
     ap = np.zeros((len(counts), matched.hits.shape[1], num_events.shape[1]))
+    drawn = np.ascontiguousarray(counts.T, dtype=np.float64)  # (V, B): the draws of a video lie side by side
     for c in range(num_events.shape[1]):
         own = np.flatnonzero(matched.category == c)
         own = own[np.argsort(-matched.score[own], kind="stable")]
         videos = matched.video[own]
         num_segments[:, c] = counts @ np.bincount(videos, minlength=counts.shape[1])
         for i, hits in enumerate(matched.hits[own].T):
-            places = np.flatnonzero(hits)
-            # precision counts at hits only, so all segments from one hit to the next stand together: (hits, V)
-            upto = places[-1] + 1 if len(places) else 0
-            between = np.zeros((len(places), counts.shape[1]))
-            np.add.at(between, (np.searchsorted(places, np.arange(upto)), videos[:upto]), 1)
-            found, seen = counts[:, videos[places]], np.cumsum(counts @ between.T, axis=1)
-            # copies of a video have one rank; where nothing was drawn yet, nothing is added either
-            precision = np.cumsum(found, axis=1) / np.maximum(seen, 1)
-            ap[:, i, c] = (found * precision).sum(axis=1) / np.maximum(num_events[:, c], 1)
+            ap[:, i, c] = _sum_of_precisions(np.flatnonzero(hits), videos, drawn) / np.maximum(num_events[:, c], 1)
     return ap, num_segments, num_events
+
+
+def _sum_of_precisions(places: np.ndarray, videos: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Sum of the precision at each hit, float64 (B,).
+
+    Args:
+        places: int64 (H,), of the hits among the segments of a class.
+        videos: int64 (S,), of the segments, in decreasing score.
+        drawn: float64 (V, B), how often each video was drawn.
+    """
+    if not len(places):
+        return np.zeros(drawn.shape[1])
+    # precision counts at hits only, so all segments from one hit to the next stand together
+    upto = places[-1] + 1
+    cells = (np.searchsorted(places, np.arange(upto)), videos[:upto])
+    between = sparse.csr_array((np.ones(upto), cells), shape=(len(places), len(drawn)))
+    found, seen = drawn[videos[places]], np.cumsum(between @ drawn, axis=0)  # (H, B)
+    # copies of a video have one rank; where nothing was drawn yet, nothing is added either
+    precision = np.cumsum(found, axis=0) / np.maximum(seen, 1)
+    return np.einsum("hb,hb->b", found, precision)

@@ -152,8 +152,20 @@ def draws_and_values(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bo
 
 
 def values_on(draws: Draws, runs: Sequence[ScoredVideos], metric: Metric) -> np.ndarray:
-    """The metric of every run on all videos, all but one, and the draws; float64 (S, 1 + J + B)."""
-    return np.stack([metric_on_draws(run, draws.counts, metric) for run in runs])
+    """The metric of every run on all videos, all but one, and the draws; float64 (S, 1 + J + B).
+
+    Tables ask the same of a run again and again, once for its interval and once for each row beside it: a run keeps the answer.
+
+    Args:
+        draws: from :func:`vad_lib.evaluation.bootstrap.all_draws`, of any run on the same test videos.
+        runs: S of them.
+        metric: one of :data:`vad_lib.evaluation.scored_videos.Metric`.
+    """
+    made_by = (metric, draws.bootstrap._replace(level=0.0))  # the level changes no draw
+    for run in runs:
+        if made_by not in run.on_draws:
+            run.on_draws[made_by] = metric_on_draws(run, draws.counts, metric)
+    return np.stack([run.on_draws[made_by] for run in runs])
 
 
 def interval_of_values(

@@ -77,6 +77,11 @@ class ScoredVideos:
         return np.cumsum(lengths) - lengths
 
     @cached_property
+    def on_draws(self) -> dict[tuple[Metric, object], np.ndarray]:
+        """Metrics on draws of the videos that were measured once, by metric and what the draws were made by."""
+        return {}
+
+    @cached_property
     def ranking(self) -> "Ranking":
         """Frames of each video at each score that an abnormal frame has."""
         return _ranked(self)

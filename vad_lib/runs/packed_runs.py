@@ -74,13 +74,13 @@ def packed(archive: Path) -> list[PackedRun]:
         DataError: one of them is damaged.
     """
     path = archive.with_name(f"{archive.name}.json")
-    entries = _entries(path, path.stat().st_mtime_ns if path.is_file() else 0)
-    return [PackedRun(archive, place, entry) for place, entry in entries.items()]
+    return list(_packed(archive, path.stat().st_mtime_ns if path.is_file() else 0))
 
 
 @lru_cache(maxsize=4)
-def _entries(path: Path, changed: int) -> dict[str, Any]:
-    """Content of an archive's JSON; ``changed`` is the file's time, so that a new file is read again."""
+def _packed(archive: Path, changed: int) -> tuple[PackedRun, ...]:
+    """Runs of an archive, the same ones at each call; ``changed`` is the file's time, so that a new file is read again."""
+    path = archive.with_name(f"{archive.name}.json")
     try:
         content = read_json(path)
     except MissingFileError:
@@ -91,7 +91,7 @@ def _entries(path: Path, changed: int) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise DataError(f"{path}: expected runs by their place, found something else. Restore the file from git.")
-    return content["runs"]
+    return tuple(PackedRun(archive, place, entry) for place, entry in content["runs"].items())
 
 
 class Keep(NamedTuple):

@@ -1,6 +1,7 @@
 """Test scores of finished runs, in pieces that intervals and comparisons are computed of."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from vad_lib.config import SELECTIONS
 from vad_lib.evaluation.score_arrays import scored_videos_of
@@ -8,6 +9,7 @@ from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.runs.run_folder import Run
 
 
+@lru_cache(maxsize=256)  # with the runs of a data set's tables; what a run was measured at on draws stays with its scores
 def scored_videos(run: Run, selection: str | None = None) -> ScoredVideos:
     """Test scores of one run.
 
