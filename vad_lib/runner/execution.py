@@ -117,7 +117,8 @@ def execute(layout: Layout, execution: Execution) -> Path:
             cwd=str(layout.out),
             progress_bar=sys.stderr.isatty(),
             log_output=False,
-            extra_arguments=["--IPKernelApp.log_level=40"],  # a local kernel need not warn about its transport
+            # What fails in a cell comes as an exception; a kernel's own log would only tell of the interrupt that ends it.
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except PapermillExecutionError as error:
         first = next((line for line in error.source.splitlines() if line.strip()), "")
