@@ -1,10 +1,19 @@
-"""What the maintainer's command keeps of a figure."""
+"""What the maintainer's command keeps of a figure, and how it adds answers to packed runs."""
+
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
+from made_up_results import FEATURES
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vad_lib.reference import small_png
+from vad_lib.open_questions.answers import answer_runs
+from vad_lib.open_questions.questions import BASE, answer_place, base_place
+from vad_lib.reference import PARTS, all_runs, release_questions, small_png
+from vad_lib.runs.packed_runs import pack, packed
+from vad_lib.storage import paths
+from vad_lib.storage.paths import Layout
 
 
 def test_a_small_figure_looks_the_same_and_keeps_its_texts(tmp_path):
@@ -17,3 +26,36 @@ def test_a_small_figure_looks_the_same_and_keeps_its_texts(tmp_path):
     with Image.open(tmp_path / "small.png") as small:
         assert small.mode == "P" and small.text["Description"] == "made by a test"
         assert np.array_equal(np.asarray(small.convert("RGB")), pixels[..., :3])
+
+
+def test_answers_trained_elsewhere_are_added_with_the_model_that_they_are_compared_with(made_up, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path / "project")
+    reference, own, name = Layout.reference(), made_up.layout, "synth-crime"
+
+    def answer(question: str, words: str, seed: int, **config) -> str:
+        made = made_up.write(name, "pcl", seed, **config)
+        place = own.results.joinpath(*answer_place(name, question, words), f"seed{seed}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(place)
+        return place.relative_to(own.results).as_posix()
+
+    for seed in (1, 2):
+        made_up.write(name, "proposed", seed)
+        answer("text", "one-hot", seed)
+    pack(reference.packed_runs(name), all_runs(own, name, PARTS))
+    was = {run.place: (run.scores(), run.measured) for run in packed(reference.packed_runs(name))}
+
+    shutil.rmtree(own.results)
+    elsewhere = {"features": FEATURES | {"content_hash": "from another processor"}}
+    made_up.write(name, "proposed", 1, **elsewhere)
+    new = answer("gate", "fixed at 0.5", 1, **elsewhere)
+    release_questions(own, reference, [name])
+    found = {run.place: run for run in packed(reference.packed_runs(name))}
+    assert set(found) == {*was, new, "/".join((*base_place(name), "seed1"))}
+    for old, (scores, measured) in was.items():
+        assert found[old].measured == measured
+        assert all(np.array_equal(array, found[old].scores()[key]) for key, array in scores.items())
+
+    dataset = SimpleNamespace(name=name, categories=("Normal", "Arson"), counterpart="UCF-Crime")
+    features = {question: answer_runs(reference, dataset, question)[BASE][0].config["features"] for question in ("gate", "text")}
+    assert features == {"gate": elsewhere["features"], "text": FEATURES}

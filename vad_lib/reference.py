@@ -3,14 +3,15 @@
 ``python -m vad_lib.reference`` packs the runs of ``results/study`` into ``results/reference``, executes the notebooks once
 more on what was packed (which trains nothing), and keeps their tables, figures and executed copies; then it writes the
 generated parts of the README. ``--refresh`` leaves the packed runs as they are and makes the rest again, after a change
-of words or figures. ``--profile quick`` packs the table rows of ``results/quick`` into ``results/reference-quick``, which the
+of words or figures. ``--questions`` leaves the packed table rows, and adds the answers of ``results/study`` to the packed ones:
+the grid takes hours, and need not be trained where and when the tables were. ``--profile quick`` packs the table rows of ``results/quick`` into ``results/reference-quick``, which the
 reproduction report compares and nothing shows. Nobody else writes these folders.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -22,13 +23,14 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, command_line
 from vad_lib.open_questions import findings
 from vad_lib.open_questions.categories import TEXT_COSINES
+from vad_lib.open_questions.questions import BASE, answer_place, base_place
 from vad_lib.open_questions.rows import BY_SELECTION
 from vad_lib.report import equations, pages, real_footage, rendered_and_real
 from vad_lib.runner.execution import reproduce
 from vad_lib.runner.manifest import plan, read_manifest
 from vad_lib.runs.experiments import VARIANTS, not_runnable
-from vad_lib.runs.finished_runs import load_runs
-from vad_lib.runs.packed_runs import Keep, pack
+from vad_lib.runs.finished_runs import find_runs, load_runs
+from vad_lib.runs.packed_runs import Keep, PackedRun, pack, packed
 from vad_lib.runs.run_folder import Run, RunInFolder, run_folders
 from vad_lib.storage.paths import SMALL_REFERENCES, Layout
 
@@ -68,6 +70,42 @@ def release(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:
         reference.executed.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, reference.executed / path.name)
     shutil.copyfile(layout.read_from / TEXT_COSINES, reference.read_from / TEXT_COSINES)
+
+
+def release_questions(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:
+    """Add one's own answers to open questions, and scores on other data sets, to those that the reference has.
+
+    A row of the tables stays as it is. Where features of the two differ, because another processor made them, the proposed model
+    that was trained beside the answers is kept too: they are compared with that.
+
+    Args:
+        layout: one's own results, with questions.
+        reference: whose packed runs get more.
+        datasets: the built-in data sets.
+
+    Raises:
+        DataError: the two were scored on different test videos.
+    """
+    for dataset in datasets:
+        there: dict[str, Run] = {run.place: run for run in packed(reference.packed_runs(dataset))}
+        tables = {run.config["features"]["content_hash"] for place, run in there.items() if place.startswith("runs/")}
+        new = all_runs(layout, dataset, PARTS[1:])
+        for run in find_runs(layout, *answer_place(dataset, "", BASE)):
+            if run.config["features"]["content_hash"] not in tables:
+                new["/".join((*base_place(dataset), f"seed{run.seed}"))] = run
+        asked = {place.split("/")[2] for place in new if place.startswith("questions/")}
+        kept = {place: run for place, run in there.items() if not _is_answer_to(place, asked)}
+        pack(reference.packed_runs(dataset), {**kept, **new}, _keep_again)
+
+
+def _is_answer_to(place: str, questions: Collection[str]) -> bool:
+    part, _, question, *_ = place.split("/")
+    return part == "questions" and question in questions
+
+
+def _keep_again(place: str, run: Run) -> Keep:
+    """What is kept of a run that is packed already: all that it has; of any other one, what :func:`keep` says."""
+    return Keep(log=run.has_log) if isinstance(run, PackedRun) else keep(place, run)
 
 
 def _check_complete(layout: Layout, dataset: str) -> None:
@@ -176,14 +214,18 @@ def _replace(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vad_lib.reference", description=__doc__.splitlines()[0])
-    parser.add_argument("--refresh", action="store_true", help="keep the packed runs; make tables, figures and pages again")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--refresh", action="store_true", help="keep the packed runs; make tables, figures and pages again")
+    what.add_argument("--questions", action="store_true", help="keep the packed table rows; add your answers to open questions")
     parser.add_argument("--profile", default=PROFILE, help=f"whose runs are packed (default: {PROFILE})")
     parser.add_argument("--out", default="", help="folder that holds your results/ (default: the project)")
     parser.add_argument("--data", default="", help="folder of the data sets (default: data/PROFILE in the project)")
     options = parser.parse_args(arguments)
     layout = Layout.create(options.profile, options.out, options.data)
     reference = Layout.reference(options.profile)
-    if not options.refresh:
+    if options.questions:
+        release_questions(layout, reference, read_manifest(layout.manifest).datasets)
+    elif not options.refresh:
         release(layout, reference, read_manifest(layout.manifest).datasets)
     if reference.profile not in SMALL_REFERENCES.values():
         refresh(options.profile)

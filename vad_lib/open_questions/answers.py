@@ -10,7 +10,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare
 from vad_lib.evaluation.scored_videos import ScoredVideos
-from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_place, answers_to
+from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_place, answers_to, base_place
 from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs.finished_runs import MAY_DIFFER, find_runs
 from vad_lib.runs.run_folder import Run
@@ -34,12 +34,28 @@ def answer_runs(layout: Layout, dataset: Dataset, question: str) -> dict[str, li
         ConfigError: unknown question.
         DataError: a file of a run is damaged.
     """
-    base = find_runs(layout, *answer_place(dataset.name, question, BASE))
-    found = {BASE: base}
-    for name, answer in answers_to(question, dataset).items() if base else ():
-        theirs = find_runs(layout, *answer_place(dataset.name, question, name))
-        found[name] = [run for run in theirs if _trained_alike(run, answer.train) == _trained_alike(base[0], answer.train)]
-    return {answer: runs for answer, runs in found.items() if runs}
+    asked = answers_to(question, dataset)
+    found = {name: find_runs(layout, *answer_place(dataset.name, question, name)) for name in asked}
+    base = _base(layout, dataset.name, [run for runs in found.values() for run in runs])
+    if not base:
+        return {}
+    for name, answer in asked.items():
+        alike = _trained_alike(base[0], answer.train)
+        found[name] = [run for run in found[name] if _trained_alike(run, answer.train) == alike]
+    return {answer: runs for answer, runs in {BASE: base, **found}.items() if runs}
+
+
+def _base(layout: Layout, dataset: str, answers: Sequence[Run]) -> list[Run]:
+    """Runs of the proposed model on the very features that the answers have; those of the table where there are no others.
+
+    Features from another processor differ in their last digits. A reference whose questions were trained on another machine than
+    its tables has the proposed model of that machine too.
+    """
+    table = find_runs(layout, *answer_place(dataset, "", BASE))
+    beside = find_runs(layout, *base_place(dataset))
+    features = {run.config["features"]["content_hash"] for run in answers}
+    theirs = [run for run in beside if run.config["features"]["content_hash"] in features]
+    return theirs or table
 
 
 def _trained_alike(run: Run, changed: Collection[str]) -> Any:

@@ -193,6 +193,11 @@ def answer_place(dataset: str, question: str, answer: str) -> tuple[str, ...]:
     return "questions", dataset, question, "".join(c if c.isalnum() or c in ".-=" else "_" for c in answer)
 
 
+def base_place(dataset: str) -> tuple[str, ...]:
+    """Where a reference keeps the proposed model of the machine that trained its answers, if its tables are from another one."""
+    return "questions", dataset, "base", "as_everywhere_else"
+
+
 def chosen_questions(names: Sequence[str], too_costly: Collection[str] = ()) -> tuple[str, ...]:
     """Keys of :data:`QUESTIONS` in their order; ``all`` stands for every one but those that are too costly.
 

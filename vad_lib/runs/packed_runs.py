@@ -38,8 +38,12 @@ class PackedRun(Run):
         self._archive, self._entry = archive, entry
         self.config, self.measured = entry["config"], entry["metrics"]
 
+    @property
+    def has_log(self) -> bool:
+        return bool(self._entry.get("log"))
+
     def log(self) -> pd.DataFrame:
-        if not self._entry.get("log"):
+        if not self.has_log:
             raise DataError(
                 f"{self.name}: the reference keeps the log of the first seed of each table row that is trained in steps, and this "
                 "run's is not among them. Choose the first seed, or train the run: `make reproduce`."
@@ -160,7 +164,10 @@ def _is_score(name: str) -> bool:
 def _as_ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of scores, equal ones sharing theirs, and the values at :func:`_valued_ranks`."""
     values, ranks = np.unique(scores, return_inverse=True)
-    return ranks.astype(np.uint16 if len(values) <= 2**16 else np.uint32), values[_valued_ranks(len(values))]
+    kept = values[_valued_ranks(len(values))]
+    single = kept.astype(np.float32)  # what a model gives; scores that were packed before come as float64 with such values
+    values = single if np.array_equal(single, kept) else kept
+    return ranks.astype(np.uint16 if ranks.max() < 2**16 else np.uint32), values
 
 
 def _valued_ranks(count: int) -> np.ndarray:
