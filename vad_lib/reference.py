@@ -3,9 +3,9 @@
 ``python -m vad_lib.reference`` packs the runs of ``results/study`` into ``results/reference``, executes the notebooks once
 more on what was packed (which trains nothing), and keeps their tables, figures and executed copies; then it writes the
 generated parts of the README. ``--refresh`` leaves the packed runs as they are and makes the rest again, after a change
-of words or figures. ``--questions`` leaves the packed table rows, and adds the answers of ``results/study`` to the packed ones:
-the grid takes hours, and need not be trained where and when the tables were. ``--profile quick`` packs the table rows of ``results/quick`` into ``results/reference-quick``, which the
-reproduction report compares and nothing shows. Nobody else writes these folders.
+of words or figures. ``--questions`` leaves the packed table rows and adds the answers of ``results/study``: the grid takes
+hours, and need not be trained when and where the tables were. ``--profile quick`` packs the table rows of ``results/quick``
+into ``results/reference-quick``, which the reproduction report compares and nothing shows. Nobody else writes these folders.
 """
 
 import argparse
