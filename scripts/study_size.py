@@ -1,8 +1,9 @@
-"""How many seeds and test videos make the intervals narrow enough: ``python scripts/study_size.py --profile study``.
+"""How many seeds and test videos make the intervals narrow enough: ``python scripts/study_size.py``.
 
-From finished runs, the variance of each paired difference of Tables 4 and 5 (wanted: a half-width of 1.5 points) and the
-half-width of each row of Tables 2 and 3 (wanted: 2 points). For the differences the variance is split between seeds and videos,
-so the half-width of other sizes can be computed; the size of the profile ``study`` was chosen by this table.
+From the runs of the reference (or, with ``--profile``, one's own), the variance of each paired difference of Tables 4 and 5
+(wanted: a half-width of 1.5 points) and the half-width of each row of Tables 2 and 3 (wanted: 2 points). For the differences
+the variance is split between seeds and videos, so the half-width of other sizes can be computed; the size of the profile
+``study`` was chosen by this table.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.writing import write_text
 
 WANTED = {"difference": 1.5, "row": 2.0}
-SEEDS = (5, 10)
-VIDEOS = (250, 500, 1000, 2000)
+SEEDS = (5, 10, 20, 40)
+VIDEOS = (250, 500, 1000)
 
 
 def sizes(layout: Layout, name: str) -> pd.DataFrame:
@@ -35,21 +36,22 @@ def sizes(layout: Layout, name: str) -> pd.DataFrame:
     metric = load_dataset(layout.dataset(name), features=False).headline_metric
     scored = {row: scored_rows(found) for row, found in runs.items()}
     lines: list[tuple[object, ...]] = []
+    unknown = [float("nan")] * len(SEEDS) * len(VIDEOS)
     for row, found in scored.items():
         if row in TABLE_ROWS["table2"]:
             measured = interval(found, metric)
-            lines.append((name, "row", VARIANTS[row].title, measured.num_seeds, measured.num_videos, _half(measured)))
+            lines.append((name, "row", VARIANTS[row].title, measured.num_seeds, measured.num_videos, _half(measured), *unknown))
     pairs = dict.fromkeys(pair for table in ("table4", "table5") for pair in pairwise(TABLE_ROWS[table]))
     for first, second in pairs:
         if first in scored and second in scored:
             step = compare(scored[first], scored[second], metric)
             title = f"{VARIANTS[second].title} minus {VARIANTS[first].title}"
             line = (name, "difference", title, step.num_seeds, step.num_videos, _half(step))
-            others = [100 * half_width(step.components, s, v) for s in SEEDS for v in VIDEOS] if step.components else []
+            others = [100 * half_width(step.components, s, v) for s in SEEDS for v in VIDEOS] if step.components else unknown
             lines.append((*line, *others))
     columns = ["data set", "kind", "what", "seeds", "videos", "half-width"]
     columns += [f"{s} seeds, {v} videos" for s in SEEDS for v in VIDEOS]
-    return pd.DataFrame(lines).reindex(columns=range(len(columns))).set_axis(columns, axis=1)
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _half(found: Interval) -> float:
@@ -59,15 +61,15 @@ def _half(found: Interval) -> float:
 @command_line("correct what it says and call it again")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="study", help="whose runs are read")
-    parser.add_argument("--data", default="", help="folder of the data sets; data/PROFILE by default")
-    parser.add_argument("--out", type=Path, default=None, help="CSV; results/PROFILE/study_size.csv by default")
+    parser.add_argument("--profile", default="", help="whose runs are read; those of the reference by default")
+    parser.add_argument("--data", default="", help="with --profile: folder of the data sets; data/PROFILE by default")
+    parser.add_argument("--out", type=Path, default=None, help="CSV; study_size.csv in results, or in results/PROFILE, by default")
     options = parser.parse_args()
-    layout = Layout.create(options.profile, data=options.data)
+    layout = Layout.create(options.profile, data=options.data) if options.profile else Layout.reference()
     table = pd.concat([sizes(layout, name) for name in synthetic.DATASETS], ignore_index=True)
     if table.empty:
-        raise MissingFileError(f"{layout.results}: expected finished runs of table rows, found none; `make study` trains them.")
-    path = options.out or layout.results / "study_size.csv"
+        raise MissingFileError(f"{layout.read_from}: expected finished runs of table rows, found none; `make study` trains them.")
+    path = options.out or (layout.results if options.profile else layout.results.parent) / "study_size.csv"
     write_text(path, table.to_csv(index=False, float_format="%.3g", lineterminator="\n"))
     print(table.round(2).to_string(index=False))
     for kind, wanted in WANTED.items():

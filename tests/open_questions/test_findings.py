@@ -47,7 +47,9 @@ def test_every_question_has_a_row_and_what_was_not_run_says_so(table):
     )
     language = rows["Does the language matter? In place of sentences about the categories:"]
     assert language.endswith("| not run |") and "computed here" not in language
-    assert "2 seeds" in lines[-1] and "test videos" in lines[-1]
+    assert lines[-3].endswith("test videos, 2 seeds.")
+    assert lines[-1].startswith("Steps of Tables 4 and 5 with a half-width of 1.5 points or less: SynthCrime: ")
+    assert re.search(r"of 6; the widest has [\d.]+, and would have [\d.]+ with 4 seeds, [\d.]+ with \d+ test videos\.$", lines[-1])
 
 
 def test_links_name_cells_that_there_are(table):

@@ -9,6 +9,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
+from vad_lib.evaluation.power import half_width
 from vad_lib.open_questions.answers import compare_answers
 from vad_lib.open_questions.branches import branches_by_category
 from vad_lib.report.tables.table import NOT_RUN, markdown_grid
@@ -17,6 +18,7 @@ from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
 from vad_lib.storage.paths import Layout
 
+WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
 
 
@@ -139,8 +141,36 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
     return (
         f"{grid}\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
         f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: it "
-        f"holds 0; ± is half of its width. {about}.\n"
+        f"holds 0; ± is half of its width. {about}.\n\n{width_sentences(layout, datasets, bootstrap)}"
     )
+
+
+def width_sentences(layout: Layout, datasets: Sequence[Dataset], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:
+    """How wide the intervals of the steps of Tables 4 and 5 are, each by itself, and what more seeds or videos would change.
+
+    Args:
+        layout: whose runs are read.
+        datasets: without features.
+        bootstrap: level of an interval; number and seed of the draws.
+    """
+    told = []
+    for dataset in datasets:
+        steps = {step: _steps(step)(layout, dataset, bootstrap) for step in ladder()}
+        found = [comparison for step in steps.values() for comparison in step.values() if comparison.components]
+        if not found:
+            continue
+        widest = max(found, key=lambda each: each.high - each.low)
+        narrow = sum(each.high - each.low <= 2 * WANTED_HALF_WIDTH for each in found)
+        seeds, videos = widest.num_seeds, widest.num_videos
+        assert widest.components is not None
+        other = [100 * half_width(widest.components, *size, bootstrap.level) for size in ((2 * seeds, videos), (seeds, 2 * videos))]
+        told.append(
+            f"{dataset.title}: {narrow} of {len(found)}; the widest has {50 * (widest.high - widest.low):.1f}, and would have "
+            f"{other[0]:.1f} with {2 * seeds} seeds, {other[1]:.1f} with {2 * videos} test videos"
+        )
+    if not told:
+        return ""
+    return f"Steps of Tables 4 and 5 with a half-width of {100 * WANTED_HALF_WIDTH:g} points or less: {'. '.join(told)}.\n"
 
 
 def _ranges(seen: set[tuple[int, int]]) -> str:
