@@ -1,4 +1,4 @@
-"""Search settings on validation videos: ``python scripts/search_settings.py lambdas``, or ``rates``, ``remedies``, ``warmups``.
+"""Search settings on validation videos: ``python scripts/search_settings.py GRID``, one of five grids.
 
 ``lambdas``: weights of the proposed model's loss terms, which the paper does not give (equation 9).
 ``rates``: the learning rate of every method, since one that suits the dual memories need not suit the others.
@@ -7,6 +7,7 @@ the rows of one data set (``--sets synth-violence``), settle on one of them, the
 synth-crime --only none together-dropout``).
 ``warmups``: a rising learning rate and rising late terms, with and without, for the method that fails without them. One seed in
 ten or so fails, so ``--seeds 16``; the table has their mean and, ``lowest auc``, the worst of them.
+``steps``: more of them, for the methods whose rows of Tables 2 and 3 had not converged.
 
 Every combination of a small grid is trained with the profile's settings on both built-in sets. Validation videos, training
 videos that were held out, decide with their video-level labels: by AUC, and by cross-entropy where AUCs are equal. No test
@@ -89,11 +90,24 @@ def warmup_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], c
         yield {"method": "msf-dmu", **changes}, settings.replace(train=settings.train.replace(**changes))
 
 
+SLOW_LEARNERS = ("bn-svp", "clip-tsa", "rtfm", "sultani-mil")
+STEP_FACTORS = (1, 2, 4)  # of the profile's steps
+
+
+def step_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
+    """What the table says of a run, and its settings; as many evaluations whatever the steps."""
+    for method, factor in itertools.product(SLOW_LEARNERS, STEP_FACTORS):
+        settings = experiments.run_settings(method, profile, seed)
+        train = settings.train.replace(steps=factor * profile.train.steps, eval_every=factor * profile.train.eval_every)
+        yield {"method": method, "steps": train.steps}, settings.replace(train=train)
+
+
 GRIDS = {
     "lambdas": ("lambda_search", lambda_grid, []),
     "rates": ("rate_search", rate_grid, ["method"]),
     "remedies": ("remedy_search", remedy_grid, ["method"]),
     "warmups": ("warmup_search", warmup_grid, ["method"]),
+    "steps": ("steps_search", step_grid, ["method"]),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from vad_lib.errors import DataError
 from vad_lib.report.tables import convergence
+from vad_lib.storage.paths import PROJECT_ROOT
 
 
 def log(*values):
@@ -18,8 +19,8 @@ def log(*values):
 class Logged:
     seed = 3
 
-    def __init__(self, made):
-        self.made = made
+    def __init__(self, made, **train):
+        self.made, self.config = made, {"train": train}
 
     def log(self):
         if self.made is None:
@@ -40,3 +41,11 @@ def test_only_a_rising_row_has_a_remark():
     assert rising.startswith("not converged (seed 3): validation AUC rose by 20.0 points over the last quarter")
     for done in (log(*[0.9] * 8), log(0.5, 0.9), None):
         assert convergence.convergence_note(Logged(done)) == ""
+
+
+def test_a_row_that_had_not_learned_says_so_unless_there_was_nothing_to_learn():
+    curve = log(0.6, 0.5, 0.4, 0.4, 0.5, 0.5, 0.48, 0.44)
+    remark = convergence.convergence_note(Logged(curve))
+    assert remark.startswith("not learned (seed 3): validation AUC ended at 46.0 % after 16 steps")
+    assert (PROJECT_ROOT / convergence.SEARCH).is_file()
+    assert convergence.convergence_note(Logged(curve, permute_labels=True)) == ""

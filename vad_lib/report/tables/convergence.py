@@ -1,11 +1,13 @@
-"""Was a method still getting better when its training ended? Its curve of validation AUC says so."""
+"""Had a method learned, and was it still getting better when its training ended? Its curve of validation AUC says so."""
 
 import pandas as pd
 
 from vad_lib.errors import DataError
 from vad_lib.runs.run_folder import Run
 
+NOT_LEARNED = 0.7  # of validation AUC at the end; chance is 0.5
 STILL_RISING = 0.02  # of validation AUC, over the last quarter of the evaluations
+SEARCH = "results/steps_search.csv"  # made by scripts/search_settings.py
 _MEAN_OF = 2  # evaluations at either end: a single one scatters
 
 
@@ -26,14 +28,25 @@ def rise(log: pd.DataFrame) -> float:
 
 
 def convergence_note(run: Run) -> str:
-    """A remark for a row whose first run had not converged; empty if it had, or if it keeps no log of validation AUC."""
+    """A remark for a row whose first run had not learned or not converged; else empty, and so if it keeps no log of validation AUC.
+
+    With permuted labels nothing is to be learned, so that nothing is said.
+    """
     try:
-        gained = rise(run.log())
+        log = run.log()
     except DataError:
         return ""
+    if "validation/auc" not in log or run.config["train"].get("permute_labels"):
+        return ""
+    ended, gained = log["validation/auc"].dropna().iloc[-_MEAN_OF:].mean(), rise(log)
+    if ended < NOT_LEARNED:
+        return (
+            f"not learned (seed {run.seed}): validation AUC ended at {100 * ended:.1f} % after {len(log)} steps, where 50 % is "
+            f"chance; `{SEARCH}` has slow methods with more steps"
+        )
     if not gained > STILL_RISING:
         return ""
     return (
         f"not converged (seed {run.seed}): validation AUC rose by {100 * gained:.1f} points over the last quarter of the "
-        "evaluations; more steps would change this row"
+        f"evaluations; more steps would change this row, see `{SEARCH}`"
     )
