@@ -9,7 +9,8 @@ import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation import comparisons
-from vad_lib.evaluation.intervals import interval
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP
+from vad_lib.evaluation.intervals import Interval
 from vad_lib.report.figures import intervals as figures_intervals
 from vad_lib.report.figures import style
 from vad_lib.report.real_footage import (
@@ -33,8 +34,6 @@ from vad_lib.report.real_footage import (
 from vad_lib.report.rendered_and_real import QUESTIONS, question_title
 from vad_lib.report.tables import ablation, methods
 from vad_lib.report.tables import table as tables_table
-from vad_lib.runs import finished_runs, scored_runs
-from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.writing import write_text
 
@@ -56,18 +55,18 @@ def write_page(dataset: Dataset, layout: Layout, folder: Path, about: str = "") 
     """
     numbers = numbers_of(layout, dataset)
     write_numbers(folder, numbers)
-    _draw_rows(dataset, layout, folder, numbers)
-    write_text(folder / "README.md", "\n\n".join(_parts(dataset, layout, numbers, about)) + "\n")
+    drawn = draw_rows(numbers, dataset.name, dataset.headline_metric, layout, folder)
+    write_text(folder / "README.md", "\n\n".join(_parts(dataset, layout, numbers, about, drawn)) + "\n")
     return numbers
 
 
-def _parts(dataset: Dataset, layout: Layout, numbers: Numbers, about: str) -> list[str]:
+def _parts(dataset: Dataset, layout: Layout, numbers: Numbers, about: str, drawn: str) -> list[str]:
     parts = [f"# {dataset.title}: {numbers.seeds} a row", *filter(None, [about or about_set(dataset.name)])]
     tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
     for table in tables:
         parts += [f"## {table.title}", tables_table.markdown_grid(table.frame[table.frame["status"] == "run"])]
     parts.append(f"{tables[-1].made_with} Runs of commit {numbers.info['commit']}.")
-    parts.append(f"![{_rows_title(dataset, numbers)}: interval of every row](rows.png)")
+    parts.append(f"![{drawn}](rows.png)")
     parts.append(f"The same as numbers, seed by seed, with AP and AUC within abnormal videos: [`{ROWS_FILE}`]({ROWS_FILE}).")
     parts += ["## In words", words(numbers, dataset.headline_metric)]
     parts.append(f"These differences, and those of AP, as numbers: [`{DIFFERENCES_FILE}`]({DIFFERENCES_FILE}).")
@@ -93,19 +92,28 @@ def words(numbers: Numbers, metric: str) -> str:
     return "\n".join(f"- {title}: {comparisons.comparison_text(each)}" for title, each in found.items() if each)
 
 
-def _rows_title(dataset: Dataset, numbers: Numbers) -> str:
-    return f"{dataset.title}: {dataset.headline_metric.upper()}, {numbers.seeds}"
+def draw_rows(numbers: Numbers, name: str, metric: str, layout: Layout, folder: Path) -> str:
+    """Draw the interval of every row of a set by one metric, as ``rows.png``; returns its alternative text.
 
-
-def _draw_rows(dataset: Dataset, layout: Layout, folder: Path, numbers: Numbers) -> None:
-    """The interval of every row by the set's headline metric, as ``rows.png``."""
-    runs = finished_runs.load_runs(layout, dataset.name, ROWS)
-    scored = {VARIANTS[row].title: scored_runs.scored_rows(theirs) for row, theirs in runs.items()}
-    drawn = {title: interval(theirs, dataset.headline_metric) for title, theirs in scored.items()}
-    figure, points = figures_intervals.forest_plot(drawn, _rows_title(dataset, numbers))
-    seeds = sorted({run.seed for theirs in scored.values() for run in theirs})
-    saved = style.save_figure(figure, layout, f"rows-{dataset.name}", points, {"dataset": dataset.name, "seeds": seeds})
+    Args:
+        numbers: of the set.
+        name: of its folder.
+        metric: ``auc`` or ``ap``.
+        layout: where figures are made.
+        folder: of the set's page.
+    """
+    rows = numbers.rows[numbers.rows["metric"] == metric]
+    videos = numbers.info["test"]["videos"]
+    found = {}
+    for row in rows.itertuples():
+        values = tuple(map(float, str(row.values).split()))
+        sd, seeds = float(row.sd) if len(values) > 1 else None, tuple(range(len(values)))  # numbers of seeds are not kept
+        found[row.row] = Interval(metric, row.mean, sd, row.low, row.high, DEFAULT_BOOTSTRAP.level, "", seeds, values, videos)
+    figure, points = figures_intervals.forest_plot(found, f"{numbers.info['title']}: {metric.upper()}, {numbers.seeds}")
+    alternative = style.described(figure)
+    saved = style.save_figure(figure, layout, f"rows-{name}", points, {"dataset": name, "commit": numbers.info["commit"]})
     shutil.copy(saved["png"], folder / "rows.png")
+    return alternative
 
 
 def write_index(folder: Path) -> Path:
