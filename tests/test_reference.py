@@ -12,6 +12,7 @@ from vad_lib.open_questions.answers import answer_runs
 from vad_lib.open_questions.questions import BASE, answer_place, base_place
 from vad_lib.reference import PARTS, all_runs, release_questions, small_png
 from vad_lib.runs.packed_runs import pack, packed
+from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage import paths
 from vad_lib.storage.paths import Layout
 
@@ -49,9 +50,10 @@ def test_answers_trained_elsewhere_are_added_with_the_model_that_they_are_compar
     elsewhere = {"features": FEATURES | {"content_hash": "from another processor"}}
     made_up.write(name, "proposed", 1, **elsewhere)
     new = answer("gate", "fixed at 0.5", 1, **elsewhere)
-    release_questions(own, reference, [name])
+    release_questions(own, reference, [name])  # reads and writes the same archive: what was read before is not kept
     found = {run.place: run for run in packed(reference.packed_runs(name))}
     assert set(found) == {*was, new, "/".join((*base_place(name), "seed1"))}
+    assert np.array_equal(np.argsort(found[new].scores()["score"]), np.argsort(RunInFolder(own.results / new).scores()["score"]))
     for old, (scores, measured) in was.items():
         assert found[old].measured == measured
         assert all(np.array_equal(array, found[old].scores()[key]) for key, array in scores.items())

@@ -74,20 +74,26 @@ def make_cards(folder: Path | str, *, every_run: bool = False) -> list[Path]:
     archives = sorted(path.with_suffix("") for path in (folder / "runs").glob("*.json"))
     written: list[Path] = []
     for archive in archives:
-        runs = sorted(packed(archive), key=lambda run: run.place)
+        runs = sorted((run for run in packed(archive) if _is_trained(run)), key=lambda run: run.place)
         for place, row in groupby(runs, lambda run: run.place.rpartition("/")[0]):
             seeds: list[PackedRun] = in_order(row)  # type: ignore[assignment]  # what came in order goes out
             singles = [folder / CARDS / run.place for run in seeds] if every_run else []
             written += maker.write(seeds, singles, folder / CARDS / place, archive)
     for row_folder in sorted({path.parent.parent for path in folder.rglob(f"seed*/{run_folder.METRICS}")}):
-        if folders := run_folders(row_folder):
-            written += maker.write([RunInFolder(each) for each in folders], folders, row_folder)
+        own = [run for run in map(RunInFolder, run_folders(row_folder)) if _is_trained(run)]
+        if own:
+            written += maker.write(own, [run.folder for run in own], row_folder)
     if not written:
         raise MissingFileError(
             f"{folder}: expected a finished run, or a folder of results with some, found none. Name a folder such as "
             "results/quick or results/reference."
         )
     return written
+
+
+def _is_trained(run: Run) -> bool:
+    """False for scores on another data set than that of the training: notebook 06 makes them, with no settings of their own."""
+    return "train" in run.config
 
 
 class _Maker:

@@ -51,7 +51,8 @@ class PackedRun(Run):
         return pd.DataFrame(self._entry["log"])
 
     def scores(self) -> dict[str, np.ndarray]:
-        arrays = _arrays_of(_read(self._archive), self.place)
+        path = self._archive.with_name(f"{self._archive.name}.npz")
+        arrays = _arrays_of(_read(path, path.stat().st_mtime_ns if path.is_file() else 0), self.place)
         return arrays if "score" in arrays else {**arrays, "score": arrays[f"score_{self.selection}"]}
 
     def weights(self) -> dict[str, Tensor]:
@@ -187,7 +188,8 @@ def _kept_metrics(run: Run, kept: Keep) -> dict[str, Any]:
         wanted = None if kept.metrics is None else (*kept.metrics, "undefined")
         metrics = {n: value for n, value in rule["metrics"].items() if wanted is None or n in wanted}
         fine = {"fine_grained": rule["fine_grained"]} if kept.metrics is None and "fine_grained" in rule else {}
-        return {"step": rule["step"], "metrics": metrics, **(fine if name == run.selection else {})}
+        step = {"step": rule["step"]} if "step" in rule else {}  # scores on another data set come without
+        return {**step, "metrics": metrics, **(fine if name == run.selection else {})}
 
     return {**run.measured, "selections": {name: part(name, rule) for name, rule in run.measured["selections"].items()}}
 
@@ -233,5 +235,6 @@ def _arrays_of(archive: Mapping[str, np.ndarray], place: str) -> dict[str, np.nd
 
 
 @lru_cache(maxsize=4)
-def _read(archive: Path) -> Mapping[str, np.ndarray]:
-    return read_arrays(archive.with_name(f"{archive.name}.npz"))
+def _read(path: Path, changed: int) -> Mapping[str, np.ndarray]:
+    """Arrays of an archive; ``changed`` is the file's time, so that a new file is read again."""
+    return read_arrays(path)
