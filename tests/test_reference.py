@@ -54,6 +54,7 @@ def test_answers_trained_elsewhere_are_added_with_the_model_that_they_are_compar
     found = {run.place: run for run in packed(reference.packed_runs(name))}
     assert set(found) == {*was, new, "/".join((*base_place(name), "seed1"))}
     assert np.array_equal(np.argsort(found[new].scores()["score"]), np.argsort(RunInFolder(own.results / new).scores()["score"]))
+    assert "alignment" in found["/".join((*base_place(name), "seed1"))].scores()  # the question of unseen categories needs it
     for old, (scores, measured) in was.items():
         assert found[old].measured == measured
         assert all(np.array_equal(array, found[old].scores()[key]) for key, array in scores.items())

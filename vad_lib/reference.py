@@ -38,6 +38,7 @@ PROFILE = "study"  # whose runs are packed unless another one is named
 PARTS = (("runs", 1), ("questions", 2), ("transfer", 2))  # folders of runs, with the depth of their places
 # Arrays that an open question needs beside the scores; the others need the scores only.
 QUESTION_ARRAYS = {"zero-shot": ("alignment", "category_named", "abnormal_category_named"), "crops": ("crop_scores",)}
+QUESTION_ARRAYS["base"] = tuple(name for names in QUESTION_ARRAYS.values() for name in names)  # answers are compared with it
 LOGGED = ("proposed", "msf-dmu-at-once", "msf-dmu-rising", "few-videos")  # rows and question whose every log notebook 08 reads
 BRANCHES = ("visual", "semantic", "alignment")  # of all seeds of the proposed model, else of the first
 
