@@ -8,7 +8,6 @@ the variance is split between seeds and videos, so the half-width of other sizes
 
 import argparse
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -19,13 +18,14 @@ from vad_lib.errors import MissingFileError, command_line
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.power import half_width
+from vad_lib.open_questions.findings import WANTED_HALF_WIDTH, ladder
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.writing import write_text
 
-WANTED = {"difference": 1.5, "row": 2.0}
+WANTED = {"difference": 100 * WANTED_HALF_WIDTH, "row": 2.0}  # points
 SEEDS = (5, 10, 20, 40)
 VIDEOS = (250, 500, 1000)
 
@@ -41,8 +41,7 @@ def sizes(layout: Layout, name: str) -> pd.DataFrame:
         if row in TABLE_ROWS["table2"]:
             measured = interval(found, metric)
             lines.append((name, "row", VARIANTS[row].title, measured.num_seeds, measured.num_videos, _half(measured), *unknown))
-    pairs = dict.fromkeys(pair for table in ("table4", "table5") for pair in pairwise(TABLE_ROWS[table]))
-    for first, second in pairs:
+    for first, second in ladder():
         if first in scored and second in scored:
             step = compare(scored[first], scored[second], metric)
             title = f"{VARIANTS[second].title} minus {VARIANTS[first].title}"

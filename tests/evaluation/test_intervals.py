@@ -103,3 +103,14 @@ def test_rows_that_make_no_interval():
     relabelled = replace(made(2), normal=made(2).normal + 1)
     with pytest.raises(DataError, match="other frame labels than"):
         intervals.interval_over_seeds([made(1), relabelled], "auc")
+
+
+def test_a_run_is_measured_on_the_same_draws_once(monkeypatch):
+    (run,), few, measured = planted(np.array([[0.2, 0.5, 0.9]])), bootstrap.Bootstrap(num_draws=20), []
+    of_draws = scored_videos.metric_on_draws
+    monkeypatch.setattr(intervals, "metric_on_draws", lambda *given: measured.append(given) or of_draws(*given))
+    one = intervals.draws_and_values([run], "auc", few)[1]
+    assert np.array_equal(intervals.draws_and_values([run], "auc", few._replace(level=0.5))[1], one) and len(measured) == 1
+    other = intervals.draws_and_values([run], "auc", few._replace(seed=1))[1]
+    assert len(measured) == 2 and not np.array_equal(other, one)
+    assert not np.array_equal(intervals.draws_and_values([run], "ap", few)[1], one) and len(measured) == 3

@@ -78,7 +78,7 @@ class ScoredVideos:
 
     @cached_property
     def on_draws(self) -> dict[tuple[Metric, object], np.ndarray]:
-        """Metrics on draws of the videos that were measured once, by metric and what the draws were made by."""
+        """Metric and how videos were drawn -> float64 (1 + J + B,), fractions; kept by ``evaluation.intervals.values_on``."""
         return {}
 
     @cached_property
