@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from vad_lib.config import PROFILES, SyntheticSettings
 from vad_lib.data import video_writing
@@ -194,15 +195,29 @@ def test_unusable_settings(dataset, settings, message, tmp_path):
 # --- labels ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
-def test_events_start_after_the_first_snippet_and_inside_the_video(dataset, profile):
+def test_events_are_inside_the_video_with_normal_frames_beside_them(dataset, profile):
     settings = PROFILES[profile].synthetic.replace(train_per_category=1, test_per_category=3)
     for job in jobs(dataset, settings):
         record, shots, _ = synthetic_plan.plan_video(job)
         assert bool(record.intervals) == (job.abnormal and job.split == "test")
         for start, end in record.intervals:
-            assert 16 <= start < end <= record.num_frames
+            assert 0 <= start < end <= record.num_frames
+            assert end - start >= synthetic_plan.SEEN * min(synthetic_plan.ACT_SECONDS[0] * settings.fps, 0.4 * record.num_frames)
+        assert sum(end - start for start, end in record.intervals) < record.num_frames
         assert shots[0].start == 0 and all(a.end == b.start for a, b in pairwise(shots))
         assert shots[-1].end * settings.fps >= record.num_frames - 1
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_the_place_in_a_video_does_not_tell_where_an_event_is(dataset):
+    """Distance from the nearer end, as share of the video, scored as if it were a method's."""
+    truth, place = [], []
+    for _, record in planned(dataset, train_per_category=1, test_per_category=60):
+        if record.split == "test":
+            frames = np.arange(record.num_frames)
+            truth.append(record.frame_labels())
+            place.append(np.minimum(frames, frames[::-1]) / record.num_frames)
+    assert abs(roc_auc_score(np.concatenate(truth), np.concatenate(place)) - 0.5) < 0.03
 
 
 def test_events_are_short():

@@ -24,6 +24,10 @@ ZOOM = (1.3, 1.6)  # a person fills half to nine tenths of the height
 
 ASIDE = 0.5  # metres from the middle at which acts happen, at most: the centre crop shows them whole
 
+SEEN = 0.4  # least share of an event that lies inside its video: it may have begun before it, or go on after it
+
+CUT_WEIGHT = 3.0  # of events so cut: chosen more often, frames near the ends are in events as often as those in the middle
+
 QUIET = 0.6  # share of the other slots in which nothing happens but passers-by
 
 
@@ -81,20 +85,23 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
     num_frames = int(rng.integers(low, high + 1)) * FRAMES_PER_SNIPPET - int(rng.integers(0, FRAMES_PER_SNIPPET))
     length = num_frames / settings.fps
 
-    # the first snippet is always normal, mostly the first two
-    lead = min(1.3, max(FRAMES_PER_SNIPPET / settings.fps, 0.3 * length))
-    count = max(1, int((length - lead) / SLOT_SECONDS))
-    window = (length - lead) / count
-    spans = []
-    for i in range(count):
-        span = min(float(rng.uniform(*ACT_SECONDS)), 0.8 * window)
-        start = lead + i * window + float(rng.uniform(0, window - span))
-        spans.append((start, start + span))
-    # where there are shots enough, from the second one on: an establishing shot comes first
-    first = 1 if spec.moving_camera and count > 2 else 0
-    staged = set(rng.choice(np.arange(first, count), max(1, round(0.15 * count)), replace=False).tolist())
+    # The video is cut out of a longer recording at any moment, so that the place in it does not tell where an event is.
+    count = max(1, int(length / SLOT_SECONDS))
+    window = length / count
+    eligible: list[int] = []
+    while not eligible:
+        begin = -float(rng.uniform(0, window))
+        spans = []
+        for i in range(count + 1):
+            span = min(float(rng.uniform(*ACT_SECONDS)), 0.8 * window)
+            start = begin + i * window + float(rng.uniform(0, window - span))
+            spans.append((start, start + span))
+        seen = {i: (min(t1, length) - max(t0, 0.0)) / (t1 - t0) for i, (t0, t1) in enumerate(spans)}
+        eligible = [i for i, share in seen.items() if share >= SEEN]
+    weights = np.array([CUT_WEIGHT if seen[i] < 1 else 1.0 for i in eligible])
+    staged = set(rng.choice(eligible, max(1, round(0.15 * count)), replace=False, p=weights / weights.sum()).tolist())
     labels = dict.fromkeys(staged, job.staged)
-    free = [slot for slot in range(first, count) if slot not in staged]
+    free = [slot for slot in eligible if slot not in staged]
     second = str(rng.choice([name for name in spec.stories if name != job.staged]))
     if rng.random() < spec.second_label and free:
         labels[int(rng.choice(free))] = second
@@ -104,7 +111,7 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
         if spec.moving_camera or not shots:
             story = spec.stories[labels.get(i, job.staged if not spec.moving_camera else str(rng.choice(list(spec.stories))))]
             start = 0.0 if not shots else shots[-1].end
-            end = length if i == count - 1 or not spec.moving_camera else lead + (i + 1) * window
+            end = begin + (i + 1) * window if spec.moving_camera and i < count else length
             shots.append(Shot(start, end, str(rng.choice(story.scenes)), _some_light(rng), float(rng.uniform(*ZOOM))))
         shot = shots[-1]
         reach = _reach(settings, shot)
@@ -131,7 +138,7 @@ def plan_video(job: Job) -> tuple[VideoRecord, list[Shot], np.random.Generator]:
 
     categories = tuple(dict.fromkeys(labels[i] for i in sorted(labels))) if job.abnormal else (spec.categories[0],)
     intervals = [(round(spans[i][0] * settings.fps), round(spans[i][1] * settings.fps)) for i in sorted(labels)]
-    spans_in_video = tuple((a, min(max(b, a + 1), num_frames)) for a, b in intervals)
+    spans_in_video = tuple((max(a, 0), min(b, num_frames)) for a, b in intervals)
     known = job.abnormal and job.split == "test"
     record = VideoRecord(
         job.name,
