@@ -1,19 +1,21 @@
 """Controls: near chance on the built-in sets, and able to tell when a set leaks."""
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from vad_lib.config import SyntheticSettings
-from vad_lib.data.annotations import VideoList, read_video_csv, write_video_csv
+from vad_lib.data.annotations import VideoList, VideoRecord, read_video_csv, write_video_csv
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.synthetic import DATASETS, render_dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.evaluation.bootstrap import Bootstrap
 from vad_lib.open_questions import label_leaks
-from vad_lib.open_questions.label_leaks import label_guess_aucs
+from vad_lib.open_questions.label_leaks import label_guess_aucs, label_leak_intervals
+from vad_lib.storage.paths import Layout
 
 LARGE = SyntheticSettings(
     train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
@@ -112,3 +114,16 @@ def test_a_video_that_cannot_be_decoded_is_named(crime):
 def test_ties_count_half():
     auc, low, high = label_leaks._video_auc(np.array([1.0, 2.0]), np.array([1.0, 0.0]), Bootstrap())
     assert auc == (0.5 + 1 + 1 + 1) / 4 and (low, high) == (0.5, 1)
+
+
+def test_place_only_by_hand(crime):
+    """Two videos of four snippets: the event fills the two middle ones of the first, and is never nearer to an end."""
+    records = tuple(
+        VideoRecord(name, "test", categories, 64, spans)
+        for name, categories, spans in (("a", ("Arson",), ((16, 48),)), ("n", ("Normal",), ()))
+    )
+    dataset = load_dataset(crime, features=False)
+    dataset = replace(dataset, videos=VideoList(dataset.categories, records))
+    scored = label_leak_intervals(Layout.create("smoke", crime), dataset, Bootstrap(num_draws=20))["place only"]
+    # 32 abnormal frames at 3/8; of 96 normal ones 32 tie with them, in the middle of the other video, and 64 lie below
+    assert scored.mean == pytest.approx((64 + 32 / 2) / 96)

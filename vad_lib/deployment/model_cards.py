@@ -16,7 +16,7 @@ from vad_lib.deployment.scoring_model import ScoringModel
 from vad_lib.evaluation import alarms
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles
 from vad_lib.evaluation.intervals import interval_over_videos
-from vad_lib.evaluation.score_arrays import scored_videos_of
+from vad_lib.evaluation.score_arrays import scored_videos
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.methods.base import Method
 from vad_lib.runs.measure import fine_grained_metrics
@@ -47,28 +47,6 @@ def scores_of(model: ScoringModel, dataset: Dataset, records: Sequence[VideoReco
         per video the arrays of :meth:`ScoringModel.scores`.
     """
     return {record.name: model.scores(np.moveaxis(dataset.store.snippets(record.name), 0, 1)) for record in records}
-
-
-def scored_videos(scores: Scores, dataset: Dataset, records: Sequence[VideoRecord], title: str, seed: int = 0) -> ScoredVideos:
-    """Scores of videos in the form that intervals and alarm statistics take.
-
-    Args:
-        scores: of :func:`scores_of`.
-        dataset: that the videos belong to.
-        records: the videos, in the order of the result.
-        title: of the model.
-        seed: of its run.
-    """
-    arrays = {
-        "videos": np.array([record.name for record in records]),
-        "categories": np.array(dataset.categories),
-        "video_categories": np.array([";".join(record.categories) for record in records]),
-        "num_snippets": np.array([len(scores[record.name]["score"]) for record in records], dtype=np.int64),
-        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
-        "labels": np.concatenate([record.frame_labels() for record in records]),
-        "score": np.concatenate([scores[record.name]["score"] for record in records]),
-    }
-    return scored_videos_of(arrays, {"title": title, "seed": seed, "dataset_info": {"tail": dataset.info.tail}})
 
 
 def recall_at(scored: ScoredVideos, rate: float = RATE, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Measured:

@@ -1,15 +1,44 @@
 """Arrays of a run's test scores -> :class:`~vad_lib.evaluation.scored_videos.ScoredVideos`, checked to fit each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET, SELECTIONS
+from vad_lib.data.annotations import VideoRecord
+from vad_lib.data.dataset import Dataset
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation import event_matching, scoring
 from vad_lib.evaluation.scored_videos import FineGrained, ScoredVideos
 from vad_lib.storage.reading import damaged_as_data_error
+
+
+def scored_videos(
+    scores: Mapping[str, Mapping[str, np.ndarray]], dataset: Dataset, records: Sequence[VideoRecord], title: str, seed: int = 0
+) -> ScoredVideos:
+    """Scores of annotated videos in the form that intervals and alarm statistics take.
+
+    Args:
+        scores: video -> ``score``, one per snippet, float (T,), in [0, 1].
+        dataset: that the videos belong to; features are not needed.
+        records: the videos, in the order of the result.
+        title: of what scored them.
+        seed: of its run.
+
+    Raises:
+        DataError: scores and frames do not fit each other.
+    """
+    arrays = {
+        "videos": np.array([record.name for record in records]),
+        "categories": np.array(dataset.categories),
+        "video_categories": np.array([";".join(record.categories) for record in records]),
+        "num_snippets": np.array([len(scores[record.name]["score"]) for record in records], dtype=np.int64),
+        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
+        "labels": np.concatenate([record.frame_labels() for record in records]),
+        "score": np.concatenate([scores[record.name]["score"] for record in records]),
+    }
+    return scored_videos_of(arrays, {"title": title, "seed": seed, "dataset_info": {"tail": dataset.info.tail}})
 
 
 def scored_videos_of(

@@ -1,18 +1,23 @@
 """Controls: what can be scored without what a method claims to use."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.label_leaks import guesses
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
 from vad_lib.evaluation.intervals import Interval, interval
+from vad_lib.evaluation.score_arrays import scored_videos
 from vad_lib.open_questions.questions import answer_place
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
-CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only")
+CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only", "place only")
 
 
 def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
@@ -53,7 +58,9 @@ def _video_auc(abnormal: np.ndarray, normal: np.ndarray, bootstrap: Bootstrap) -
 def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Interval]:
     """AUC of what must find nothing, and of what sees next to nothing.
 
-    The last two controls rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them).
+    Two controls rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them). *Place only*
+    scores each snippet by its distance from the nearer end of its video, which needs no training: above chance, events lie
+    in the middle of videos, and a model may find them there without seeing them.
 
     Args:
         layout: one's own results, or the reference.
@@ -71,8 +78,20 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))
-        for name, key in zip(CONTROLS[2:], ("first_frame", "file_size")):
+        for name, key in zip(CONTROLS[2:4], ("first_frame", "file_size")):
             if f"{key}_auc" in written:
                 mean, low, high = (written[f"{key}_{part}"] for part in ("auc", "low", "high"))
                 found[name] = Interval("auc", mean, None, low, high, 0.95, "test videos", (), (), videos)
+    records = dataset.videos.split("test")
+    if sum(int(record.frame_labels().sum()) for record in records) > 0:
+        found[CONTROLS[4]] = interval([scored_videos(_places(records), dataset, records, CONTROLS[4])], "auc", bootstrap)
+    return found
+
+
+def _places(records: Sequence[VideoRecord]) -> dict[str, dict[str, np.ndarray]]:
+    """Distance of each snippet's middle from the nearer end of its video, as share of the video; in [0, 0.5]."""
+    found = {}
+    for record in records:
+        middle = (np.arange(-(-record.num_frames // FRAMES_PER_SNIPPET)) + 0.5) * FRAMES_PER_SNIPPET / record.num_frames
+        found[record.name] = {"score": np.clip(np.minimum(middle, 1 - middle), 0, 0.5)}
     return found

@@ -76,7 +76,7 @@ def jobs(dataset: str, settings: SyntheticSettings) -> list[Job]:
     for label, (low, high) in (("train_snippets", settings.train_snippets), ("test_snippets", settings.test_snippets)):
         if not 3 <= low <= high:
             raise ConfigError(
-                f"{label}: expected 3 <= shortest <= longest, so that an event fits with normal frames beside it; got ({low}, {high})."
+                f"{label}: expected 3 <= shortest <= longest, so that an event fits beside normal frames; got ({low}, {high})."
             )
     if settings.width % 2 or settings.height % 2:
         raise ConfigError(
