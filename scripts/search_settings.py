@@ -7,7 +7,8 @@ the rows of one data set (``--sets synth-violence``), settle on one of them, the
 synth-crime --only none together-dropout``).
 ``warmups``: a rising learning rate and rising late terms, with and without, for the method that fails without them. One seed in
 ten or so fails, so ``--seeds 16``; the table has their mean and, ``lowest auc``, the worst of them.
-``steps``: more of them, for the methods whose rows of Tables 2 and 3 had not converged.
+``steps``: more of them, for the methods whose rows of Tables 2 and 3 had not converged and for the dual memories, whose seeds
+should end alike (``--profile study --seeds 8 --methods proposed``).
 
 Every combination of a small grid is trained with the profile's settings on both built-in sets. Validation videos, training
 videos that were held out, decide with their video-level labels: by AUC, and by cross-entropy where AUCs are equal. No test
@@ -90,13 +91,13 @@ def warmup_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], c
         yield {"method": "msf-dmu", **changes}, settings.replace(train=settings.train.replace(**changes))
 
 
-SLOW_LEARNERS = ("bn-svp", "clip-tsa", "rtfm", "sultani-mil")
+STEPPED = ("bn-svp", "clip-tsa", "mgfn", "rtfm", "sultani-mil", "vadclip", *REMEDIED)
 STEP_FACTORS = (1, 2, 4)  # of the profile's steps
 
 
 def step_grid(profile: Profile, seed: int) -> Iterator[tuple[dict[str, Any], config.RunSettings]]:
     """What the table says of a run, and its settings; as many evaluations whatever the steps."""
-    for method, factor in itertools.product(SLOW_LEARNERS, STEP_FACTORS):
+    for method, factor in itertools.product(STEPPED, STEP_FACTORS):
         settings = experiments.run_settings(method, profile, seed)
         train = settings.train.replace(steps=factor * profile.train.steps, eval_every=factor * profile.train.eval_every)
         yield {"method": method, "steps": train.steps}, settings.replace(train=train)
@@ -121,33 +122,34 @@ def main() -> int:
         "--sets", nargs="+", choices=synthetic.DATASETS, default=list(synthetic.DATASETS), help="data sets, both by default"
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="values of the table's last named column to train")
+    parser.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="to train; all of the grid by default")
     parser.add_argument("--seeds", type=int, default=1, help="validation splits and starts")
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "build", help="folder for the runs")
     parser.add_argument("--jobs", type=int, default=0, help="processes that train; one per core by default")
     options = parser.parse_args()
     name, grid, groups = GRIDS[options.grid]
     layout, profile = Layout.create(options.profile, data=options.data), get_profile(options.profile)
-    sets = [load_dataset(layout.dataset(dataset)) for dataset in synthetic.DATASETS]
+    sets = [load_dataset(layout.dataset(name)) for name in options.sets]
     texts = [prepare.dataset_text(profile, dataset) for dataset in sets]
-    rows: list[dict[str, Any]] = []
-    tasks: list[list[Training]] = []  # of each row, one per data set
+    rows: list[tuple[dict[str, Any], Path]] = []  # what the table says of a run, and its place below a data set's folder
+    tasks: list[Training] = []
     for seed in range(profile.train.seed, profile.train.seed + options.seeds):
         for described, settings in grid(profile, seed):
-            needs_text = registry.METHODS[settings.method].needs_text
             place = Path("_".join(map(str, described.values())), f"seed{seed}")
-            rows.append(described)
-            tasks.append(
-                [
-                    Training(settings, dataset, text if needs_text else None, options.out / name / dataset.name / place)
-                    for dataset, text in zip(sets, texts)
-                ]
-            )
-    last = list(rows[0])[-1]
-    wanted = [of_row for described, of_row in zip(rows, tasks) if not options.only or str(described[last]) in options.only]
-    train_many([task for of_row in wanted for task in of_row if task.dataset.name in options.sets], options.jobs)
+            rows.append((described, place))
+            if options.only and str(list(described.values())[-1]) not in options.only:
+                continue
+            if options.methods and described.get("method") not in options.methods:
+                continue
+            needs_text = registry.METHODS[settings.method].needs_text
+            tasks += [
+                Training(settings, dataset, text if needs_text else None, options.out / name / dataset.name / place)
+                for dataset, text in zip(sets, texts)
+            ]
+    train_many(tasks, options.jobs)
     measured = []
-    for described, of_row in zip(rows, tasks):
-        files = {task.dataset.name: task.folder / "metrics.json" for task in of_row}
+    for described, place in rows:
+        files = {dataset: options.out / name / dataset / place / "metrics.json" for dataset in synthetic.DATASETS}
         found = [(dataset, read_json(file)["validation"]) for dataset, file in files.items() if file.is_file()]
         if not found:
             continue  # not asked for
@@ -155,7 +157,7 @@ def main() -> int:
         measured.append(described | row)
         print(described | {name: round(value, 4) for name, value in row.items()}, flush=True)
     runs = pd.DataFrame(measured)
-    grouped = runs.groupby(list(described), as_index=False, sort=False)
+    grouped = runs.groupby(list(rows[0][0]), as_index=False, sort=False)
     table = grouped.mean()
     for column in [column for column in table if column.endswith("validation auc")] if options.seeds > 1 else []:
         table[column.replace("validation", "lowest")] = grouped[column].min()[column]

@@ -236,7 +236,7 @@ PROFILES: dict[str, Profile] = {
         features=FeatureSettings(short_side=110, crop_size=96, num_crops=1),
         synthetic=SyntheticSettings(train_per_category=36, test_per_category=24),
         train=TrainSettings(
-            steps=240, warmup=40, late_warmup=80, eval_every=20, batch_size=16, num_segments=16, lr=5e-4, **TRAINING
+            steps=360, warmup=60, late_warmup=120, eval_every=30, batch_size=16, num_segments=16, lr=5e-4, **TRAINING
         ),
         rates=RATES,
         width=128,
