@@ -199,7 +199,7 @@ RATES = {"rtfm": 2e-3}
 TRAINING: dict[str, Any] = {
     "averaging": 0.95,
     "scalar_rate": 20,
-    "choose_after": 0.5,
+    "choose_after": 0.75,
     "clip_norm": 1.0,
     "feature_dropout": 0.2,
 }
