@@ -52,7 +52,7 @@ def ends_in_words(ends: pd.DataFrame, metric: str) -> list[str]:
 
 
 def chosen_steps(runs: Iterable[Run], metric: str) -> pd.DataFrame:
-    """The step that validation would choose among all steps, and among those of the second half.
+    """The step that validation would choose among all steps, and among those of the last quarter.
 
     The highest validation AUC chooses, then the lowest cross-entropy, then the earlier step.
 
@@ -61,18 +61,18 @@ def chosen_steps(runs: Iterable[Run], metric: str) -> pd.DataFrame:
         metric: ``auc`` or ``ap`` of the test frames.
 
     Returns:
-        one row per run: ``seed``; ``any step`` with ``its validation AUC`` and its test metric in percent; ``of the second half``
+        one row per run: ``seed``; ``any step`` with ``its validation AUC`` and its test metric in percent; ``of the last quarter``
         with the test metric there.
     """
     rows = []
     for run in runs:
         evaluated = run.log().dropna(subset=["validation/auc"])
         ordered = evaluated.sort_values(["validation/auc", "validation/bce"], ascending=[False, True], kind="stable")
-        early, late = ordered.iloc[0], ordered[ordered["step"] >= run.log()["step"].max() / 2].iloc[0]
+        early, late = ordered.iloc[0], ordered[ordered["step"] >= 0.75 * run.log()["step"].max()].iloc[0]
         of_early = (early["step"], early["validation/auc"], 100 * early[f"test/{metric}"])
         rows.append((run.seed, *of_early, late["step"], 100 * late[f"test/{metric}"]))
     test = f"its test {METRIC_TITLES[metric]} %"
-    return pd.DataFrame(rows, columns=["seed", "any step", "its validation AUC", test, "of the second half", f"{test} "])
+    return pd.DataFrame(rows, columns=["seed", "any step", "its validation AUC", test, "of the last quarter", f"{test} "])
 
 
 def leading_terms(logs: Iterable[pd.DataFrame]) -> tuple[str, str]:
