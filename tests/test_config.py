@@ -26,6 +26,8 @@ from vad_lib.errors import ConfigError
         (FeatureSettings, {"weights": "openai"}, "weights: .*another backbone's; i3d has 'kinetics400'"),
         (FeatureSettings, {"backbone": "clip-vit-b-16", "weights": "kinetics400"}, "clip-vit-b-16 has 'openai', 'random' or"),
         (FeatureSettings, {"crop_size": 8}, "crop_size"),
+        (FeatureSettings, {"engine": "openvino"}, "engine: .*'torch' or 'openvino-bf16', got 'openvino'"),
+        (FeatureSettings, {"backbone": "clip-vit-b-16", "engine": "openvino-bf16"}, "engine: .*CLIP runs on torch"),
         (SyntheticSettings, {"train_snippets": (3,)}, "train_snippets"),
         (SyntheticSettings, {"normal_ratio": 0}, "normal_ratio"),
     ],
@@ -59,6 +61,8 @@ def test_feature_settings_for_another_backbone():
     clip = small.for_backbone("clip-vit-b-32")
     assert (clip.short_side, clip.crop_size) == (224, 224)
     assert clip.for_backbone("clip-vit-b-32") == clip
+    fast = small.replace(engine="openvino-bf16")  # which CLIP has not
+    assert (fast.for_backbone("i3d"), fast.for_backbone("clip-vit-b-32")) == (fast, clip)
 
 
 def test_settings_are_frozen():

@@ -60,6 +60,9 @@ class FeatureSettings(Settings):
         description="kinetics400 (I3D) or openai (CLIP), chosen where it is empty; random (said so in every table); or the path of "
         "a checkpoint, of pytorch-i3d or of CLIP",
     )
+    engine: Literal["torch", "openvino-bf16"] = Field(
+        "torch", description="I3D only: PyTorch in float32, or OpenVINO in bf16 on a processor that has it (extra openvino)"
+    )
 
     @field_validator("clip_frames")
     @classmethod
@@ -77,6 +80,13 @@ class FeatureSettings(Settings):
             raise ValueError(f"these are another backbone's; {backbone} has {own!r}, 'random' or the path of a checkpoint")
         return value or own
 
+    @field_validator("engine")
+    @classmethod
+    def _only_of_i3d(cls, value: str, info: ValidationInfo) -> str:
+        if value != "torch" and info.data.get("backbone", "i3d") != "i3d":
+            raise ValueError("CLIP runs on torch; leave it out, or choose the backbone i3d")
+        return value
+
     def for_backbone(self, backbone: str, clip_frames: str = "middle", weights: str = "") -> Self:
         """These settings for a backbone; CLIP's crops have 224 pixels, with as much of the frame around them as here.
 
@@ -89,7 +99,7 @@ class FeatureSettings(Settings):
         """
         if backbone == self.backbone:
             return self.replace(clip_frames=clip_frames, weights=weights or self.weights)
-        changes: dict[str, Any] = {"backbone": backbone, "clip_frames": clip_frames, "weights": weights}
+        changes: dict[str, Any] = {"backbone": backbone, "clip_frames": clip_frames, "weights": weights, "engine": "torch"}
         if backbone != "i3d":
             changes |= {"short_side": round(self.short_side * CLIP_PIXELS / self.crop_size), "crop_size": CLIP_PIXELS}
             changes["batch_size"] = self.batch_size * (FRAMES_PER_SNIPPET if clip_frames == "middle" else 1)

@@ -29,7 +29,9 @@ HERE = {
     "platform_system": "Linux",
     "os_name": "posix",
 }
-EXTRAS = {*PROJECT["project"]["optional-dependencies"]} - {"all"}
+# brought by no other extra and not locked, because few machines have a use for it; only functions import it
+ASKED_FOR = {"openvino"}
+EXTRAS = {*PROJECT["project"]["optional-dependencies"]} - {"all", *ASKED_FOR}
 # what a room may import beyond the core, at the head of its files; within a function any extra may be asked for
 ROOM_EXTRAS = {
     "vad_lib/runner": ("notebooks",),
@@ -167,7 +169,8 @@ def undeclared(path: Path) -> list[str]:
     extras = {extra for room, extras in ROOM_EXTRAS.items() if name.startswith(room) for extra in extras}
     at_head, later = imported_packages(ast.parse(path.read_text(encoding="utf-8")))
     found = []
-    for module, declared in [*((module, direct(*extras)) for module in at_head), *((module, everything()) for module in later)]:
+    any_extra = direct(*EXTRAS, *ASKED_FOR)
+    for module, declared in [*((module, direct(*extras)) for module in at_head), *((module, any_extra) for module in later)]:
         beside = [folder / name for folder in (path.parent, ROOT / "tests" / "helpers") for name in (module, f"{module}.py")]
         own = module == "vad_lib" or module in sys.stdlib_module_names or any(file.exists() for file in beside)
         if not own and IMPORT_NAMES.get(module, canonicalize_name(module)) not in declared:

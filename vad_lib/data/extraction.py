@@ -8,8 +8,10 @@ workers died, therefore goes on with the videos that have no part.
     python -m vad_lib.data.extraction --dataset my-set --data DIR --profile paper --jobs 8
     python -m vad_lib.data.extraction --dataset my-set --data DIR --profile paper --backend dask --scheduler tcp://host:8786
     python -m vad_lib.data.extraction --dataset my-set --data DIR --profile paper --backbone clip-vit-b-16
+    python -m vad_lib.data.extraction --dataset my-set --data DIR --profile paper --device cpu --engine openvino-bf16
 
-Features of I3D and of each CLIP model lie in stores of their own (:func:`vad_lib.storage.paths.feature_store`).
+Features of I3D and of each CLIP model lie in stores of their own (:func:`vad_lib.storage.paths.feature_store`). Those of I3D by
+OpenVINO lie where those by PyTorch do, under a contract of their own: a change of the engine makes all of them anew.
 """
 
 import argparse
@@ -90,7 +92,7 @@ def extract_dataset(
         videos: the folder that holds them, name and one of the known endings; or the file of each name.
         names: videos, in the order of the store.
         store_folder: where the store is or will be.
-        settings: backbone, size, crops, batch, dtype and weights.
+        settings: backbone, engine, size, crops, batch, dtype and weights.
         device: of torch, in every process.
         progress: True for a bar with the time left, on a terminal, and a summary at the end.
         jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
@@ -100,8 +102,8 @@ def extract_dataset(
         scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
 
     Raises:
-        ConfigError: a name is listed twice, the crop is larger than the frame or no CLIP input, or jobs, backend and scheduler
-            do not fit.
+        ConfigError: a name is listed twice, the crop is larger than the frame or no CLIP input, jobs, backend and scheduler
+            do not fit, or the engine cannot run here.
         MissingFileError, DataError: the weights are missing or damaged. A missing or damaged video raises nothing: it
             is listed in the report's failures and the others are done.
         ExtractionError: no scheduler or worker answers, a process of ``loky`` died, or a worker has other weights or
@@ -117,7 +119,7 @@ def extract_dataset(
             f"got jobs {jobs}, backend {backend!r}, scheduler {scheduler!r}."
         )
     check_crop(settings.short_side, settings.crop_size)
-    network = workers.load_backbone(settings)
+    network = workers.load_backbone(settings, device)
     contract = _contract(network, settings)
     store_folder = Path(store_folder).resolve()
     paths, sources, failures = _find_videos(videos, names)
@@ -261,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--crops", type=int, choices=(1, 5, 10), help="beside the profile's features, those of so many crops")
     add("--clip-frames", choices=tuple(PLACES), default="middle", help="CLIP: a snippet's middle frame, or the mean of all 16")
     add("--weights", default="", help="checkpoint, or 'random' (default: Kinetics-400 for I3D, OpenAI's for CLIP)")
+    add("--engine", choices=("torch", "openvino-bf16"), help="I3D: PyTorch, or OpenVINO on a CPU with bf16 (default: torch)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="of torch, in every process")
     add("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
     add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
@@ -268,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--wait", action="store_true", help="wait while another process extracts into the same store, instead of stopping")
     options = parser.parse_args(arguments)
     settings = get_profile(options.profile).features.for_backbone(options.backbone, options.clip_frames, options.weights)
-    settings = settings.replace(num_crops=options.crops or settings.num_crops)
+    settings = settings.replace(num_crops=options.crops or settings.num_crops, engine=options.engine or settings.engine)
     layout = Layout.create(options.profile, data=options.data)
     records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
     with waiting(options.wait):

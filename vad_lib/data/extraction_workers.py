@@ -15,6 +15,7 @@ from tqdm import tqdm
 from vad_lib.config import FeatureSettings
 from vad_lib.data.backbones.clip_image import ClipImage, load_clip_image
 from vad_lib.data.backbones.i3d import I3D
+from vad_lib.data.backbones.i3d_openvino import I3DOpenVINO
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.feature_store_files import finite_rows, growing_array
 from vad_lib.data.snippets import crop_views, network_input, read_snippets
@@ -30,15 +31,22 @@ MOST_DEATHS = 2  # of Dask workers at one video
 _LOADING = threading.Lock()  # a Dask worker may have several threads
 
 
-def load_backbone(settings: FeatureSettings) -> I3D | ClipImage:
+def load_backbone(settings: FeatureSettings, device: str = "cpu") -> I3D | ClipImage:
     """The network that the settings name, with weights, on the CPU.
+
+    Args:
+        settings: backbone, engine and weights.
+        device: of torch, where the network is to work.
 
     Raises:
         MissingFileError, DataError: the weights are missing or damaged.
-        ConfigError: crops of another size than CLIP takes.
+        ConfigError: crops of another size than CLIP takes; or OpenVINO is asked for on another device than the CPU, on a
+            processor without bf16, or is not installed.
     """
+    if settings.engine != "torch" and not device.startswith("cpu"):
+        raise ConfigError(f"the engine {settings.engine} runs on the device cpu, got {device!r}; choose cpu, or the engine torch.")
     if settings.backbone == "i3d":
-        return load_i3d(settings.weights)
+        return load_i3d(settings.weights) if settings.engine == "torch" else I3DOpenVINO(load_i3d(settings.weights))
     network = load_clip_image(settings.backbone, settings.clip_frames, settings.weights)
     if settings.crop_size != network.pixels:
         raise ConfigError(
@@ -133,7 +141,7 @@ def write_features(
 
 @functools.lru_cache(maxsize=1)
 def _network(settings: FeatureSettings, device: str) -> I3D | ClipImage:
-    return load_backbone(settings).to(device)
+    return load_backbone(settings, device).to(device)
 
 
 def work(

@@ -18,6 +18,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.clip_image import ClipImage
 from vad_lib.data.backbones.i3d import FEATURE_DIM, I3D
+from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
 from vad_lib.data.extraction_workers import load_backbone, write_features
 from vad_lib.data.feature_store import FeatureContract
 from vad_lib.data.snippets import CROP_NAMES, cut_snippets
@@ -28,7 +29,7 @@ from vad_lib.storage.hashing import content_hash
 from vad_lib.storage.reading import damaged_as_data_error, read_array, read_arrays
 from vad_lib.storage.writing import write_arrays
 
-I3D_BACKBONES = ("i3d-kinetics400", "as imported")  # the second is I3D only if the user says so by stating sizes
+I3D_BACKBONES = ("i3d-kinetics400", I3D_BY_OPENVINO, "as imported")  # the last is I3D only if the user says so by stating sizes
 PADDING_RULES = ("repeat last frame", "as imported")
 
 
@@ -81,7 +82,8 @@ def feature_recipe(
     Raises:
         DataError: such features cannot be made here from pixels: another backbone, width, stride, padding or crops, or
             other weights.
-        ConfigError: a size is not known and not stated, or stated otherwise than the contract has it.
+        ConfigError: a size is not known and not stated, or stated otherwise than the contract has it; or the features are
+            OpenVINO's, which cannot run here.
         MissingFileError: the weights are missing.
     """
     kind, clip_frames = CLIP_BACKBONES.get(contract.backbone, ("i3d", "middle"))
@@ -94,6 +96,7 @@ def feature_recipe(
         num_crops=len(contract.crops),
         dtype=contract.dtype,
         weights=weights,
+        engine="openvino-bf16" if contract.backbone == I3D_BY_OPENVINO else "torch",
     )
     found = backbone(settings, "cpu").weights_sha256
     if contract.weights_sha256 not in ("", found):
@@ -146,13 +149,16 @@ def backbone(recipe: FeatureSettings, device: str) -> I3D | ClipImage:
 
     Raises:
         MissingFileError, DataError: the weights are missing or damaged.
+        ConfigError: the recipe's engine cannot run here.
     """
-    return load_backbone(recipe).to(device)
+    return load_backbone(recipe, device).to(device)
 
 
 def recipe_key(recipe: FeatureSettings, weights_sha256: str) -> str:
     """Identifies features that are made alike: all settings but the size of a batch and the place of the weights."""
-    return content_hash([recipe.model_dump(mode="json", exclude={"batch_size", "weights"}), weights_sha256])
+    # torch is left out: features that were kept before there was a choice stay valid
+    left_out = {"batch_size", "weights"} | ({"engine"} if recipe.engine == "torch" else set())
+    return content_hash([recipe.model_dump(mode="json", exclude=left_out), weights_sha256])
 
 
 def video_features(

@@ -28,6 +28,7 @@ def test_features_of_each_backbone_in_words():
     known = {"crop_size": 224, "crops": ["a"] * 10, "weights_note": "", "weights_sha256": "a", "dimension": 512, "source": "here"}
     words = {
         "i3d-kinetics400": "I3D features of 10 crops of 224 pixels",
+        "i3d-kinetics400-openvino-bf16": "I3D features (OpenVINO, bf16) of 10 crops of 224 pixels",
         "clip-vit-b-16-middle": "CLIP ViT-B/16 features (middle frame) of 10 crops of 224 pixels",
         "clip-vit-b-32-mean": "CLIP ViT-B/32 features (mean of 16 frames) of 10 crops of 224 pixels",
         "planted": "features of the backbone 'planted' of 10 crops of 224 pixels (width 512; here)",

@@ -5,6 +5,7 @@ from typing import Any
 
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.clip_weights import PUBLISHED
+from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
 from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.table import SELECTION_TITLES
 from vad_lib.runs.run_folder import Run
@@ -104,8 +105,8 @@ def describe_features(contract: dict[str, Any]) -> str:
     remarks = [contract["weights_note"]] if contract["weights_note"] else []
     if not contract.get("weights_sha256", "known"):
         remarks.append("weights unknown")
-    if backbone == "i3d-kinetics400":
-        kind = "I3D features"
+    if backbone in ("i3d-kinetics400", I3D_BY_OPENVINO):
+        kind = "I3D features" + " (OpenVINO, bf16)" * (backbone == I3D_BY_OPENVINO)
     elif backbone in CLIP_BACKBONES:
         name, frames = CLIP_BACKBONES[backbone]
         kind = f"CLIP {PUBLISHED[name].title} features ({'middle frame' if frames == 'middle' else 'mean of 16 frames'})"
