@@ -50,6 +50,11 @@ def test_a_heading_begins_a_slide():
     assert seen(slide(new_markdown_cell, text)) == [("fragment", "**Read.** So it is.\n", 0), ("subslide", "## Part 2\n\nText", 0)]
 
 
+def test_further_reading_is_no_slide():
+    text = "## What we learned\n\n1. Much.\n\n## Further reading\n\n- A book."
+    assert [kind for kind, *_ in seen(slide(new_markdown_cell, text, "slide"))] == ["slide", "skip"]
+
+
 def test_a_file_is_whole_and_describes_its_pictures(tmp_path):
     cells = [
         slide(new_markdown_cell, "# Title $x^2$", "slide"),

@@ -12,7 +12,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = sorted((ROOT / "notebooks").glob("0*.ipynb"))
-MOST_CELLS, MEDIAN_LINES = 35, 8  # of a notebook of the chain, and of its code cells
+LESSONS = sorted((ROOT / "notebooks" / "course").glob("[0-9]*.ipynb"))
+LESSONS += sorted((ROOT / "notebooks" / "course" / "solutions").glob("[0-9]*.ipynb"))
+MOST_CELLS, MEDIAN_LINES = 35, 8  # of a notebook, and of its code cells
 MISSING = ("no attribute", "Cannot find implementation", "Unexpected keyword argument")
 OF_THE_LIBRARY = re.compile(r'[Mm]odule (named )?("vad_lib|has)|Unexpected')
 
@@ -69,20 +71,36 @@ def test_missing_names_and_arguments_are_seen(tmp_path):
 
 # --- short notebooks ------------------------------------------------------------------------------
 def long_parts(notebook: nbformat.NotebookNode) -> list[str]:
-    """Too many cells, code cells of too many lines (empty ones do not count), and questions beside answers."""
+    """Too many cells, and code cells of too many lines; empty lines do not count."""
     code = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in notebook.cells if cell.cell_type == "code"]
     found = [f"{len(notebook.cells)} cells, expected {MOST_CELLS} at most"] * (len(notebook.cells) > MOST_CELLS)
     if (median := statistics.median(code)) > MEDIAN_LINES:
         found.append(f"median code cell of {median:g} lines, expected {MEDIAN_LINES} at most: move code into the library")
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and "**Read.**" in cell.source and "**Predict" in cell.source:
-            found.append(f"{cell.id}: a prediction beside the reading of another figure; give it a cell of its own")
     return found
+
+
+def mixed_parts(notebook: nbformat.NotebookNode) -> list[str]:
+    """Questions beside answers."""
+    return [
+        f"{cell.id}: a prediction beside the reading of another figure; give it a cell of its own"
+        for cell in notebook.cells
+        if cell.cell_type == "markdown" and "**Read.**" in cell.source and "**Predict" in cell.source
+    ]
 
 
 @pytest.mark.parametrize("path", CHAIN, ids=[path.stem for path in CHAIN])
 def test_a_notebook_of_the_chain_is_short_and_asks_before_it_answers(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert long_parts(notebook) + mixed_parts(notebook) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=[f"{path.parent.name}-{path.stem}" for path in LESSONS])
+def test_a_lesson_is_short(path):
     assert long_parts(nbformat.read(path, as_version=4)) == []
+
+
+def test_the_lessons_are_found():
+    assert len(LESSONS) == 10  # five, and their solutions
 
 
 def test_long_notebooks_are_seen():
@@ -91,6 +109,6 @@ def test_long_notebooks_are_seen():
     assert "36 cells" in long_parts(new_notebook(cells=[code, *text]))[0]
     assert "median code cell of 9 lines" in long_parts(new_notebook(cells=[new_code_cell("a = 1\n" * 9)]))[0]
     mixed = new_markdown_cell("**Read.** So it is.\n\n**Predict.** And now?")
-    assert long_parts(new_notebook(cells=[code, mixed])) == [
+    assert mixed_parts(new_notebook(cells=[code, mixed])) == [
         f"{mixed.id}: a prediction beside the reading of another figure; give it a cell of its own"
     ]

@@ -51,7 +51,8 @@ def parts(cell: Any) -> Iterator[Any]:
     """A cell as its parts on slides.
 
     A heading begins a slide. Of an exercise, the task comes first and its solution on the next slide. Where code and what it
-    shows are too much for one slide, they get two. Code that only writes a text or fetches a drawing is left out.
+    shows are too much for one slide, they get two. Code that only writes a text or fetches a drawing is left out, and so is
+    *Further reading*, which is for the desk.
 
     Args:
         cell: of an executed notebook.
@@ -62,7 +63,8 @@ def parts(cell: Any) -> Iterator[Any]:
         return
     if cell.cell_type == "markdown":
         for number, text in enumerate(re.split(r"\n(?=#{1,4} )", cell.source)):
-            yield _words(cell, str(number), "subslide" if number else kind, text)
+            on_slide = "skip" if text.startswith("## Further reading") else "subslide" if number else kind
+            yield _words(cell, str(number), on_slide, text)
         return
     source = re.sub(r"\n{3,}", "\n\n", cell.source)
     if "solution" in cell.metadata.get("tags", ()):

@@ -8,8 +8,9 @@ from scipy.ndimage import binary_dilation
 
 from vad_lib.course.checker import Hint, exercise, number
 from vad_lib.course.material import lesson_bags, lesson_runs
+from vad_lib.course.tools import as_scored, frames_of
 from vad_lib.evaluation import comparisons
-from vad_lib.evaluation.scored_videos import ScoredVideos, metric_on_draws
+from vad_lib.evaluation.scored_videos import metric_on_draws
 from vad_lib.evaluation.scoring import smoothed
 from vad_lib.metrics import frame_roc_auc
 
@@ -25,21 +26,8 @@ def auc_by_hand(answer):
     number(answer, 3.5 / 6, "There are 2 x 3 pairs. Write 1, 0 or one half beside each of them.", tolerance=2e-3)
 
 
-def _frames_of(shares):
-    count = np.round(16 * shares)[:, None]
-    rises = (np.append(shares[1:], 0) > np.append(0, shares[:-1]))[:, None]
-    return np.where(rises, np.arange(16) >= 16 - count, np.arange(16) < count).ravel()
-
-
 def _scored(method):
-    test = lesson_bags("test")
-    frames = np.concatenate([np.round(16 * shares).astype(int) for shares in test.snippet_labels])
-    video = np.repeat(np.arange(len(test.names)), [len(shares) for shares in test.snippet_labels])
-    fixed, no_events = (frames, 16 - frames), np.zeros((0, 3), dtype=int)
-    return [
-        ScoredVideos(method, run.seed, test.names, test.labels > 0, video, np.concatenate(run.scores), *fixed, no_events)
-        for run in lesson_runs(method)
-    ]
+    return [as_scored(run, lesson_bags("test")) for run in lesson_runs(method)]
 
 
 @cache
@@ -58,7 +46,7 @@ def _chance_to_see(times):
 def smallest_times(answer):
     if not isinstance(answer, (int, np.integer)) or isinstance(answer, bool) or answer < 1:
         raise Hint("Expected a whole number, 1 or more.")
-    if answer >= 42:
+    if answer >= 42 and any(_chance_to_see(times) >= 0.8 for times in range(1, 42)):
         raise Hint("Expected how many times as many videos, not the number of videos.")
     if _chance_to_see(int(answer)) < 0.8:
         raise Hint(f"chance_to_see({answer}) is still below 0.8.")
@@ -82,7 +70,7 @@ def _reported(runs, labels):
 
 def published_report():
     """The case of exercise 5.3: name -> files. What was done to them is for the student to find."""
-    truth = [_frames_of(shares) for shares in lesson_bags("test").snippet_labels]
+    truth = [frames_of(shares) for shares in lesson_bags("test").snippet_labels]
     wider = [binary_dilation(mask, iterations=16) for mask in truth]
     ours = max((_reported([run.scores], truth) for run in lesson_runs("proposed")), key=lambda method: method.auc)
     changed = [tuple(smoothed(scores, "sliding", 3) for scores in run.scores) for run in lesson_runs("ur-dmu")]
@@ -112,6 +100,6 @@ def traps(answer):
     honest = comparisons.compare(_scored("ur-dmu"), _scored("proposed"), "auc")
     claimed = np.subtract(*(method.auc for method in published_report().values()))
     return (
-        f"The report claims {claimed:+.1f} points. Ten seeds of both methods, the annotated masks and unchanged scores give "
+        f"The report claims {claimed:+.1f} points. All seeds of both methods, the annotated masks and unchanged scores give "
         f"{comparisons.comparison_text(honest)} (points; 95 % interval over seeds and test videos)."
     )
