@@ -253,7 +253,7 @@ PROFILES: dict[str, Profile] = {
         seeds=5,
         row_seeds={
             **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align", "msf-dmu-at-once", "msf-dmu-rising"), 10),
-            "fusion-gan": 1,  # 13 minutes a run
+            "fusion-gan": 1,  # minutes a run
         },
         costly_questions=("crops",),  # ten crops of all videos: six hours
         text_features="sentence",
