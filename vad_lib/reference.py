@@ -70,7 +70,9 @@ def release(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:
     for path in sorted(layout.executed.glob("0[01]*.ipynb")):  # those that the reference cannot execute
         reference.executed.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, reference.executed / path.name)
-    shutil.copyfile(layout.read_from / TEXT_COSINES, reference.read_from / TEXT_COSINES)
+    (reference.read_from / TEXT_COSINES).unlink(missing_ok=True)
+    if (layout.read_from / TEXT_COSINES).is_file():  # where the question modulation was trained
+        shutil.copyfile(layout.read_from / TEXT_COSINES, reference.read_from / TEXT_COSINES)
 
 
 def release_questions(layout: Layout, reference: Layout, datasets: Sequence[str]) -> None:
