@@ -19,7 +19,7 @@ from vad_lib.storage.writing import atomic_path
 sys.path.insert(0, str(PROJECT_ROOT / "tests" / "helpers"))
 from browser import browser, opened
 
-SECONDS = 5  # into the video, where the score is high
+SECONDS = 7  # into the video, where the score is high
 ALT = (
     "The explorer: a rendered test video beside its controls (data set, video, method, seed, threshold, branch weight, smoothing) "
     "and its recall, precision and false alarms; below, the fused, visual and semantic score over time on the shaded ground truth, "
