@@ -27,7 +27,7 @@ def test_the_reference_is_found_by_the_same_places():
     first, seeds = get_profile("study").train.seed, get_profile("study").row_seeds["proposed"]
     found = find_runs(reading, "runs", "synth-crime", "proposed")
     assert [run.seed for run in found] == list(range(first, first + seeds))
-    assert len(find_runs(reading, "questions", "synth-crime", "few-videos", "half_of_the_videos")) == seeds
+    assert len(find_runs(reading, "questions", "synth-crime", "equation-5", "literal_sum")) == get_profile("study").seeds
     assert find_runs(reading, "runs", "no-such-set", "proposed") == []
     assert find_runs(reading, "runs", "synth-crime", "pro") == []  # the beginning of a name is not the name
 
