@@ -2,7 +2,8 @@
 
 Weakly trained scores are worth something only if the label is in the event. Two guesses that must stay near
 chance on the test split: from the first frame alone (scene, light, who stands there), and from the size of the
-file and its number of frames alone. The third control, training with permuted labels, is ``permute_labels`` of
+file and its number of frames alone. Where events may have begun before their video, the first frame can show one, so that a
+few points above chance need not be a leak. The third control, training with permuted labels, is ``permute_labels`` of
 :class:`~vad_lib.config.TrainSettings`.
 """
 

@@ -29,16 +29,33 @@ def scored_videos(
     Raises:
         DataError: scores and frames do not fit each other.
     """
-    arrays = {
+    arrays = described_videos(scores, dataset, records)
+    arrays["score"] = np.concatenate([scores[record.name]["score"] for record in records])
+    return scored_videos_of(arrays, {"title": title, "seed": seed, "dataset_info": {"tail": dataset.info.tail}})
+
+
+def described_videos(
+    scores: Mapping[str, Mapping[str, np.ndarray]], dataset: Dataset, records: Sequence[VideoRecord]
+) -> dict[str, np.ndarray]:
+    """What is known of scored videos beside their scores: the arrays of :func:`scored_videos_of` up to ``labels``.
+
+    Args:
+        scores: video -> ``score``, one per snippet, float (T,).
+        dataset: that the videos belong to; features are not needed.
+        records: the videos, V of them, in the order of the result.
+
+    Returns:
+        ``videos`` and ``video_categories`` (joined by ``;``), text (V,); ``categories``, text (K,); ``num_snippets`` and
+        ``num_frames``, int64 (V,); ``labels`` of all frames, one video after the other.
+    """
+    return {
         "videos": np.array([record.name for record in records]),
         "categories": np.array(dataset.categories),
         "video_categories": np.array([";".join(record.categories) for record in records]),
         "num_snippets": np.array([len(scores[record.name]["score"]) for record in records], dtype=np.int64),
         "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
         "labels": np.concatenate([record.frame_labels() for record in records]),
-        "score": np.concatenate([scores[record.name]["score"] for record in records]),
     }
-    return scored_videos_of(arrays, {"title": title, "seed": seed, "dataset_info": {"tail": dataset.info.tail}})
 
 
 def scored_videos_of(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from vad_lib.config import TRAINING
 from vad_lib.open_questions.questions import BASE
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
@@ -68,7 +69,7 @@ def chosen_steps(runs: Iterable[Run], metric: str) -> pd.DataFrame:
     for run in runs:
         evaluated = run.log().dropna(subset=["validation/auc"])
         ordered = evaluated.sort_values(["validation/auc", "validation/bce"], ascending=[False, True], kind="stable")
-        early, late = ordered.iloc[0], ordered[ordered["step"] >= 0.75 * run.log()["step"].max()].iloc[0]
+        early, late = ordered.iloc[0], ordered[ordered["step"] >= TRAINING["choose_after"] * run.log()["step"].max()].iloc[0]
         of_early = (early["step"], early["validation/auc"], 100 * early[f"test/{metric}"])
         rows.append((run.seed, *of_early, late["step"], 100 * late[f"test/{metric}"]))
     test = f"its test {METRIC_TITLES[metric]} %"

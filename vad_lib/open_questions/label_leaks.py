@@ -17,7 +17,10 @@ from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
-CONTROLS = ("training labels permuted", "noise for features", "first frame only", "length and file size only", "place only")
+_OF_RUNS = ("training labels permuted", "noise for features")
+_OF_VIDEOS = {"first frame only": "first_frame", "length and file size only": "file_size"}  # with their keys in controls/NAME.json
+_PLACE = "place only"
+CONTROLS = (*_OF_RUNS, *_OF_VIDEOS, _PLACE)
 
 
 def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
@@ -72,19 +75,19 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
     """
     found = {}
     places = (("runs", dataset.name, "proposed-permuted"), answer_place(dataset.name, "features", "noise"))
-    for name, place in zip(CONTROLS, places):
+    for name, place in zip(_OF_RUNS, places):
         if runs := find_runs(layout, *place):
             found[name] = interval(scored_rows(runs), "auc", bootstrap)
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))
-        for name, key in zip(CONTROLS[2:4], ("first_frame", "file_size")):
+        for name, key in _OF_VIDEOS.items():
             if f"{key}_auc" in written:
                 mean, low, high = (written[f"{key}_{part}"] for part in ("auc", "low", "high"))
                 found[name] = Interval("auc", mean, None, low, high, 0.95, "test videos", (), (), videos)
     records = dataset.videos.split("test")
-    if sum(int(record.frame_labels().sum()) for record in records) > 0:
-        found[CONTROLS[4]] = interval([scored_videos(_places(records), dataset, records, CONTROLS[4])], "auc", bootstrap)
+    if any(record.intervals for record in records):
+        found[_PLACE] = interval([scored_videos(_places(records), dataset, records, _PLACE)], "auc", bootstrap)
     return found
 
 

@@ -12,6 +12,7 @@ from vad_lib.config import SELECTIONS, RunSettings
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.evaluation import fine_grained as evaluation_fine_grained
+from vad_lib.evaluation.score_arrays import described_videos
 from vad_lib.methods.base import MethodSpec
 from vad_lib.methods.fast_cpu import FAST
 from vad_lib.runs.code_key import PACKAGE, code_key, meanings
@@ -153,14 +154,7 @@ def _score_arrays(dataset: Dataset, outcome: Outcome, selection: str) -> dict[st
     records = dataset.videos.split("test")
     scores, fine_grained = outcome.scores, outcome.selections[selection].get("fine_grained")
     chosen = scores[selection]
-    arrays = {
-        "videos": np.array([record.name for record in records]),
-        "categories": np.array(dataset.categories),
-        "video_categories": np.array([";".join(record.categories) for record in records]),
-        "num_snippets": np.array([len(chosen[record.name]["score"]) for record in records], dtype=np.int64),
-        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
-        "labels": np.concatenate([record.frame_labels() for record in records]),
-    }
+    arrays = described_videos(chosen, dataset, records)
     for name in chosen[records[0].name]:
         kind = np.float16 if name == "alignment" else np.float32
         arrays[name] = np.concatenate([chosen[record.name][name] for record in records]).astype(kind)

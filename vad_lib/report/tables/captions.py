@@ -105,8 +105,10 @@ def describe_features(contract: dict[str, Any]) -> str:
     remarks = [contract["weights_note"]] if contract["weights_note"] else []
     if not contract.get("weights_sha256", "known"):
         remarks.append("weights unknown")
-    if backbone in ("i3d-kinetics400", I3D_BY_OPENVINO):
-        kind = "I3D features" + " (OpenVINO, bf16)" * (backbone == I3D_BY_OPENVINO)
+    if backbone == "i3d-kinetics400":
+        kind = "I3D features"
+    elif backbone == I3D_BY_OPENVINO:
+        kind = "I3D features (OpenVINO, bf16)"
     elif backbone in CLIP_BACKBONES:
         name, frames = CLIP_BACKBONES[backbone]
         kind = f"CLIP {PUBLISHED[name].title} features ({'middle frame' if frames == 'middle' else 'mean of 16 frames'})"
