@@ -13,7 +13,7 @@ from vad_lib.deployment import model_card_page, model_cards, shipped, shipped_da
 from vad_lib.deployment.footage_features import feature_recipe, video_features
 from vad_lib.deployment.scoring_model import open_model
 from vad_lib.errors import DataError, MissingFileError
-from vad_lib.evaluation.score_arrays import scored_videos
+from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.writing import write_json
 
@@ -135,7 +135,7 @@ def test_the_card_says_what_evaluation_gives(fight_bags):
     model, content = open_model("fights"), shipped.about("fights")
     assert content["config"]["features"]["content_hash"] == fight_bags.store.content_hash
     records = fight_bags.videos.split("test")
-    scored = scored_videos(model_cards.scores_of(model, fight_bags, records), fight_bags, records, "fights")
+    scored = scored_records(model_cards.scores_of(model, fight_bags, records), fight_bags, records, "fights")
     found, stated = model_cards.measured(scored), content["measured"]["test"]
     for metric in ("auc", "ap", "recall_at_1_percent"):
         # other processors round otherwise, and a frame at the threshold may change sides

@@ -16,7 +16,7 @@ from vad_lib.deployment.scoring_model import ScoringModel
 from vad_lib.evaluation import alarms
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles
 from vad_lib.evaluation.intervals import interval_over_videos
-from vad_lib.evaluation.score_arrays import scored_videos
+from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.methods.base import Method
 from vad_lib.runs.measure import fine_grained_metrics
@@ -112,7 +112,7 @@ def threshold_of(model: ScoringModel, dataset: Dataset) -> float:
         the score; the next number above all scores where even the highest is too common.
     """
     normal = [record for record in dataset.videos.split("train") if not dataset.videos.is_abnormal(record)]
-    scored = scored_videos(scores_of(model, dataset, normal), dataset, normal, model.title)
+    scored = scored_records(scores_of(model, dataset, normal), dataset, normal, model.title)
     return min(alarms.threshold_at(scored, RATE), float(np.nextafter(scored.score.max(), np.float32(2))))
 
 
@@ -165,7 +165,7 @@ def measured_model(
     model, before = (ScoringModel(method, config, str(config["title"])) for method in (half, full))
     records, threshold = dataset.videos.split("test"), threshold_of(model, dataset)
     scores = scores_of(model, dataset, records)
-    scored = scored_videos(scores, dataset, records, model.title, config["seed"])
+    scored = scored_records(scores, dataset, records, model.title, config["seed"])
     numbers = {
         "test": measured(scored),
         "at_threshold": at_threshold(scored, threshold, dataset.fps),

@@ -31,7 +31,7 @@ from vad_lib.deployment import model_cards, shipped, shipped_data
 from vad_lib.deployment.clip_folds import make_folds
 from vad_lib.deployment.scoring_model import open_model
 from vad_lib.errors import command_line
-from vad_lib.evaluation.score_arrays import scored_videos
+from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.methods.base import Method
 from vad_lib.runs import trainer
 from vad_lib.runs.code_key import code_key
@@ -181,7 +181,7 @@ def compare(recipe: Recipe, folds: Sequence[Dataset], folder: Path, *, progress:
             held_out = fold.videos.split("test")
             scores = model_cards.scores_of(open_model(place), fold, held_out)
             found = {
-                "events": model_cards.events_found(scored_videos(scores, fold, held_out, candidate.title), fold.fps),
+                "events": model_cards.events_found(scored_records(scores, fold, held_out, candidate.title), fold.fps),
                 **validation_metrics(fold, {name: arrays["score"] for name, arrays in scores.items()}, held_out),
             }
             rows.append({"candidate": candidate.name, "fold": number, "parameters": run.config["parameters"], **found})

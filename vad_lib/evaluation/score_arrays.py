@@ -14,7 +14,7 @@ from vad_lib.evaluation.scored_videos import FineGrained, ScoredVideos
 from vad_lib.storage.reading import damaged_as_data_error
 
 
-def scored_videos(
+def scored_records(
     scores: Mapping[str, Mapping[str, np.ndarray]], dataset: Dataset, records: Sequence[VideoRecord], title: str, seed: int = 0
 ) -> ScoredVideos:
     """Scores of annotated videos in the form that intervals and alarm statistics take.

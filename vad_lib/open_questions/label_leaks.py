@@ -1,6 +1,7 @@
 """Controls: what can be scored without what a method claims to use."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.data.label_leaks import guesses
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
 from vad_lib.evaluation.intervals import Interval, interval
-from vad_lib.evaluation.score_arrays import scored_videos
+from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.open_questions.questions import answer_place
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.scored_runs import scored_rows
@@ -87,7 +88,8 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
                 found[name] = Interval("auc", mean, None, low, high, 0.95, "test videos", (), (), videos)
     records = dataset.videos.split("test")
     if any(record.intervals for record in records):
-        found[_PLACE] = interval([scored_videos(_places(records), dataset, records, _PLACE)], "auc", bootstrap)
+        measured = interval([scored_records(_places(records), dataset, records, _PLACE)], "auc", bootstrap)
+        found[_PLACE] = replace(measured, kind="test videos", seeds=(), values=())  # nothing was trained
     return found
 
 

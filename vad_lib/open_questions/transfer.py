@@ -10,12 +10,13 @@ from torch import nn
 
 from vad_lib.config import Profile
 from vad_lib.data import prepare
-from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.dataset import load_dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import DataError, VadError
 from vad_lib.evaluation import scoring
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import Interval, interval
+from vad_lib.evaluation.score_arrays import described_videos
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
 from vad_lib.model import Proposed
 from vad_lib.open_questions.wording import comparison_sentence
@@ -71,8 +72,11 @@ def transfer(
             return scored_videos(run)
     if text and isinstance(model, Proposed):
         model = _with_categories(model, tuple(config["categories"]), text)
-    found = scoring.snippet_scores(model.to(device), dataset, dataset.videos.split("test"), device)
+    records = dataset.videos.split("test")
+    found = scoring.snippet_scores(model.to(device), dataset, records, device)
     scores = {video: arrays["score"] for video, arrays in found.items()}
+    kept_scores = described_videos(found, dataset, records)
+    kept_scores["score"] = np.concatenate([scores[record.name] for record in records]).astype(np.float32)
     selection, kept = RunInFolder(made).selection, ("method", "variant", "seed")
     config = {name: config[name] for name in kept} | {
         "title": f"{config['title']}, trained on {source}",
@@ -82,26 +86,12 @@ def transfer(
     }
     measured = {selection: {"metrics": test_metrics(dataset, scores)}}
     metrics = {"key": key, "selection": selection, "headline_metric": dataset.headline_metric, "selections": measured}
-    write_run(folder, config=config, metrics=metrics, scores=_score_arrays(dataset, scores))
+    write_run(folder, config=config, metrics=metrics, scores=kept_scores)
     return scored_videos(RunInFolder(folder))
 
 
 def _folder(layout: Layout, source: str, target: str, variant: str, seed: int) -> Path:
     return layout.results.joinpath(*transfer_place(source, target, variant)) / f"seed{seed}"
-
-
-def _score_arrays(dataset: Dataset, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is kept of the scores, (T,) of each test video; in the order of the list."""
-    records = dataset.videos.split("test")
-    return {
-        "videos": np.array([record.name for record in records]),
-        "categories": np.array(dataset.categories),
-        "video_categories": np.array([";".join(record.categories) for record in records]),
-        "num_snippets": np.array([len(scores[record.name]) for record in records], dtype=np.int64),
-        "num_frames": np.array([record.num_frames for record in records], dtype=np.int64),
-        "labels": np.concatenate([record.frame_labels() for record in records]),
-        "score": np.concatenate([scores[record.name] for record in records]).astype(np.float32),
-    }
 
 
 def transfer_all(layout: Layout, profile: Profile, datasets: Sequence[str], seeds: Sequence[int], device: str = "cpu") -> list[str]:
