@@ -111,3 +111,9 @@ def test_the_report_is_a_page_a_table_and_a_picture(both, reference, capsys):
 def test_a_set_that_the_reference_lacks_is_named(both, reference):
     with pytest.raises(DataError, match="has no runs of no-such-set"):
         reproduce_values(both[0].layout, reference, ["no-such-set"])
+
+
+def test_an_unknown_profile_is_refused_before_anything_is_written(tmp_path, capsys):
+    assert main(["--profile", "quik", "--out", str(tmp_path)]) != 0
+    assert "did you mean quick?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from vad_lib.config import SELECTIONS
+from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.evaluation.intervals import interval
@@ -368,6 +368,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", action="append", default=[], help="a data set; may be repeated (default: the built-in two)")
     parser.add_argument("--against", default="", help="folder that holds other results/ to compare with (default: the reference)")
     options = parser.parse_args(arguments)
+    get_profile(options.profile)
     layout = Layout.create(options.profile, options.out, options.data)
     reference = Layout.create(options.profile, options.against) if options.against else Layout.reference(options.profile)
     found = write_reproduction(layout, reference, options.dataset or list(FRAME_LEVEL))
