@@ -22,6 +22,10 @@ from vad_lib.storage.writing import write_json
 pytestmark = pytest.mark.slow  # small runs are trained first
 
 
+def answer_place(answer: str) -> tuple[str, ...]:
+    return questions.answer_place("planted", "gate", answer)
+
+
 def comparison(low: float, high: float, answer: str = "") -> Comparison:
     return Comparison("auc", (low + high) / 2, 0.01, low, high, 0.95, "", SEEDS, (low, high), 12, second=answer)
 
@@ -51,6 +55,28 @@ def test_answers_are_compared_with_the_base_at_a_shared_level(place, dataset):
     )
     assert one.mean == pytest.approx(np.mean([b.value("auc") - a.value("auc") for a, b in zip(base, other)]))
     assert answers.compare_answers(place, dataset, "alpha", FEW) == {}
+
+
+def test_every_reading_is_compared_with_the_visual_branch_by_itself(place, dataset):
+    found = answers.readings_against(place, dataset, bootstrap=FEW)
+    assert list(found) == [("", questions.BASE), *(("gate", answer) for answer in questions.QUESTIONS["gate"].answers)]
+    one = found["gate", "fixed at 0.9"]
+    assert (one.level, one.first) == (FEW.level, "MSF-DMU (reconstruction)")
+    rows = (scored_rows(find_runs(place, *where)) for where in (("runs", "planted", "msf-dmu"), answer_place("fixed at 0.9")))
+    visual, other = rows
+    assert one.mean == pytest.approx(np.mean([b.value("auc") - a.value("auc") for a, b in zip(visual, other)]))
+    highest = answers.highest_answers(found)
+    base, gate = highest
+    assert base == questions.BASE and gate.startswith("gate: ")
+    assert highest[gate].mean == max(c.mean for (question, _), c in found.items() if question)
+    assert answers.readings_against(place, dataset, "ur-dmu", FEW) == {}
+
+
+def test_readings_in_words():
+    base = {("", questions.BASE): comparison(0.1, 0.2)}
+    said = wording.readings_sentence(base | {("gate", "a"): comparison(0.01, 0.03), ("text", "b"): comparison(-0.02, 0.01)})
+    assert said.startswith("of 2 readings, better: 1, worse: 0, cannot tell: 1; the highest is gate, a: better: +2.00 points")
+    assert wording.readings_sentence(base) == "not run"
 
 
 def test_runs_of_other_steps_are_not_compared(place, dataset, tmp_path):

@@ -58,3 +58,9 @@ def test_links_name_cells_that_there_are(table):
     for notebook, cell in links:
         text = (PROJECT_ROOT / "notebooks" / f"{notebook.removesuffix('-synth-crime')}.ipynb").read_text(encoding="utf-8")
         assert f'"id": "{cell}"' in text
+
+
+def test_other_readings_stand_below_the_table_with_a_link(place, dataset):
+    lines = findings.findings_table(place, [dataset], "results/x/executed", FEW).splitlines()
+    (said,) = [line for line in lines if line.startswith("Other readings of the paper against MSF-DMU")]
+    assert "of 5 readings, better: " in said and "06_beyond_the_paper.ipynb#cell-id=cell-20-readings" in said

@@ -10,7 +10,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare
 from vad_lib.evaluation.scored_videos import ScoredVideos
-from vad_lib.open_questions.questions import BASE, QUESTIONS, answer_place, answers_to, base_place
+from vad_lib.open_questions.questions import BASE, QUESTIONS, READINGS, answer_place, answers_to, base_place
 from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs.finished_runs import MAY_DIFFER, find_runs
 from vad_lib.runs.run_folder import Run
@@ -91,6 +91,50 @@ def compare_answers(
         if {run.seed for run in base} & {run.seed for run in scored}:
             found[answer] = compare(base, scored, dataset.headline_metric, shared)
     return found
+
+
+def readings_against(
+    layout: Layout, dataset: Dataset, row: str = "msf-dmu", bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> dict[tuple[str, str], Comparison]:
+    """The proposed model under every reading of the paper against a table row, on the seeds that both have.
+
+    Each interval stands by itself: of forty comparisons of equal rows, about two would seem to differ.
+
+    Args:
+        layout: one's own results, or the reference.
+        dataset: that the questions were asked on; its features are not needed.
+        row: that the readings are compared with, a key of ``experiments.VARIANTS``.
+        bootstrap: level of each interval, number and seed of the draws.
+
+    Returns:
+        (question, answer) -> comparison by the data set's headline metric, for the questions of
+        :data:`vad_lib.open_questions.questions.READINGS`; the model with its default settings first, its question empty. Empty
+        where the row has no run.
+
+    Raises:
+        DataError: a file of a run is damaged, or runs on different test videos.
+    """
+    first = scored_rows(find_runs(layout, "runs", dataset.name, row))
+    if not first:
+        return {}
+    answers = {(question, answer): runs for question in READINGS for answer, runs in answer_runs(layout, dataset, question).items()}
+    rows = {("", BASE): find_runs(layout, *answer_place(dataset.name, "", BASE))}
+    rows |= {place: runs for place, runs in answers.items() if place[1] != BASE}
+    scored = {place: scored_rows(runs) for place, runs in rows.items() if {run.seed for run in runs} & {run.seed for run in first}}
+    return {place: compare(first, theirs, dataset.headline_metric, bootstrap) for place, theirs in scored.items()}
+
+
+def highest_answers(found: Mapping[tuple[str, str], Comparison]) -> dict[str, Comparison]:
+    """Of each question the answer with the highest mean, named for a figure.
+
+    Args:
+        found: of :func:`readings_against`.
+    """
+    highest: dict[str, tuple[str, Comparison]] = {}
+    for (question, answer), comparison in found.items():
+        if question not in highest or comparison.mean > highest[question][1].mean:
+            highest[question] = answer, comparison
+    return {f"{question}: {answer}" if question else answer: found for question, (answer, found) in highest.items()}
 
 
 def compared_table(compared: Mapping[str, Mapping[str, Mapping[str, Comparison]]]) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
 from vad_lib.evaluation.power import half_width
-from vad_lib.open_questions.answers import compare_answers
+from vad_lib.open_questions.answers import compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
+from vad_lib.open_questions.wording import readings_sentence
 from vad_lib.report.tables.table import NOT_RUN, markdown_grid
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import load_runs
@@ -141,8 +142,17 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
     return (
         f"{grid}\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
         f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: it "
-        f"holds 0; ± is half of its width. {about}.\n\n{width_sentences(layout, datasets, bootstrap)}"
+        f"holds 0; ± is half of its width. {about}.\n\n{_other_readings(layout, datasets, executed, bootstrap)}"
+        f"{width_sentences(layout, datasets, bootstrap)}"
     )
+
+
+def _other_readings(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap) -> str:
+    """What the proposed model is against its visual branch under every reading of the paper; empty if none was tried."""
+    found = {dataset.title: readings_against(layout, dataset, bootstrap=bootstrap) for dataset in datasets}
+    told = [f"{title}: {sentence}" for title, each in found.items() if (sentence := readings_sentence(each)) != NOT_RUN]
+    link = f"[computed here]({executed}/06_beyond_the_paper.ipynb#cell-id=cell-20-readings)"
+    return f"Other readings of the paper against MSF-DMU, each by itself ({link}). {'. '.join(told)}.\n\n" if told else ""
 
 
 def width_sentences(layout: Layout, datasets: Sequence[Dataset], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:

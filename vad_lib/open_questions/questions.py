@@ -152,6 +152,25 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+# What the paper leaves open about the model itself: each answer is a reading of it, trained on the same videos in the same way.
+READINGS = (
+    "lambda-align",
+    "lambda-cls",
+    "lambda-con",
+    "loss-weights",
+    "alpha",
+    "ratio",
+    "top-k",
+    "temperature",
+    "templates",
+    "equation-5",
+    "modulation",
+    "gate",
+    "text",
+    "dilations",
+)
+
+
 def answers_to(question: str, dataset: Dataset) -> dict[str, Answer]:
     """The answers to a question on a data set, :data:`BASE` apart.
 

@@ -44,6 +44,28 @@ def question_verdict(found: Mapping[str, Comparison]) -> str:
     return "; ".join(f"{verdict}: {', '.join(these)}" for verdict, these in answers.items() if these) or "not run"
 
 
+def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
+    """How many readings of the paper are better or worse than a row or cannot be told from it, and the highest of them.
+
+    Args:
+        found: of :func:`vad_lib.open_questions.answers.readings_against`; without a reading the sentence is ``not run``.
+
+    Example:
+        >>> c = Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290)
+        >>> readings_sentence({("gate", "fixed at 0.5"): c})
+        'of 1 reading, better: 0, worse: 0, cannot tell: 1; the highest is gate, fixed at 0.5: cannot tell: +0.53 points, ± 1.17 \
+(95 % interval -0.61 to +1.72; 2 seeds, 290 test videos)'
+    """
+    readings = {place: comparison for place, comparison in found.items() if place[0]}
+    if not readings:
+        return "not run"
+    said = [comparison.verdict for comparison in readings.values()]
+    counts = ", ".join(f"{verdict}: {said.count(verdict)}" for verdict in ("better", "worse", "cannot tell"))
+    (question, answer), highest = max(readings.items(), key=lambda reading: reading[1].mean)
+    number = "1 reading" if len(said) == 1 else f"{len(said)} readings"
+    return f"of {number}, {counts}; the highest is {question}, {answer}: {comparison_sentence(highest)}"
+
+
 def chance_sentence(found: Interval, chance: float = 0.5) -> str:
     """Where a control's interval lies against chance; an interval that holds chance proves nothing.
 
