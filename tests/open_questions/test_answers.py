@@ -72,6 +72,18 @@ def test_every_reading_is_compared_with_the_visual_branch_by_itself(place, datas
     assert answers.readings_against(place, dataset, "ur-dmu", FEW) == {}
 
 
+def test_where_a_learned_gate_ends(place, dataset):
+    runs = answers.answer_runs(place, dataset, "gate")
+    ends = [run.log()["monitor/w"].dropna().iloc[-1] for run in runs["starts at 0.9"]]
+    assert [run.monitored()["w"] for run in runs["starts at 0.9"]] == ends
+    said = wording.gate_sentence(runs).split("; ")
+    assert [one.partition(":")[0] for one in said] == [questions.BASE, "starts at 0.9", "starts at 0.1"]
+    assert said[1] == (
+        f"starts at 0.9: w = {np.mean(ends):.2f} at the last step ({min(ends):.2f} to {max(ends):.2f} over {len(SEEDS)} seeds)"
+    )
+    assert wording.gate_sentence({}) == "not run"
+
+
 def test_readings_in_words():
     base = {("", questions.BASE): comparison(0.1, 0.2)}
     said = wording.readings_sentence(base | {("gate", "a"): comparison(0.01, 0.03), ("text", "b"): comparison(-0.02, 0.01)})

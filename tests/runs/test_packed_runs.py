@@ -55,6 +55,8 @@ def test_what_is_not_kept_says_so(runs, tmp_path):
     assert "alignment" not in kept.scores()
     with pytest.raises(DataError, match="keeps the log of the first seed"):
         other.log()
+    watched = runs[other.place].log()["monitor/w"].dropna().iloc[-1]
+    assert other.monitored()["w"] == pytest.approx(watched, rel=1e-5)
     with pytest.raises(MissingFileError, match="comes without weights"):
         other.weights()
 

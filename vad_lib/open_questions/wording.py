@@ -1,6 +1,6 @@
 """Comparisons in plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.evaluation.power import needed_for_steps
 from vad_lib.report.tables.table import METRIC_TITLES
+from vad_lib.runs.run_folder import Run
 
 
 def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
@@ -64,6 +65,25 @@ def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
     (question, answer), highest = max(readings.items(), key=lambda reading: reading[1].mean)
     number = "1 reading" if len(said) == 1 else f"{len(said)} readings"
     return f"of {number}, {counts}; the highest is {question}, {answer}: {comparison_sentence(highest)}"
+
+
+def gate_sentence(runs: Mapping[str, Sequence[Run]]) -> str:
+    """Where the gate of each answer ends that learns it; ``not run`` without one.
+
+    Args:
+        runs: of the question *gate*: answer -> its seeds.
+    """
+    ends = {answer: [run.monitored().get("w", np.nan) for run in made] for answer, made in runs.items() if _learns_gate(made)}
+    told = [
+        f"{answer}: w = {np.mean(found):.2f} at the last step ({min(found):.2f} to {max(found):.2f} over {len(found)} seeds)"
+        for answer, found in ends.items()
+        if np.isfinite(found).all()
+    ]
+    return "; ".join(told) or "not run"
+
+
+def _learns_gate(runs: Sequence[Run]) -> bool:
+    return all(run.config["options"].get("gate") != "fixed" for run in runs)
 
 
 def chance_sentence(found: Interval, chance: float = 0.5) -> str:

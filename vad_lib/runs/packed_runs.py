@@ -6,7 +6,7 @@ once; the others stand one after the other along their first axis, with their le
 values of 257 of the ranks: their order and ties come back exactly, and so do AUC and AP; values between are interpolated.
 
 Left out, to keep a clone small: weights; the metrics of fine-grained evaluation under the selections that no table uses;
-and all logs but those of the first seed of each table row.
+and all logs but those of the first seed of each table row; of the others stay the last values of what was monitored.
 """
 
 import json
@@ -49,6 +49,9 @@ class PackedRun(Run):
                 "run's is not among them. Choose the first seed, or train the run: `make reproduce`."
             )
         return pd.DataFrame(self._entry["log"])
+
+    def monitored(self) -> dict[str, float]:
+        return dict(self._entry.get("monitored", {}))
 
     def scores(self) -> dict[str, np.ndarray]:
         path = self._archive.with_name(f"{self._archive.name}.npz")
@@ -134,6 +137,8 @@ def pack(archive: Path, runs: Mapping[str, Run], keep: Callable[[str, Run], Keep
             "timing": run.timing(),
             "provenance": run.provenance(),
         }
+        if monitored := run.monitored():
+            entry["monitored"] = {name: float(f"{value:.6g}") for name, value in monitored.items()}
         if kept.log:
             entry["log"] = _columns(run.log())
         lines.append(f"{json.dumps(place)}: {json.dumps(entry, separators=(',', ':'))}")

@@ -34,6 +34,7 @@ from vad_lib.storage.writing import atomic_path, write_arrays, write_json, write
 
 CONFIG, METRICS, LOG, SCORES = "config.json", "metrics.json", "log.csv", "scores.npz"
 WEIGHTS, PROVENANCE, TIMING = "weights.safetensors", "provenance.json", "timing.json"
+MONITOR = "monitor/"  # begins the names of columns of the log that hold what a method lets one watch
 
 
 def write_run(
@@ -138,6 +139,14 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def monitored(self) -> dict[str, float]:
+        """What a method lets one watch, at the last evaluation: the gate's weight ``w``, for example; empty if there is nothing.
+
+        Raises:
+            DataError: the log is damaged.
+        """
+
+    @abstractmethod
     def scores(self) -> dict[str, np.ndarray]:
         """Arrays of the V test videos: ``videos``, ``num_snippets``, ``num_frames``, ``labels``, ``score``, and more by method.
 
@@ -191,6 +200,12 @@ class RunInFolder(Run):
             ) from None
         except (ValueError, pd.errors.ParserError) as error:
             raise DataError(f"{path}: expected the log of a run as CSV ({error}). Train this run again.") from error
+
+    def monitored(self) -> dict[str, float]:
+        if not (self.folder / LOG).is_file():
+            return {}
+        watched = self.log().filter(like=MONITOR).ffill().tail(1).dropna(axis="columns")
+        return {str(name).removeprefix(MONITOR): float(values.iloc[0]) for name, values in watched.items()}
 
     def scores(self) -> dict[str, np.ndarray]:
         return read_arrays(self.folder / SCORES)
