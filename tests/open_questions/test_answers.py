@@ -167,6 +167,12 @@ def test_figures_show_what_was_found(place, dataset):
     assert sum(axes.get_visible() for axes in fig.axes) == 3
     with pytest.raises(DataError, match="make questions"):
         figures.question_panels(results[results["question"] == "alpha"], {}, "Planted")
+    failed = results.copy()
+    base = failed["answer"] == questions.BASE
+    failed["best_on_validation"] = np.where(base, 0.9, np.where(failed["answer"] == "starts at 0.9", 0.22, 0.8))
+    fig, _ = figures.question_panels(failed, compared, "Planted")
+    assert fig.axes[0].get_xlim()[0] == pytest.approx(90 - 100 * figures.FARTHEST)
+    assert [text.get_text() for axes in fig.axes for text in axes.texts] == ["22, 22"]
     shares = pd.DataFrame([[0.75, 0.25], [0.5, 0.5]], index=["Normal", "Arson"], columns=["Normal", "Arson"])
     _, points = figures.confusion_matrix(shares, "Planted")
     assert points.loc[(points["category"] == "Arson") & (points["named"] == "Normal"), "share"].tolist() == [0.5]

@@ -22,6 +22,7 @@ from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot, verdicts
 from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
+FARTHEST = 0.25  # below the base, a fraction: where the axis of the grid's figure begins at the earliest
 _SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
 
 
@@ -35,7 +36,8 @@ def question_panels(
     """A panel per question: a dot per seed, a ring at the mean, the base as the first row and as a line.
 
     Below the base, the answer with the highest mean comes first. One panel stands under the other, so that letters keep their
-    size however many questions there are.
+    size however many questions there are. Seeds farther than :data:`FARTHEST` below the base stand as numbers at the left
+    edge: one failed run would otherwise make all differences too small to be seen.
 
     Args:
         results: of :func:`vad_lib.open_questions.answers.grid_results`, of one data set; questions with the base alone are
@@ -61,9 +63,12 @@ def question_panels(
         fig, grid = _panels([tried[name] for name in questions], columns)
         words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
         headline(fig, title, f"against {BASE}: {verdicts(words)}" if words else "")
+        edge = 100 * (results.loc[results["answer"] == BASE, selection].mean() - FARTHEST)
         for axes, name in zip(grid.flat, questions):
             values = results[results["question"] == name].rename(columns={selection: "value"})
-            points += _draw_question(axes, name, values, compared.get(name, {}))
+            points += _draw_question(axes, name, values, compared.get(name, {}), edge)
+        if any(100 * point[3] < edge for point in points):
+            grid.flat[0].set_xlim(left=edge)
         for place in range(columns):
             last = [axes for axes in grid[:, place] if axes.get_visible()][-1]
             last.set_xlabel(f"{METRIC_TITLES[results['metric'].iloc[0]]} %")
@@ -107,8 +112,8 @@ def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
     return fig, grid
 
 
-def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mapping[str, Comparison]) -> list[tuple]:
-    """One panel; its points."""
+def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mapping[str, Comparison], edge: float) -> list[tuple]:
+    """One panel; its points. Values left of the edge, in percent, are written there."""
     means = results.groupby("answer", sort=False)["value"].mean()
     ordered = means.drop(BASE, errors="ignore").sort_values(ascending=False, kind="stable")
     points, answers = [], [*([BASE] if BASE in means.index else []), *ordered.index]
@@ -119,6 +124,10 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
         values = results[results["answer"] == answer].set_index("seed")["value"]
         axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
         axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
+        if outside := [f"{value:.0f}" for value in sorted(100 * values) if value < edge]:
+            axes.plot(edge, place, "<", color=colour, ms=6, clip_on=False)
+            beside = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(", ".join(outside), (edge, place), fontsize=8.5, color=colour, **beside)
         points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
     axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=10)
     axes.set_ylim(len(answers) - 0.4, -0.6)
