@@ -54,7 +54,7 @@ def test_each_branch_is_found_where_it_sees(runs):
     words = branches.branches_sentence(found)
     for name, each in found.items():
         assert f"{name} ({100 * each.mean:+.1f}, " in words
-    assert words.endswith("3 seed(s)")
+    assert words.endswith("3 seeds")
 
 
 def test_runs_without_branches_are_refused(made_up):

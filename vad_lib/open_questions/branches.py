@@ -86,4 +86,5 @@ def branches_sentence(found: Mapping[str, Comparison]) -> str:
         if these:
             parts.append(f"{word}: {', '.join(these)}")
     one = next(iter(found.values()))
-    return f"{'; '.join(parts)}. AUC points, semantic minus visual; {100 * one.level:.4g} % intervals, {one.num_seeds} seed(s)"
+    seeds = "one seed" if one.num_seeds == 1 else f"{one.num_seeds} seeds"
+    return f"{'; '.join(parts)}. AUC points, semantic minus visual; {100 * one.level:.4g} % intervals, {seeds}"
