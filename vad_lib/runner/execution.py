@@ -23,7 +23,7 @@ from vad_lib.storage.provenance import versions
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.writing import atomic_path, write_json, write_text
 
-LARGEST_EXECUTED_BYTES = 1_000_000
+LARGEST_EXECUTED_BYTES = 1_250_000
 
 
 class NotebookError(VadError):
@@ -144,7 +144,7 @@ def execute(layout: Layout, execution: Execution) -> Path:
     write_json(layout.state / f"{execution.name}.json", {"key": execution_key(layout, execution)})
     if target.stat().st_size > LARGEST_EXECUTED_BYTES:
         logging.getLogger(__name__).warning(
-            "%s is %.1f MB; executed notebooks should stay under 1 MB.", target, target.stat().st_size / 1e6
+            "%s is %.1f MB; executed notebooks should stay under 1.25 MB.", target, target.stat().st_size / 1e6
         )
     return target
 
