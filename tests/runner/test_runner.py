@@ -5,6 +5,7 @@ from typing import Annotated
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pydantic import Field
 
 from vad_lib import reproduce
@@ -153,6 +154,15 @@ def test_runs_once_then_skips_then_follows_changes(layout):
     executed = nbformat.read(layout.executed / "a_first-one.ipynb", as_version=4)
     assert "papermill" not in executed.metadata
     assert not list(layout.executed.glob("*.partial.ipynb"))
+
+
+def test_plain_text_goes_where_an_output_has_another_form():
+    both = new_output("display_data", {"text/html": "<table>", "text/plain": "0 1"})
+    alone = new_output("display_data", {"text/plain": "0 1"})
+    executed = new_notebook(cells=[new_code_cell("", outputs=[both, alone, new_output("stream", text="said")])])
+    runner_execution._strip_machine(executed)
+    kept = executed.cells[0].outputs
+    assert [*kept[0].data] == ["text/html"] and kept[1].data["text/plain"] == "0 1" and kept[2].text == "said"
 
 
 def test_a_failing_cell_is_named_and_the_partial_copy_kept(layout, capsys):

@@ -11,7 +11,6 @@ from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions.questions import BASE, QUESTIONS, READINGS, answer_place, answers_to, base_place
-from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs.finished_runs import MAY_DIFFER, find_runs
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_rows
@@ -134,25 +133,7 @@ def highest_answers(found: Mapping[tuple[str, str], Comparison]) -> dict[str, Co
     for (question, answer), comparison in found.items():
         if question not in highest or comparison.mean > highest[question][1].mean:
             highest[question] = answer, comparison
-    return {f"{question}: {answer}" if question else answer: found for question, (answer, found) in highest.items()}
-
-
-def compared_table(compared: Mapping[str, Mapping[str, Mapping[str, Comparison]]]) -> pd.DataFrame:
-    """The intervals behind the answers of the grid.
-
-    Args:
-        compared: title of each data set -> question -> what :func:`compare_answers` found.
-
-    Returns:
-        ``data``, ``question``, ``answer`` and ``against the default settings``, in words; a row per answer.
-    """
-    rows = [
-        (title, question, answer, comparison_sentence(found))
-        for title, questions in compared.items()
-        for question, answers in questions.items()
-        for answer, found in answers.items()
-    ]
-    return pd.DataFrame(rows, columns=["data", "question", "answer", "against the default settings"])
+    return {f"{question}: {answer}" if question else answer: best for question, (answer, best) in highest.items()}
 
 
 def rows_with_crop_scores(layout: Layout, dataset: Dataset) -> tuple[ScoredVideos, ...]:

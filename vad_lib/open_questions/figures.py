@@ -23,6 +23,7 @@ from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline,
 from vad_lib.report.tables.table import METRIC_TITLES
 
 FARTHEST = 0.25  # below the base, a fraction: where the axis of the grid's figure begins at the earliest
+_BAND = 0.15  # how dense a band is
 _SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
 
 
@@ -33,9 +34,9 @@ def question_panels(
     selection: str = "best_on_validation",
     columns: int = 1,
 ) -> tuple[Figure, pd.DataFrame]:
-    """A panel per question: a dot per seed, a ring at the mean, the base as the first row and as a line.
+    """A panel per question: a dot per seed, a ring at the mean, the base as a line at its mean and a band over its seeds.
 
-    Below the base, the answer with the highest mean comes first. One panel stands under the other, so that letters keep their
+    The answer with the highest mean comes first. One panel stands under the other, so that letters keep their
     size however many questions there are. Seeds farther than :data:`FARTHEST` below the base stand as numbers at the left
     edge: one failed run would otherwise make all differences too small to be seen.
 
@@ -60,7 +61,7 @@ def question_panels(
         raise DataError("grid: expected answers beside the base, got none; train the grid first (make questions).")
     points, columns = [], min(columns, len(questions))
     with style():
-        fig, grid = _panels([tried[name] for name in questions], columns)
+        fig, grid = _panels([tried[name] - 1 for name in questions], columns)
         words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
         headline(fig, title, f"against {BASE}: {verdicts(words)}" if words else "")
         edge = 100 * (results.loc[results["answer"] == BASE, selection].mean() - FARTHEST)
@@ -116,11 +117,13 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
     """One panel; its points. Values left of the edge, in percent, are written there."""
     means = results.groupby("answer", sort=False)["value"].mean()
     ordered = means.drop(BASE, errors="ignore").sort_values(ascending=False, kind="stable")
-    points, answers = [], [*([BASE] if BASE in means.index else []), *ordered.index]
-    axes.axvline(100 * results.loc[results["answer"] == BASE, "value"].mean(), color=BLUE, lw=1, ls=":")
-    for place, answer in enumerate(answers):
+    base = results[results["answer"] == BASE].set_index("seed")["value"]
+    points = [(name, BASE, seed, value, "") for seed, value in base.items()]
+    axes.axvspan(100 * base.min(), 100 * base.max(), color=BLUE, alpha=_BAND, lw=0)
+    axes.axvline(100 * base.mean(), color=BLUE, lw=1, ls=":")
+    for place, answer in enumerate(ordered.index):
         verdict = compared[answer].verdict if answer in compared else ""
-        colour = BLUE if answer == BASE else WORD_COLOURS.get(verdict, GREY)
+        colour = WORD_COLOURS.get(verdict, GREY)
         values = results[results["answer"] == answer].set_index("seed")["value"]
         axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
         axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
@@ -129,20 +132,21 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
             beside: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
             axes.annotate(", ".join(outside), (edge, place), fontsize=8.5, color=colour, **beside)
         points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
-    axes.set_yticks(range(len(answers)), [f"({answer})" if answer == BASE else answer for answer in answers], fontsize=10)
-    axes.set_ylim(len(answers) - 0.4, -0.6)
+    axes.set_yticks(range(len(ordered)), ordered.index, fontsize=10)
+    axes.set_ylim(len(ordered) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=10.5, loc="left")
     return points
 
 
 def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
-    axes.plot([], [], "o", color=BLUE, **_SEED, label=f"{BASE}, one seed")
-    axes.plot([], [], "o", mfc="none", mec=BLUE, mew=1.8, ms=9, label="mean of the seeds")
+    axes.plot([], [], ":", color=BLUE, lw=1, label=f"{BASE}, mean")
+    axes.fill_between([], [], color=BLUE, alpha=_BAND, lw=0, label="its seeds")
+    axes.plot([], [], "o", mfc="none", mec=GREY, mew=1.8, ms=9, label="mean of an answer")
     for verdict, colour in WORD_COLOURS.items():
         if verdict in verdicts:
-            axes.plot([], [], "o", color=colour, **_SEED, label=verdict)
-    fig.legend(loc="outside lower center", ncols=5, fontsize=9)
+            axes.plot([], [], "o", color=colour, **_SEED, label=f"{verdict}, one seed")
+    fig.legend(loc="outside lower center", ncols=6, fontsize=9)
 
 
 def _wrapped(text: str, width: int = 80) -> str:

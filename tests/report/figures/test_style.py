@@ -89,6 +89,19 @@ def test_photographs_are_kept_as_jpeg_and_lines_as_png():
     assert style.small_copy(Image.new("RGB", (400, 300), "white"), 400)[1] == "png"
 
 
+def test_colours_stay_where_fewer_would_shift_them():
+    def shown(picture):
+        with Image.open(io.BytesIO(style.small_copy(picture, picture.width)[0])) as small:
+            return small.convert("RGB"), len(small.getcolors())
+
+    shades = np.linspace(0, 255, 60).astype(np.uint8).repeat(10)  # sixty hues of a heat map
+    heat = Image.fromarray(np.broadcast_to(np.stack([shades, 255 - shades, shades // 2], axis=-1), (300, 600, 3)).copy())
+    assert shown(heat)[1] > 32
+    lines = Image.new("RGB", (600, 300), "white")
+    lines.paste("#0072b2", (100, 100, 500, 103))
+    assert shown(lines) == (lines, 2)
+
+
 def test_a_figure_without_words_is_refused_when_they_are_asked_for(made_up, tmp_path):
     saved = style.save_figure(plt.figure(), made_up.layout, "mute", pd.DataFrame({"x": [1]}), {})
     with pytest.raises(DataError, match="expected an alternative text, found none"):
