@@ -18,8 +18,8 @@ from vad_lib.errors import MissingFileError, command_line
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.power import half_width
-from vad_lib.open_questions.findings import WANTED_HALF_WIDTH, ladder
-from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
+from vad_lib.open_questions.findings import WANTED_HALF_WIDTH
+from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS, ladder
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_rows
 from vad_lib.storage.paths import Layout

@@ -23,6 +23,11 @@ def test_one_answer_stands_alone_and_several_have_names():
     assert findings.answer_text(several) == "a: worse: -3.1 [-4.1, -2.1]<br>b: cannot tell: +0.1 ± 1.0 [-0.9, +1.1]"
 
 
+def test_another_word_and_another_number_of_seeds():
+    found = {"a": comparison(0.031, 0.01), "b": comparison(0.001, 0.01, (1, 2, 3))}
+    assert findings.answer_text(found, "adds", 3) == "a: adds: +3.1 [+2.1, +4.1] (2 seeds)<br>b: adds: +0.1 [-0.9, +1.1]"
+
+
 @pytest.fixture
 def table(made_up):
     rows = ("logistic-regression", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed")
@@ -47,8 +52,12 @@ def test_every_question_has_a_row_and_what_was_not_run_says_so(table):
     )
     language = rows["Does the language matter? In place of sentences about the categories:"]
     assert language.endswith("| not run |") and "computed here" not in language
-    assert lines[-3].endswith("test videos, 2 seeds.")
-    assert lines[-1].startswith("Steps of Tables 4 and 5 with a half-width of 1.5 points or less: SynthCrime: ")
+    assert lines[-5].endswith(" test videos, 2 seeds where an answer names no other number.")
+    assert lines[-3].startswith(
+        "The paper's own gain over MSF-DMU, on other data, beside our intervals. SynthCrime: +1.12 points on"
+    )
+    assert lines[-1].startswith("Steps of Tables 4 and 5, each by itself at 95 %")
+    assert "half-width of 1.5 points or less: SynthCrime: " in lines[-1]
     assert re.search(r"of 6; the widest has [\d.]+, and would have [\d.]+ with 4 seeds, [\d.]+ with \d+ test videos\.$", lines[-1])
 
 

@@ -6,8 +6,7 @@ import pytest
 from vad_lib.evaluation.bootstrap import Bootstrap
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.open_questions import rows
-from vad_lib.open_questions.findings import ladder
-from vad_lib.runs.experiments import VARIANTS
+from vad_lib.runs.experiments import VARIANTS, ladder
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.runs.scored_runs import scored_rows
 

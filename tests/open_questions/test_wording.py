@@ -21,11 +21,19 @@ def test_power_needs_two_seeds():
     assert words.endswith("Measured, Proposed against MSF-DMU: " + wording.comparison_sentence(pair))
 
 
-def test_choosing_on_the_test_set_names_the_row_that_gains_most():
-    gains = {"Proposed": {"best_on_validation": compared(0.01, 0.005)}, "RTFM": {"best_on_validation": compared(0.03, 0.005)}}
+def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
+    found = {"Proposed": 0.01, "RTFM": 0.03, "Proposed, training labels permuted": 0.08}
+    gains = {title: {"best_on_validation": compared(mean, 0.005)} for title, mean in found.items()}
     words = wording.selection_sentence(gains)
-    assert words.startswith("2.00 points on average over 2 rows, 3.00 for RTFM; the proposed model: better: +1.00 points")
-    assert wording.selection_sentence({"RTFM": gains["RTFM"]}).endswith("the proposed model: not run")
+    assert words.startswith("adds: Proposed +1.00 points, ± 0.50 (95 % interval +0.50 to +1.50; ")
+    assert words.endswith("; 2.00 points on average over 2 rows with true labels; 8.00 points with permuted labels")
+    assert wording.selection_sentence({"RTFM": gains["RTFM"]}) == "adds: 3.00 points on average over 1 rows with true labels"
+
+
+@pytest.mark.parametrize(("mean", "place"), [(-0.01, "above"), (0.01, "inside"), (0.03, "below")])
+def test_the_paper_s_gain_lies_above_inside_or_below_an_interval(mean, place):
+    said = wording.paper_gain_sentence(compared(mean, 0.01), {"a": 0.004, "b": 0.008}, "UCF-Crime")
+    assert said.startswith(f"+1.20 points on UCF-Crime are {place} the interval here, ")
 
 
 def test_smoothing_that_was_not_run():

@@ -129,7 +129,7 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
         axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
         if outside := [f"{value:.0f}" for value in sorted(100 * values) if value < edge]:
             axes.plot(edge, place, "<", color=colour, ms=6, clip_on=False)
-            beside: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+            beside: dict[str, Any] = {"xytext": (5, -8), "textcoords": "offset points", "va": "center"}
             axes.annotate(", ".join(outside), (edge, place), fontsize=8.5, color=colour, **beside)
         points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
     axes.set_yticks(range(len(ordered)), ordered.index, fontsize=10)

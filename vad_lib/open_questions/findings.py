@@ -1,7 +1,6 @@
 """The README's findings: some questions, an answer with its interval on each data set, and the cell that computes it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,16 +8,19 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
-from vad_lib.evaluation.power import half_width
+from vad_lib.evaluation.power import half_width, paper_steps
+from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
-from vad_lib.open_questions.wording import readings_sentence
-from vad_lib.report.tables.table import NOT_RUN, markdown_grid
-from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
+from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence
+from vad_lib.report.tables.reported import read_reported
+from vad_lib.report.tables.table import NOT_RUN, PAPER_DATASETS, markdown_grid
+from vad_lib.runs.experiments import VARIANTS, ladder
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
 from vad_lib.storage.paths import Layout
 
+_OTHER_METRIC: dict[str, Metric] = {"auc": "ap", "ap": "auc"}
 WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
 
@@ -30,14 +32,16 @@ class Question(NamedTuple):
         asked: the question.
         where: the notebook whose cell computes the answer, ``{dataset}`` standing for a data set, and the cell's id.
         found: layout, data set, draws -> the comparisons that answer it.
+        word: what is said in place of *better* and *worse*, where a difference has one sign only.
     """
 
     asked: str
     where: tuple[str, str]
     found: Callable[[Layout, Dataset, Bootstrap], Found]
+    word: str = ""
 
 
-def _steps(*pairs: tuple[str, str]) -> Callable[[Layout, Dataset, Bootstrap], Found]:
+def _steps(*pairs: tuple[str, str], other_metric: bool = False) -> Callable[[Layout, Dataset, Bootstrap], Found]:
     """Each second row against its first one; several share the level."""
 
     def answer(layout: Layout, dataset: Dataset, bootstrap: Bootstrap) -> Found:
@@ -45,7 +49,8 @@ def _steps(*pairs: tuple[str, str]) -> Callable[[Layout, Dataset, Bootstrap], Fo
         rows = {row: scored_rows(made) for row, made in runs.items() if made}
         if {row for pair in pairs for row in pair} - set(rows):
             return {}
-        level, metric = bootstrap.shared(len(pairs)), dataset.headline_metric
+        level = bootstrap.shared(len(pairs))
+        metric: Metric = _OTHER_METRIC[dataset.headline_metric] if other_metric else dataset.headline_metric
         ends = [after for _, after in pairs]
         found: dict[str, Comparison] = {}
         for before, after in pairs:
@@ -69,11 +74,6 @@ def _branches(layout: Layout, dataset: Dataset, bootstrap: Bootstrap) -> Found:
     return branches_by_category(runs, dataset.categories, bootstrap) if runs else {}
 
 
-def ladder() -> tuple[tuple[str, str], ...]:
-    """The steps of Tables 4 and 5, each once."""
-    return tuple(dict.fromkeys((*pairwise(TABLE_ROWS["table4"]), *pairwise(TABLE_ROWS["table5"]))))
-
-
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "Does the proposed model beat logistic regression on labels that every snippet inherits?",
@@ -83,6 +83,11 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "Does it beat MSF-DMU, its visual branch alone?", ("02_training-{dataset}", "cell-32"), _steps(("msf-dmu", "proposed"))
     ),
+    Question(
+        "The same by the other metric: AP on SynthCrime, AUC on SynthViolence",
+        ("07_real_footage", "cell-23"),
+        _steps(("msf-dmu", "proposed"), other_metric=True),
+    ),
     Question("Which part helps, each against the row above it?", ("03_ablation-{dataset}", "cell-24"), _steps(*ladder())),
     Question(
         "Does the language matter? In place of sentences about the categories:",
@@ -90,14 +95,19 @@ QUESTIONS: tuple[Question, ...] = (
         lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "text", bootstrap),
     ),
     Question("Which branch sees what? Semantic minus visual score, AUC:", ("06_beyond_the_paper", "cell-22-branches"), _branches),
-    Question("What does it add to choose the step on the test set?", ("06_beyond_the_paper", "cell-16"), _chosen_on_test),
+    Question("What does it add to choose the step on the test set?", ("06_beyond_the_paper", "cell-16"), _chosen_on_test, "adds"),
 )
 
 
-def answer_text(found: Found) -> str:
+def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
     """Comparisons in one cell of a table: each verdict with its difference in points and its interval.
 
     Where one cannot tell, half of the interval's width stands beside it: a true difference may be about as large.
+
+    Args:
+        found: name -> comparison.
+        word: in place of the verdicts; empty for the verdicts.
+        seeds: usual number; an answer with another one names its own. 0 names none.
 
     Example:
         >>> answer_text({})
@@ -106,13 +116,34 @@ def answer_text(found: Found) -> str:
     if not found:
         return NOT_RUN
     alone = len(found) == 1
-    words = [_verdict_text(comparison) for comparison in found.values()]
+    words = [_verdict_text(comparison, word, seeds) for comparison in found.values()]
     return "<br>".join(word if alone else f"{name}: {word}" for name, word in zip(found, words))
 
 
-def _verdict_text(found: Comparison) -> str:
-    half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" else ""
-    return f"{found.verdict}: {100 * found.mean:+.1f}{half} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+def _verdict_text(found: Comparison, word: str, seeds: int) -> str:
+    half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" and not word else ""
+    fewer = f" ({found.num_seeds} seeds)" if seeds and found.num_seeds != seeds else ""
+    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {ends(found)}{fewer}"
+
+
+def ends(found: Comparison) -> str:
+    """The interval in points, with a second digit where one would show an end as 0 that is not.
+
+    Example:
+        >>> ends(Comparison("auc", -0.048, 0.01, -0.099, -0.0004, 0.95, "", (1, 2), (-0.048, -0.048), 40))
+        '[-9.9, -0.04]'
+        >>> ends(Comparison("auc", -0.048, 0.01, -0.099, -0.00003, 0.95, "", (1, 2), (-0.048, -0.048), 40))
+        '[-9.9, just below 0]'
+    """
+    return f"[{_end(found.low)}, {_end(found.high)}]"
+
+
+def _end(value: float) -> str:
+    for digits in (1, 2):
+        text = f"{100 * value:+.{digits}f}"
+        if float(text) or not value:
+            return text
+    return f"just {'above' if value > 0 else 'below'} 0"
 
 
 def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:
@@ -125,26 +156,45 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
         bootstrap: level of the intervals, which the comparisons of one cell share; number and seed of the draws.
     """
     rows: list[list[str]] = []
-    basis: dict[str, set[tuple[int, int]]] = {}
+    usual = {dataset.name: _usual_size(layout, dataset) for dataset in datasets}
     for question in QUESTIONS:
         row = [question.asked]
         for dataset in datasets:
             found = question.found(layout, dataset, bootstrap)
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             link = f"<br>[computed here]({executed}/{notebook}.ipynb#cell-id={cell})" if found else ""
-            row.append(answer_text(found) + link)
-            for each in [*found.values()][:1]:  # of branches the first is on all videos
-                basis.setdefault(dataset.title, set()).add((each.num_videos, each.num_seeds))
+            row.append(answer_text(found, question.word, usual[dataset.name][1]) + link)
         rows.append(row)
     columns = ["question", *(f"{d.title} (rendered), {d.headline_metric.upper()} points" for d in datasets)]
     grid = markdown_grid(pd.DataFrame(rows, columns=columns), align="left")
-    about = "; ".join(f"{title}: {_ranges(seen)}" for title, seen in basis.items())
+    about = "; ".join(
+        f"{dataset.title}: {videos} test videos, {seeds} seeds where an answer names no other number"
+        for dataset, (videos, seeds) in ((dataset, usual[dataset.name]) for dataset in datasets)
+        if seeds
+    )
     return (
         f"{grid}\n\nDifferences are paired, seed by seed on the same test videos. Brackets: the "
         f"{100 * bootstrap.level:g} % interval over seeds and test videos, which the answers of one cell share. *Cannot tell*: it "
-        f"holds 0; ± is half of its width. {about}.\n\n{_other_readings(layout, datasets, executed, bootstrap)}"
-        f"{width_sentences(layout, datasets, bootstrap)}"
+        f"holds 0; ± is half of its width. {about}.\n\n{_paper_gains(layout, datasets, bootstrap)}"
+        f"{_other_readings(layout, datasets, executed, bootstrap)}{width_sentences(layout, datasets, bootstrap)}"
     )
+
+
+def _usual_size(layout: Layout, dataset: Dataset) -> tuple[int, int]:
+    """Test videos, and seeds of the proposed model; zeros if it was not run."""
+    runs = load_runs(layout, dataset.name, ["proposed"]).get("proposed", [])
+    return (len(scored_rows(runs[:1])[0].videos), len(runs)) if runs else (0, 0)
+
+
+def _paper_gains(layout: Layout, datasets: Sequence[Dataset], bootstrap: Bootstrap) -> str:
+    """Where the paper's gain over MSF-DMU lies against the intervals here; empty if nothing was run."""
+    told = []
+    for dataset in datasets:
+        if dataset.counterpart in PAPER_DATASETS:
+            steps = paper_steps(read_reported(layout.reported), dataset.counterpart)
+            found = _steps(("msf-dmu", "proposed"))(layout, dataset, bootstrap)
+            told += [f"{dataset.title}: {paper_gain_sentence(each, steps, dataset.counterpart)}." for each in found.values()]
+    return f"The paper's own gain over MSF-DMU, on other data, beside our intervals. {' '.join(told)}\n\n" if told else ""
 
 
 def _other_readings(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap) -> str:
@@ -175,14 +225,12 @@ def width_sentences(layout: Layout, datasets: Sequence[Dataset], bootstrap: Boot
         assert widest.components is not None
         other = [100 * half_width(widest.components, *size, bootstrap.level) for size in ((2 * seeds, videos), (seeds, 2 * videos))]
         told.append(
-            f"{dataset.title}: {narrow} of {len(found)}; the widest has {50 * (widest.high - widest.low):.1f}, and would have "
+            f"{dataset.title}: {narrow} of {len(found)}; the widest has {50 * (widest.high - widest.low):.2f}, and would have "
             f"{other[0]:.1f} with {2 * seeds} seeds, {other[1]:.1f} with {2 * videos} test videos"
         )
     if not told:
         return ""
-    return f"Steps of Tables 4 and 5 with a half-width of {100 * WANTED_HALF_WIDTH:g} points or less: {'. '.join(told)}.\n"
-
-
-def _ranges(seen: set[tuple[int, int]]) -> str:
-    videos, seeds = (sorted({pair[place] for pair in seen}) for place in (0, 1))
-    return f"{' or '.join(map(str, videos))} test videos, {' or '.join(map(str, seeds))} seeds"
+    return (
+        f"Steps of Tables 4 and 5, each by itself at {100 * bootstrap.level:g} % (above they share the level, so that their ± are "
+        f"wider), with a half-width of {100 * WANTED_HALF_WIDTH:g} points or less: {'. '.join(told)}.\n"
+    )

@@ -7,9 +7,8 @@ import pandas as pd
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, compare_over_seeds, selection_gain
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
-from vad_lib.open_questions.findings import ladder
 from vad_lib.open_questions.wording import comparison_sentence
-from vad_lib.runs.experiments import VARIANTS
+from vad_lib.runs.experiments import VARIANTS, ladder
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_by_selection
 

@@ -145,12 +145,33 @@ def power_sentence(pair: Comparison | None, steps: Mapping[str, float]) -> str:
     return f"{needed_sentence(needed)}. {now}"
 
 
-def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str = "Proposed") -> str:
-    """What choosing the step on the test set adds: over all rows, for the row that gains most, and for the proposed model.
+def paper_gain_sentence(found: Comparison, steps: Mapping[str, float], where: str) -> str:
+    """Where the sum of the paper's steps lies against the interval of the same difference here.
+
+    Args:
+        found: the last row against the first one.
+        steps: of :func:`vad_lib.evaluation.power.paper_steps`.
+        where: data set of the paper.
+
+    Example:
+        >>> c = Comparison("auc", -0.005, 0.01, -0.011, 0.002, 0.95, "", (1, 2), (-0.005, -0.005), 290)
+        >>> paper_gain_sentence(c, {"pcl": 0.0011, "pcl-dbagf": 0.0053}, "UCF-Crime")
+        '+0.64 points on UCF-Crime are above the interval here, -1.10 to +0.20'
+    """
+    gain = sum(steps.values())
+    place = "above" if gain > found.high else "below" if gain < found.low else "inside"
+    return f"{100 * gain:+.2f} points on {where} are {place} the interval here, {100 * found.low:+.2f} to {100 * found.high:+.2f}"
+
+
+def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str = "Proposed", control: str = "permuted") -> str:
+    """What choosing the step on the test set adds: over the rows with true labels, for the control, and for the proposed model.
+
+    The best of several values is never below one of them, so that there is no *better* here, only a size.
 
     Args:
         gains: title of each row -> what :func:`vad_lib.evaluation.comparisons.selection_gain` found.
         row: title of the proposed model.
+        control: word in the titles of rows that learned from labels without meaning.
 
     Example:
         >>> selection_sentence({})
@@ -159,10 +180,14 @@ def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str =
     if not gains:
         return "not run"
     over = {title: gain["best_on_validation"] for title, gain in gains.items()}
-    most = max(over, key=lambda title: over[title].mean)
-    mean = sum(found.mean for found in over.values()) / len(over)
-    words = f"{100 * mean:.2f} points on average over {len(over)} rows, {100 * over[most].mean:.2f} for {most}"
-    return f"{words}; the proposed model: {comparison_sentence(over.get(row))}"
+    true, shuffled = ([100 * c.mean for title, c in over.items() if (control in title) == wanted] for wanted in (False, True))
+    words = []
+    if row in over:
+        words.append(f"{row} {comparison_sentence(over[row]).partition(': ')[2]}")
+    if true:
+        words.append(f"{np.mean(true):.2f} points on average over {len(true)} rows with true labels")
+    words += [f"{points:.2f} points with {control} labels" for points in shuffled]
+    return f"adds: {'; '.join(words)}"
 
 
 def smoothing_sentence(smoothed: pd.DataFrame) -> str:

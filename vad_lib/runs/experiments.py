@@ -5,6 +5,7 @@ A variant is a method with some options changed. Every registered method is one;
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -71,6 +72,11 @@ TABLE_ROWS: dict[str, tuple[str, ...]] = {
     "table5": ("pcl-dbagf", "fine", "fine-align", "proposed"),
     "table6": ("vadclip", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted"),
 }
+
+
+def ladder() -> tuple[tuple[str, str], ...]:
+    """The steps of Tables 4 and 5, each once: a row, and the row below it."""
+    return tuple(dict.fromkeys((*pairwise(TABLE_ROWS["table4"]), *pairwise(TABLE_ROWS["table5"]))))
 
 
 def _row(variant: str) -> Variant:

@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
     Attributes:
         name: of what is compared; empty for the only answer.
-        verdict: ``better``, ``worse`` or ``cannot tell``.
+        verdict: ``better``, ``worse``, ``cannot tell``, or another word of the question.
         mean, low, high: in percentage points.
     """
 
@@ -105,7 +105,7 @@ def asked_and_found(layout: Layout, datasets: Sequence[Dataset], pages: dict[str
         groups = []
         for dataset in datasets:
             found = question.found(layout, dataset, DEFAULT_BOOTSTRAP)
-            answers = tuple(_answer(name if len(found) > 1 else "", c) for name, c in found.items())
+            answers = tuple(_answer(name if len(found) > 1 else "", c, question.word) for name, c in found.items())
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             first = next(iter(found.values()), None)
             metric = METRIC_TITLES.get(first.metric, first.metric.upper()) if first else ""
@@ -133,8 +133,8 @@ def asked_in_notebook(table: pd.DataFrame, pages: dict[str, str], page: str) -> 
     return cards
 
 
-def _answer(name: str, found: Comparison) -> Answer:
-    return Answer(name, found.verdict, 100 * found.mean, 100 * found.low, 100 * found.high)
+def _answer(name: str, found: Comparison, word: str) -> Answer:
+    return Answer(name, word or found.verdict, 100 * found.mean, 100 * found.low, 100 * found.high)
 
 
 def _basis(found: Sequence[Comparison]) -> str:
@@ -179,12 +179,12 @@ def picture(answer: Answer, end: float) -> str:
     marks = {
         "better": f'<rect x="{x(answer.mean) - 5}" y="{middle - 5}" width="10" height="10"/>',
         "worse": f'<path d="M{x(answer.mean)} {middle - 7}l7 7l-7 7l-7 -7z"/>',
-        "cannot-tell": f'<circle cx="{x(answer.mean)}" cy="{middle}" r="5"/>',
     }
+    mark = marks.get(kind, f'<circle cx="{x(answer.mean)}" cy="{middle}" r="5"/>')
     return (
         f'<svg class="interval {kind}" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
         f'<path class="axis" d="M{EDGE} {middle}H{WIDTH - EDGE}"/><path class="zero" d="M{WIDTH / 2} 0V{HEIGHT}"/>'
-        f'<path class="reach" d="M{x(answer.low)} {middle}H{x(answer.high)}"/>{marks[kind]}</svg>'
+        f'<path class="reach" d="M{x(answer.low)} {middle}H{x(answer.high)}"/>{mark}</svg>'
     )
 
 

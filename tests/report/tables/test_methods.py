@@ -5,6 +5,7 @@ import re
 from made_up_results import row_of
 
 from vad_lib.evaluation import comparisons, intervals
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP
 from vad_lib.report.tables import ablation, methods
 from vad_lib.runs import finished_runs
 from vad_lib.runs.run_folder import METRICS
@@ -83,7 +84,8 @@ def test_intervals_and_paired_words_come_from_the_stored_scores(made_up):
     assert row["here (SynthCrime) AUC %: 95 % interval"] == f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
     assert row_of(methods.table2(made_up.layout), "RTFM")["here (SynthCrime) AUC %: 95 % interval"] == "not run"
     # the one seed that both rows have is compared
-    paired = comparisons.compare(scored_rows(runs["msf-dmu"][1:]), scored_rows(runs["pcl"][:1]), "auc")
+    pair = (scored_rows(runs["msf-dmu"][1:]), scored_rows(runs["pcl"][:1]))
+    paired = comparisons.compare(*pair, "auc", DEFAULT_BOOTSTRAP.shared(6))  # the six steps of Tables 4 and 5 share the level
     ladder = ablation.table4(made_up.layout, ["synth-crime"])
     head = "here (SynthCrime) AUC %: against the row above"
     assert row_of(ladder, "+ PCL")[head] == comparisons.comparison_text(paired)

@@ -156,8 +156,12 @@ def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -
     gains = dict(sorted(gains.items(), key=lambda row: -max(found.mean for found in row[1].values())))
     points = []
     with style():
-        words = verdicts(found.verdict for theirs in gains.values() for found in theirs.values())
-        fig, axes = _rows_of(list(gains), title, f"test against other selections: {words}")
+        over = {name: theirs["best_on_validation"].mean for name, theirs in gains.items()}
+        ends = [
+            f"{points_of_percent(over[name])} ({name})"
+            for name in (min(over, key=over.__getitem__), max(over, key=over.__getitem__))
+        ]
+        fig, axes = _rows_of(list(gains), title, f"from {' to '.join(ends)}" if len(over) > 1 else ends[0])
         axes.axvline(0, color="black", lw=0.9)
         for place, (name, theirs) in enumerate(gains.items()):
             for selection, found in theirs.items():

@@ -20,7 +20,7 @@ from vad_lib.report.tables.cells import (
 from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import METRIC_TITLES, PAPER_DATASETS, SELECTION_TITLES, Table
-from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
+from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS, ladder
 from vad_lib.storage.paths import Layout
 
 
@@ -61,9 +61,9 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
     """Row k of the ladder has the first k parts."""
     reported = read_reported(layout.reported)
     reported = reported[(reported["item"] == name) & (reported["origin"] == "paper")]
-    ladder = list(reported["method"].unique())
-    variants = list(dict.fromkeys((*ladder, *TABLE_ROWS[name])))
-    above = dict(zip(ladder[1:], ladder))
+    in_paper = list(reported["method"].unique())
+    variants = list(dict.fromkeys((*in_paper, *TABLE_ROWS[name])))
+    above = dict(zip(in_paper[1:], in_paper))
     data = [DatasetRuns.load(layout, dataset, variants) for dataset in datasets]
     paper = {
         each.dataset: dict(reported[reported["dataset"] == each.dataset.counterpart][["method", "value"]].values)
@@ -74,7 +74,7 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
     for position, variant in enumerate(variants):
         row, theirs = _Row(variant, above.get(variant)), reported[reported["method"] == variant]
         cells = {"row": theirs["title"].iloc[0] if len(theirs) else VARIANTS[variant].title}
-        cells |= {part: "yes" if variant in ladder and position > place else "" for place, part in enumerate(parts)}
+        cells |= {part: "yes" if variant in in_paper and position > place else "" for place, part in enumerate(parts)}
         for dataset, values in paper.items():
             cells |= _paper_columns(dataset, values, row)
         for each in data:
@@ -85,10 +85,11 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
         name,
         f"Table {name[-1]}. {what} added one by one, {_places(data)}",
         frame,
-        tuple(variant in ladder for variant in variants),
+        tuple(variant in in_paper for variant in variants),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
         "Changes are to the row above, in percentage points; ours are those of the values "
-        f"{SELECTION_TITLES[data[0].selection]}. {caption_text(data)}",
+        f"{SELECTION_TITLES[data[0].selection]}. The {len(ladder())} steps of Tables 4 and 5 share the level: the words *better*, "
+        f"*worse* and *cannot tell* hold for all of them together with 95 %. {caption_text(data)}",
         _blocks(frame, parts) if paper else (),
     )
 
@@ -114,7 +115,7 @@ def _measured_columns(data: DatasetRuns, row: _Row) -> dict[str, str]:
             cells[f"{head}: change"] = f"{100 * (other - one):+.2f}" if before and runs else ""
     return cells | {
         f"{head}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
-        f"{head}: {AGAINST_COLUMN}": paired_difference_cell(before, runs, metric) if row.above else "",
+        f"{head}: {AGAINST_COLUMN}": paired_difference_cell(before, runs, metric, len(ladder())) if row.above else "",
         f"seeds ({data.dataset.title})": str(len(runs)),
     }
 

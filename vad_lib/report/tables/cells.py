@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.evaluation import comparisons, intervals
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report.tables.table import NOT_RUN
 from vad_lib.runs.run_folder import Run
@@ -37,13 +38,19 @@ def interval_cell(runs: Sequence[Run], metric: Metric) -> str:
     return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
 
 
-def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: Metric) -> str:
-    """A row less the one before it on the seeds that both have, with its interval, and better, worse or cannot tell."""
+def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: Metric, steps: int) -> str:
+    """A row less the one before it on the seeds that both have, with its interval, and better, worse or cannot tell.
+
+    Args:
+        before, after: runs of the two rows.
+        metric: that is compared.
+        steps: that share the level of 95 % with this one, itself counted.
+    """
     seeds = {run.seed for run in before} & {run.seed for run in after}
     if not seeds:
         return NOT_RUN
     one, other = (scored_rows([run for run in runs if run.seed in seeds]) for runs in (before, after))
-    return comparisons.comparison_text(comparisons.compare(one, other, metric))
+    return comparisons.comparison_text(comparisons.compare(one, other, metric, DEFAULT_BOOTSTRAP.shared(steps)))
 
 
 def reported_cell(reported: pd.DataFrame, origin: str, metric: str) -> str:

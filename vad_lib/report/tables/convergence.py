@@ -1,5 +1,8 @@
-"""Had a method learned, and was it still getting better when its training ended? Its curve of validation AUC says so."""
+"""Had a method learned, was it still getting better when its training ended, or had it been better before?"""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from vad_lib.errors import DataError
@@ -7,6 +10,7 @@ from vad_lib.runs.run_folder import Run
 
 NOT_LEARNED = 0.7  # of validation AUC at the end; chance is 0.5
 STILL_RISING = 0.02  # of validation AUC, over the last quarter of the evaluations
+OVER_TRAINED = 0.05  # of the headline metric: best step less the chosen one, mean over the seeds
 SEARCH = "results/steps_search.csv"  # made by scripts/search_settings.py
 _MEAN_OF = 2  # evaluations at either end: a single one scatters
 
@@ -27,16 +31,48 @@ def rise(log: pd.DataFrame) -> float:
     return float(measured.iloc[-_MEAN_OF:].mean() - measured.iloc[end - _MEAN_OF : end].mean())
 
 
-def convergence_note(run: Run) -> str:
-    """A remark for a row whose first run had not learned or not converged; else empty, and so if it keeps no log of validation AUC.
+def remark(runs: Sequence[Run], metric: str) -> str:
+    """What to know of a row's training: over-trained, not learned, or not converged; empty if there is nothing to say.
 
     With permuted labels nothing is to be learned, so that nothing is said.
+
+    Args:
+        runs: the seeds of the row.
+        metric: ``auc`` or ``ap``.
     """
+    if not runs or runs[0].config["train"].get("permute_labels"):
+        return ""
+    return over_trained(runs, metric) or unfinished(runs[0])
+
+
+def over_trained(runs: Sequence[Run], metric: str) -> str:
+    """A remark for a row whose test value was much better before the steps that may be chosen; else empty.
+
+    It looks at test labels, so it says what was lost and chooses nothing.
+    """
+    train = runs[0].config["train"]
+    first = train.get("choose_after", 0) * train.get("steps", 0)
+    best = [run.measured["selections"]["best_on_test"] for run in runs]
+    early = [each for each in best if each.get("step", first) < first]
+    lost = np.mean([run.value(metric, "best_on_test") - run.value(metric, run.selection) for run in runs])
+    if not early or lost < OVER_TRAINED:
+        return ""
+    steps = sorted({each["step"] for each in early})
+    where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    return (
+        f"over-trained with the common number of steps: in {len(early)} of {len(runs)} seeds test frames were told best at {where} "
+        f"of {train['steps']}, and steps before {first:.0f} are not chosen; the best step has {100 * lost:.1f} points more, mean "
+        "over the seeds"
+    )
+
+
+def unfinished(run: Run) -> str:
+    """A remark for a run that had not learned or not converged; else empty, and so if it keeps no log of validation AUC."""
     try:
         log = run.log()
     except DataError:
         return ""
-    if "validation/auc" not in log or run.config["train"].get("permute_labels"):
+    if "validation/auc" not in log:
         return ""
     ended, gained = log["validation/auc"].dropna().iloc[-_MEAN_OF:].mean(), rise(log)
     if ended < NOT_LEARNED:

@@ -85,7 +85,8 @@ def table6(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "
         pd.DataFrame(rows).fillna(""),
         (False,) * len(rows),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
-        f"{_MEANING} All values are of the step {SELECTION_TITLES[data[0].selection]}. {caption_text(data)}",
+        f"{_MEANING} The steps of a column share the level of 95 %. All values are of the step "
+        f"{SELECTION_TITLES[data[0].selection]}. {caption_text(data)}",
         tuple((heading, tuple(cells)) for heading, cells in blocks.items()),
     )
 
@@ -136,7 +137,10 @@ def _certainty(data: DatasetRuns, variant: str, metric: Metric, heading: str, ce
         return {interval: "", against: ""}
     above = next((one for one, other in pairwise(_LADDER) if other == variant), None)
     runs, before = _with_segments(data.of(variant)), _with_segments(data.of(above))
-    return {interval: interval_cell(runs, metric), against: paired_difference_cell(before, runs, metric) if above else ""}
+    return {
+        interval: interval_cell(runs, metric),
+        against: paired_difference_cell(before, runs, metric, len(_LADDER) - 1) if above else "",
+    }
 
 
 def _with_segments(runs: Sequence[Run]) -> list[Run]:

@@ -8,7 +8,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.report.tables.captions import caption_text, empty_cells_text
 from vad_lib.report.tables.cells import INTERVAL_COLUMN, interval_cell, mean_metric_cell, reported_cell
-from vad_lib.report.tables.convergence import convergence_note
+from vad_lib.report.tables.convergence import remark
 from vad_lib.report.tables.dataset_runs import DatasetRuns
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, SELECTION_TITLES, Table
@@ -85,7 +85,7 @@ def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | Non
             ]
         ),
         tuple(method in in_paper for method in methods),
-        tuple(_note(method, theirs[method], data) for method in methods),
+        tuple(_note(method, theirs[method], data, metric) for method in methods),
         caption_text([data]) + empty_cells_text(data.dataset.title, _reasons(data, metric)),
     )
 
@@ -100,10 +100,10 @@ def _title(method: str, reported: pd.DataFrame) -> str:
     return VARIANTS[method].title if method in VARIANTS else reported["title"].iloc[0]
 
 
-def _note(method: str, reported: pd.DataFrame, data: DatasetRuns) -> str:
-    """What to know of a row: of its reported numbers, of a training that was too short, of a row that competes with none."""
+def _note(method: str, reported: pd.DataFrame, data: DatasetRuns, metric: str) -> str:
+    """What to know of a row: of its reported numbers, of a training too short or too long, of a row that competes with none."""
     notes = [f"{row.origin}, {row.metric}: {row.note}" for row in reported.itertuples() if row.note]
-    notes += [convergence_note(run) for run in data.of(method)[:1]]
+    notes.append(remark(data.of(method), metric))
     return "; ".join(note for note in (*notes, _CEILING_NOTE if method in CEILINGS else "") if note)
 
 
