@@ -25,7 +25,7 @@ def test_one_answer_stands_alone_and_several_have_names():
 
 def test_another_word_and_another_number_of_seeds():
     found = {"a": comparison(0.031, 0.01), "b": comparison(0.001, 0.01, (1, 2, 3))}
-    assert findings.answer_text(found, "adds", 3) == "a: adds: +3.1 [+2.1, +4.1] (2 seeds)<br>b: adds: +0.1 [-0.9, +1.1]"
+    assert findings.answer_text(found, "adds", 3) == "a: adds: +3.1 [+2.1, +4.1]; 2 seeds<br>b: adds: +0.1 [-0.9, +1.1]"
 
 
 @pytest.fixture

@@ -64,12 +64,12 @@ def test_what_arrived_is_compared_with_home_and_with_the_other_row(place):
         transfer.transfer(place, tiny(), "planted", "other", variant, 1)
     home = scored_runs.scored_rows([RunInFolder(place.run("planted", "proposed", 1))])  # the other set has the same videos
     rows = {"planted": {}, "other": {"proposed": home}}
-    found, said = transfer.transfer_answers(place, rows, {"planted": "auc", "other": "auc"})
+    found, said = transfer.transfer_answers(place, rows, {"planted": "Set A", "other": "Set B"})
     without_words = VARIANTS["msf-dmu"].title
-    assert list(found) == [f"{without_words}\nplanted to other", "Proposed\nplanted to other"]
+    assert list(found) == [f"{without_words}\nSet A to Set B", "Proposed\nSet A to Set B"]
     words = {(target, question): answer for target, question, answer in said}
-    assert words["other", f"Does {without_words} trained on planted do as well as one trained on this data set?"] == "not run"
-    at_home = words["other", "Does Proposed trained on planted do as well as one trained on this data set?"]
-    assert at_home.startswith("cannot tell: ") and "0.00 points" in at_home  # the same scores, seed by seed
-    assert words["other", "Do words help to get here from planted?"] != "not run"
-    assert words["planted", "Do words help to get here from other?"] == "not run"
+    assert words["other", f"Does {without_words} trained on Set A do as well as one trained on this data set?"] == "not run"
+    at_home = words["other", "Does Proposed trained on Set A do as well as one trained on this data set?"]
+    assert at_home.startswith("cannot tell: ") and "0.00 AUC points" in at_home  # the same scores, seed by seed
+    assert words["other", "Do words help to get here from Set A?"] != "not run"
+    assert words["planted", "Do words help to get here from Set B?"] == "not run"

@@ -16,9 +16,11 @@ def test_power_needs_two_seeds():
     assert wording.power_sentence(None, {"Proposed": 0.01}) == "not run"
     assert wording.power_sentence(compared(0.01, 0.02), {"Proposed": 0.01}) == "not run"
     pair = compared(0.01, 0.02, components=Components(1e-4, 1e-3, 1e-3, 2, 40))
-    words = wording.power_sentence(pair, {"Proposed": 0.02})
+    measured = "Measured, Proposed against MSF-DMU: " + wording.comparison_sentence(pair)
+    words = wording.power_sentence(pair, {"Proposed": 0.02}, "UCF-Crime")
     assert words.startswith("2.00 points: ")
-    assert words.endswith("Measured, Proposed against MSF-DMU: " + wording.comparison_sentence(pair))
+    assert words.endswith(f"{measured}. The paper: {wording.paper_gain_sentence(pair, {'Proposed': 0.02}, 'UCF-Crime')}")
+    assert wording.power_sentence(pair, {}).endswith(measured)  # a data set that the paper does not have
 
 
 def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
@@ -43,7 +45,10 @@ def test_smoothing_that_was_not_run():
 def test_unseen_categories():
     rows = [("Arson", 0.9, 0.7, 1.0, True, 0.5, 0.25), ("Riot", 0.6, 0.4, 0.8, False, 1.0, 0.75)]
     found = pd.DataFrame(rows, columns=["category", "unseen", "low", "high", "found", "named_seen", "named_unseen"])
-    assert wording.unseen_sentence(found) == "1 of 2 (Arson 90 % AUC [70, 100]); called by its name: 50 % unseen, 75 % seen"
+    assert (
+        wording.unseen_sentence(found)
+        == "1 of 2 (Arson 90 % AUC [70, 100]); called by its name, among abnormal names: 50 % unseen, 75 % seen"
+    )
     assert wording.unseen_sentence(found[1:]).startswith("0 of 1 (none); ")
     assert wording.unseen_sentence(found[:0]) == "not run"
 

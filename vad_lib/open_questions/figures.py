@@ -145,7 +145,7 @@ def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
     axes.plot([], [], "o", mfc="none", mec=GREY, mew=1.8, ms=9, label="mean of an answer")
     for verdict, colour in WORD_COLOURS.items():
         if verdict in verdicts:
-            axes.plot([], [], "o", color=colour, **_SEED, label=f"{verdict}, one seed")
+            axes.plot([], [], "o", color=colour, **_SEED, label=f"a seed, {verdict}")
     fig.legend(loc="outside lower center", ncols=6, fontsize=9)
 
 

@@ -12,7 +12,7 @@ from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
-from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence
+from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence, seeds_apart
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import NOT_RUN, PAPER_DATASETS, markdown_grid
 from vad_lib.runs.experiments import VARIANTS, ladder
@@ -122,8 +122,8 @@ def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
 
 def _verdict_text(found: Comparison, word: str, seeds: int) -> str:
     half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" and not word else ""
-    fewer = f" ({found.num_seeds} seeds)" if seeds and found.num_seeds != seeds else ""
-    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {ends(found)}{fewer}"
+    fewer = f"; {found.num_seeds} seeds" if seeds and found.num_seeds != seeds else ""
+    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {ends(found)}{fewer}{seeds_apart(found)}"
 
 
 def ends(found: Comparison) -> str:

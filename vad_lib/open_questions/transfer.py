@@ -17,7 +17,7 @@ from vad_lib.evaluation import scoring
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.score_arrays import described_videos
-from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
+from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.model import Proposed
 from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs import trained_model
@@ -122,29 +122,29 @@ def transferred(layout: Layout, source: str, target: str, variant: str) -> tuple
 
 
 def transfer_answers(
-    layout: Layout, rows: Mapping[str, Mapping[str, Sequence[ScoredVideos]]], metrics: Mapping[str, Metric]
+    layout: Layout, rows: Mapping[str, Mapping[str, Sequence[ScoredVideos]]], titles: Mapping[str, str]
 ) -> tuple[dict[str, Interval], list[tuple[str, str, str]]]:
     """What is left of each model on the other data sets, and what that says.
 
     Args:
         layout: one's own results, or the reference.
         rows: data set -> row -> its seeds, trained on this data set.
-        metrics: data set -> metric of the comparisons.
+        titles: data set -> its title in figures and sentences.
 
     Returns:
-        row and data sets, in two lines -> interval of the AUC there; and data set, question and answer of each comparison, with the
-        model trained there and of both rows of :data:`TRANSFERRED`.
+        row and data sets, in two lines -> interval of the AUC there; and data set, question and answer of each comparison, by AUC
+        too, with the model trained there and of both rows of :data:`TRANSFERRED`.
     """
     intervals, answers = {}, []
     for source, target in permutations(rows, 2):
         found = {row: transferred(layout, source, target, row) for row in TRANSFERRED}
         arrived = {row: runs for row, runs in found.items() if runs}
         for row, runs in arrived.items():
-            home = compare(rows[target][row], runs, metrics[target]) if row in rows[target] else None
-            intervals[f"{VARIANTS[row].title}\n{source} to {target}"] = interval(runs, "auc")
-            question = f"Does {VARIANTS[row].title} trained on {source} do as well as one trained on this data set?"
-            answers.append((target, question, comparison_sentence(home)))
+            home = compare(rows[target][row], runs, "auc") if row in rows[target] else None
+            intervals[f"{VARIANTS[row].title}\n{titles[source]} to {titles[target]}"] = interval(runs, "auc")
+            question = f"Does {VARIANTS[row].title} trained on {titles[source]} do as well as one trained on this data set?"
+            answers.append((target, question, comparison_sentence(home, "AUC points")))
         first, second = (found[row] for row in TRANSFERRED)
-        both = compare(first, second, metrics[target]) if first and second else None
-        answers.append((target, f"Do words help to get here from {source}?", comparison_sentence(both)))
+        both = compare(first, second, "auc") if first and second else None
+        answers.append((target, f"Do words help to get here from {titles[source]}?", comparison_sentence(both, "AUC points")))
     return intervals, answers

@@ -7,9 +7,11 @@ import pandas as pd
 
 from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
-from vad_lib.evaluation.power import needed_for_steps
+from vad_lib.evaluation.power import detectable, needed_for_steps
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
+
+WIDE = 0.05  # half of an interval, a fraction, from which on the seeds are named
 
 
 def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
@@ -41,8 +43,20 @@ def question_verdict(found: Mapping[str, Comparison]) -> str:
     """
     answers: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
     for answer, c in found.items():
-        answers[c.verdict].append(f"{answer} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f})")
+        answers[c.verdict].append(f"{answer} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f}{seeds_apart(c)})")
     return "; ".join(f"{verdict}: {', '.join(these)}" for verdict, these in answers.items() if these) or "not run"
+
+
+def seeds_apart(found: Comparison) -> str:
+    """From the lowest to the highest seed, where an interval is wide: one or two failed seeds may be the reason.
+
+    Example:
+        >>> seeds_apart(Comparison("auc", -0.2, 0.3, -0.7, 0.3, 0.95, "", (1, 2, 3), (-0.7, 0.1, 0.0), 40))
+        '; seeds -70 to +10'
+    """
+    if found.high - found.low < 2 * WIDE or found.num_seeds < 2:
+        return ""
+    return f"; seeds {100 * min(found.values):+.0f} to {100 * max(found.values):+.0f}"
 
 
 def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
@@ -130,19 +144,23 @@ never enough, and more test videos alone are not either'
     return ". ".join(f"{', '.join(steps)} points: {words}" for words, steps in needs.items())
 
 
-def power_sentence(pair: Comparison | None, steps: Mapping[str, float]) -> str:
+def power_sentence(pair: Comparison | None, steps: Mapping[str, float], where: str = "") -> str:
     """What would show some steps, what the seeds and videos at hand would show, and what was measured.
 
     Args:
         pair: two rows compared; None, or one seed, gives ``not run``.
-        steps: name -> difference to show, a fraction.
+        steps: name -> difference to show, a fraction; none for a data set that the paper does not have.
+        where: data set of the steps.
     """
     if pair is None or pair.components is None:
         return "not run"
-    needed = needed_for_steps(pair.components, steps)
-    now = f"With the seeds and test videos here, a true difference of {100 * needed['detectable'][0]:.2f} points would be found in "
+    smallest = detectable(pair.components, pair.num_seeds, pair.num_videos)
+    now = f"With the seeds and test videos here, a true difference of {100 * smallest:.2f} points would be found in "
     now += f"80 of 100 repetitions. Measured, {pair.second} against {pair.first}: {comparison_sentence(pair)}"
-    return f"{needed_sentence(needed)}. {now}"
+    if not steps:
+        return now
+    needs = needed_sentence(needed_for_steps(pair.components, steps))
+    return f"{needs}. {now}. The paper: {paper_gain_sentence(pair, steps, where)}"
 
 
 def paper_gain_sentence(found: Comparison, steps: Mapping[str, float], where: str) -> str:
@@ -214,11 +232,13 @@ def naming_sentence(found: Interval, yardstick: float) -> str:
 
     Example:
         >>> naming_sentence(Interval("accuracy", 0.45, None, 0.31, 0.58, 0.95, "", (1,), (0.45,), 40), 0.25)
-        'better: 45.0 % of them (95 % interval 31.0 to 58.0; one seed); naming always the most frequent category gives 25.0 %'
+        'better: 45.0 % of them, by the highest abnormal name (95 % interval 31.0 to 58.0; one seed); naming always the most \
+frequent category gives 25.0 %'
     """
     word = "better" if found.low > yardstick else "worse" if found.high < yardstick else "cannot tell"
     seeds = "one seed" if found.num_seeds == 1 else f"{found.num_seeds} seeds"
-    numbers = f"{100 * found.mean:.1f} % of them (95 % interval {100 * found.low:.1f} to {100 * found.high:.1f}; {seeds})"
+    interval = f"95 % interval {100 * found.low:.1f} to {100 * found.high:.1f}"
+    numbers = f"{100 * found.mean:.1f} % of them, by the highest abnormal name ({interval}; {seeds})"
     return f"{word}: {numbers}; naming always the most frequent category gives {100 * yardstick:.1f} %"
 
 
@@ -232,7 +252,8 @@ def unseen_sentence(found: pd.DataFrame) -> str:
         return "not run"
     sure = found[found["found"]].itertuples()
     which = ", ".join(f"{r.category} {100 * r.unseen:.0f} % AUC [{100 * r.low:.0f}, {100 * r.high:.0f}]" for r in sure) or "none"
-    named = f"called by its name: {100 * found['named_unseen'].mean():.0f} % unseen, {100 * found['named_seen'].mean():.0f} % seen"
+    unseen, seen = (100 * found[column].mean() for column in ("named_unseen", "named_seen"))
+    named = f"called by its name, among abnormal names: {unseen:.0f} % unseen, {seen:.0f} % seen"
     return f"{found['found'].sum()} of {len(found)} ({which}); {named}"
 
 
