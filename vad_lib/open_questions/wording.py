@@ -32,6 +32,17 @@ def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
     return f"{found.verdict}: {100 * found.mean:+.2f} {unit}{half} ({interval}; {', '.join(basis)})"
 
 
+def short(found: Comparison) -> str:
+    """A difference in points with half of its interval; says so if it is of one seed.
+
+    Example:
+        >>> short(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
+        '+0.5 ± 1.2'
+    """
+    half = f" ± {50 * (found.high - found.low):.1f}" if np.isfinite(found.low) else ""
+    return f"{100 * found.mean:+.1f}{half}{', one seed' if found.num_seeds == 1 else ''}"
+
+
 def question_verdict(found: Mapping[str, Comparison]) -> str:
     """One sentence for the answers to a question: which are better than the base, worse, or cannot be told from it.
 

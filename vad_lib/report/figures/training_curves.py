@@ -277,13 +277,14 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
     Args:
         logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log`.
         title: of the figure.
-        marked: names of the lines that get a colour and a place in the legend; the others are grey.
+        marked: names of the lines that are thick and stand in the legend. A line whose name begins alike, up to the last comma,
+            has the same colour; the others are grey.
 
     Returns:
         the figure, and (step, series, value, run) rows.
     """
     series = [name for name in _TOGETHER if any(name in log.columns for log in logs.values())]
-    colours = dict(zip(marked, LINE_COLOURS))
+    colours = {name.rpartition(",")[0]: colour for name, colour in zip(marked, LINE_COLOURS)}
     points = []
     with style():
         fig, grid = plt.subplots(1, len(series), figsize=(10, 3.6), squeeze=False)
@@ -293,10 +294,8 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
                 known = log[["step", name]].dropna()
                 if name.startswith("loss/"):
                     known = known.assign(**{name: known[name].rolling(10, min_periods=1).mean()})
-                look = (
-                    {"color": colours[run], "lw": 2, "label": run, "zorder": 3} if run in colours else {"color": "#999999", "lw": 1}
-                )
-                axes.plot(known["step"], known[name], **look)
+                look = {"lw": 2.2, "label": run, "zorder": 3} if run in marked else {"lw": 0.9, "alpha": 0.6}
+                axes.plot(known["step"], known[name], color=colours.get(run.rpartition(",")[0], "#999999"), **look)
                 points.append(known.melt("step", [name], "series", "value").assign(run=run))
             axes.set_title(_TOGETHER[name].replace(", ", ",\n"), fontsize=9.5)
             axes.set_xlabel("step")
