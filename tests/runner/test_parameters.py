@@ -9,7 +9,7 @@ import pytest
 from vad_lib.errors import ConfigError
 from vad_lib.open_questions import questions
 from vad_lib.reproduce import main
-from vad_lib.runner import declared_parameters
+from vad_lib.runner import declared_parameters, parameters
 from vad_lib.runner.declared_parameters import OF_NOTEBOOK
 from vad_lib.runner.manifest import plan, read_manifest
 from vad_lib.runner.parameters import OPTIONS, checked, listing
@@ -42,6 +42,21 @@ def test_the_first_cell_has_the_declared_names_and_defaults(layout, notebook):
     assert checked(notebook, cell) == cell
     for name, schema in kind.model_json_schema()["properties"].items():
         assert schema["description"], name
+
+
+@pytest.mark.parametrize("notebook", OF_NOTEBOOK)
+def test_every_notebook_checks_its_own_parameters_before_it_reads_anything(layout, notebook):
+    cells = nbformat.read(layout.notebooks / f"{notebook}.ipynb", as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert f'"{notebook}", g' in code[1], "the cell after the parameters checks them"
+
+
+def test_a_notebook_that_is_read_by_hand_gets_the_same_sentence():
+    parameters.check_own("03_ablation", {"seeds": 2, "profile": "study", "other": "is no parameter"})
+    with pytest.raises(ConfigError, match="expected a whole number from 0 to 1,000, got -1"):
+        parameters.check_own("03_ablation", {"seeds": -1})
+    with pytest.raises(ConfigError, match="did you mean proposed"):
+        parameters.check_own("09_why_is_my_number_different", {"variant": "proposd"})
 
 
 def test_the_questions_are_those_of_the_room_above():

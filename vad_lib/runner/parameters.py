@@ -65,6 +65,19 @@ def checked(notebook: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(found, name) for name in values}
 
 
+def check_own(notebook: str, namespace: Mapping[str, Any]) -> None:
+    """Check the parameters of a notebook from inside it, before anything is read or trained.
+
+    Args:
+        notebook: its name in the manifest.
+        namespace: ``globals()`` of the notebook.
+
+    Raises:
+        ConfigError: a value that a parameter cannot have; the message says what it takes.
+    """
+    checked(notebook, {name: namespace[name] for name in declared(notebook).model_fields if name in namespace})
+
+
 def _problem(notebook: str, kind: type[NotebookParameters], values: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     """One error of pydantic in words."""
     name = str(item["loc"][0]) if item["loc"] else ""

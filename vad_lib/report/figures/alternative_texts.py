@@ -123,7 +123,7 @@ def courses(points: pd.DataFrame, name: str, x: str, y: str, at: str = "") -> li
 
 
 def largest_cells(table: pd.DataFrame, count: int = 3, lowest: int = 0) -> list[str]:
-    """The largest cells of a map in words, and the lowest ones.
+    """The largest cells of a map in words, and the lowest ones; empty cells (NaN) do not count.
 
     Args:
         table: rows by columns.
@@ -134,7 +134,7 @@ def largest_cells(table: pd.DataFrame, count: int = 3, lowest: int = 0) -> list[
         >>> largest_cells(pd.DataFrame([[1.0, 5.0], [2.0, 3.0]], index=["a", "b"], columns=["c", "d"]), 1, 1)
         ['a, d 5', 'a, c 1']
     """
-    ordered = table.stack().sort_values(ascending=False, kind="stable")
+    ordered = table.stack().dropna().sort_values(ascending=False, kind="stable")
     chosen: Iterable[tuple[tuple[str, str], float]] = [*ordered.head(count).items(), *ordered.tail(lowest).items()]
     return [f"{row}, {column} {number(value)}" for (row, column), value in chosen]
 

@@ -77,6 +77,7 @@ SELECTION_LOOKS: dict[str, tuple[str, str]] = {
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
 CLOSE = 1.6  # of 255: a picture of few colours that is nearer to its original looks the same; above, the hues of methods shift
+_METHODS = (Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT)  # the first suits maps, the second pictures with frames
 SHOWN_WIDTH = 1100  # pixels in notebooks; ten points of a font are then 15 pixels in a figure 10 inches wide
 TEXT_KEY = "Alt"  # of the alternative text among a PNG's text chunks
 
@@ -245,7 +246,7 @@ def show(shown: Mapping[str, Path] | Figure, text: str = "", width: int = SHOWN_
 
 
 def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Literal["png", "jpeg"]]:
-    """A picture in few bytes: as PNG with 24 to 64 colours, which suits lines, or as JPEG, which suits photographs.
+    """A picture in few bytes: as PNG with 24 to 128 colours, which suits lines, or as JPEG, which suits photographs.
 
     Args:
         image: any picture.
@@ -257,15 +258,21 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     height = max(1, round(image.height * width / image.width))
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
     lines, photograph = io.BytesIO(), io.BytesIO()
-    for colours in range(24, 65, 8):  # the fewest that are close to it
-        drawn = small.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        if _distance(drawn.convert("RGB"), small) < CLOSE:
+    for colours in (*range(24, 65, 8), 128):  # the fewest that are close to it
+        distance, drawn = min((_reduced(small, colours, method) for method in _METHODS), key=lambda reduced: reduced[0])
+        if distance < CLOSE:
             break
     drawn.save(lines, "PNG", optimize=True)
     small.save(photograph, "JPEG", quality=75, optimize=True)
     if len(lines.getvalue()) <= len(photograph.getvalue()):
         return lines.getvalue(), "png"
     return photograph.getvalue(), "jpeg"
+
+
+def _reduced(picture: Image.Image, colours: int, method: Image.Quantize) -> tuple[float, Image.Image]:
+    """The picture with few colours, and how far it is from the whole one."""
+    drawn = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    return _distance(drawn.convert("RGB"), picture), drawn
 
 
 def _distance(first: Image.Image, second: Image.Image) -> float:
