@@ -112,6 +112,14 @@ def write_folder(folder, rng):
     (folder / "videos.csv").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_a_list_of_one_s_own_is_read_even_where_a_public_set_has_the_same_name(tmp_path, name):
+    write_folder(tmp_path / "real", np.random.default_rng(1))
+    layout = real_footage.work_layout(real_footage.profile_of("smoke"), tmp_path / "work")
+    dataset = real_footage.imported(tmp_path / "real", name, SETS[name].title, layout, real_footage.profile_of("smoke"))
+    assert dataset.title == SETS[name].title and len(dataset.videos.split("test")) == 10
+
+
 @pytest.mark.slow
 def test_a_set_that_is_there_is_trained_and_the_others_are_read(tmp_path):
     write_folder(tmp_path / "real" / "fight_bags", np.random.default_rng(1))

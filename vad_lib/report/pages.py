@@ -10,7 +10,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.figures.style import alternative_text
-from vad_lib.report.tables.methods import short_methods_frame
+from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
 from vad_lib.report.tables.table import markdown_grid
 from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
@@ -48,9 +48,12 @@ def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = (
         DataError: runs that do not belong into one table.
     """
     grid = markdown_grid(short_methods_frame(layout, datasets))
+    remarks = "; ".join(f"{title}: {', '.join(names)}" for title, names in remarked_methods(layout, datasets).items())
+    trained = f" Not trained as they would need, see the notes of Tables 2 and 3: {remarks}." if remarks else ""
     return (
         f"{grid}\n\nMean over seeds, ± standard deviation, and 95 % interval over seeds and test videos; the step was chosen on "
-        "validation videos. Rendered videos stand in for the public ones: compare rows with each other, not with the paper. "
+        f"validation videos, among those of the last quarter of the training.{trained} Rendered videos stand in for the "
+        "public ones: compare rows with each other, not with the paper. "
         f"*{VARIANTS['supervised'].title}* learned from true frame labels of test videos, out of fold, and is no competitor.\n"
     )
 

@@ -17,6 +17,7 @@ import pandas as pd
 from vad_lib.config import Profile, get_profile
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.data.importing.write import import_dataset
 from vad_lib.data.prepare import prepare_dataset
@@ -170,6 +171,7 @@ def imported(source: Path, name: str, title: str, layout: Layout, profile: Profi
     Raises:
         DataError: the folder cannot be imported; the message says what is wrong.
     """
+    name = f"{name}-videos" if name in PUBLIC_SETS else name  # its own lists are not those of the release
     target, settings = layout.dataset(name), ImportSettings(dataset=name, title=title)
     if (source / "videos").is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)  # features are kept beside the videos

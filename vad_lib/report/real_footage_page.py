@@ -55,13 +55,13 @@ def write_page(dataset: Dataset, layout: Layout, folder: Path, about: str = "") 
     """
     numbers = numbers_of(layout, dataset)
     write_numbers(folder, numbers)
-    drawn = draw_rows(numbers, dataset.name, dataset.headline_metric, layout, folder)
-    write_text(folder / "README.md", "\n\n".join(_parts(dataset, layout, numbers, about, drawn)) + "\n")
+    drawn = draw_rows(numbers, folder.name, dataset.headline_metric, layout, folder)
+    write_text(folder / "README.md", "\n\n".join(_parts(dataset, layout, numbers, about or about_set(folder.name), drawn)) + "\n")
     return numbers
 
 
 def _parts(dataset: Dataset, layout: Layout, numbers: Numbers, about: str, drawn: str) -> list[str]:
-    parts = [f"# {dataset.title}: {numbers.seeds} a row", *filter(None, [about or about_set(dataset.name)])]
+    parts = [f"# {dataset.title}: {numbers.seeds} a row", *filter(None, [about])]
     tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
     for table in tables:
         parts += [f"## {table.title}", tables_table.markdown_grid(table.frame[table.frame["status"] == "run"])]

@@ -58,7 +58,7 @@ def scores_of_videos(videos: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
     """
     said = []
     with style():
-        fig, axes = plt.subplots(1, len(videos), figsize=(10, 2.4), sharey=True)
+        fig, axes = plt.subplots(1, len(videos), figsize=(10, 2.8), sharey=True)
         for panel, (name, (scores, shares)) in zip(axes, videos.items()):
             panel.fill_between(range(len(shares)), shares, step="mid", color=GROUND_TRUTH, label="abnormal")
             panel.plot(scores, color=BLUE, label="score")
@@ -66,6 +66,6 @@ def scores_of_videos(videos: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
             parts = {"in the event": scores[shares > 0.5], "outside": scores[shares <= 0.5]}
             means = [f"{part.mean():.2f} {where}" for where, part in parts.items() if len(part)]
             said.append(f"{name}, mean score {' and '.join(means)}")
-        axes[0].legend(loc="upper right")
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     describe(fig, composed(f"Score of each snippet of {len(videos)} test videos, with the abnormal snippets shaded", said))
     return fig

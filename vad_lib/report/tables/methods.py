@@ -148,3 +148,20 @@ def short_methods_frame(layout: Layout, datasets: Sequence[Dataset | str] = ("sy
             cell = f"{mean_metric_cell(runs, metric, data.selection)} {interval_cell(runs, metric)}" if runs else NOT_RUN
             row[f"{data.dataset.title}{rendered}, {METRIC_TITLES[metric]} %"] = cell
     return pd.DataFrame(rows.values())
+
+
+def remarked_methods(layout: Layout, datasets: Sequence[Dataset | str]) -> dict[str, list[str]]:
+    """Title of a data set -> its methods with a remark on their training, each with the kind, such as ``MGFN (over-trained)``.
+
+    Args:
+        layout: where runs are read from.
+        datasets: loaded, or names of their folders.
+    """
+    found: dict[str, list[str]] = {}
+    for each in datasets:
+        data = DatasetRuns.load(layout, each, TABLE_ROWS["table2"])
+        for method in TABLE_ROWS["table2"]:
+            if said := remark(data.of(method), data.dataset.metric):
+                kind = said.partition(" with ")[0].partition(" (")[0]
+                found.setdefault(data.dataset.title, []).append(f"{VARIANTS[method].title} ({kind})")
+    return found
