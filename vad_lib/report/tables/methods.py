@@ -73,21 +73,30 @@ def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | Non
     metric = _PAPER_TABLES[counterpart][1] if counterpart else data.dataset.metric
     theirs = {method: reported[reported["method"] == method] for method in methods}
     where = f" {counterpart} (paper, authors) and on {data.dataset.marked_title} (here)" if counterpart else ""
+    frame = pd.DataFrame(
+        [
+            {"method": _title(method, theirs[method])}
+            | _reported_columns(theirs[method], counterpart, metric)
+            | _measured_columns(data, method, metric)
+            for method in methods
+        ]
+    )
     return Table(
         name,
         f"Table {name[-1]}. Methods on{where}" if counterpart else f"Methods on {data.dataset.marked_title}",
-        pd.DataFrame(
-            [
-                {"method": _title(method, theirs[method])}
-                | _reported_columns(theirs[method], counterpart, metric)
-                | _measured_columns(data, method, metric)
-                for method in methods
-            ]
-        ),
+        frame,
         tuple(method in in_paper for method in methods),
         tuple(_note(method, theirs[method], data, metric) for method in methods),
         caption_text([data]) + empty_cells_text(data.dataset.title, _reasons(data, metric)),
+        _blocks(frame) if counterpart else (),
     )
+
+
+def _blocks(frame: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The reported numbers, then ours: together they are too wide for a page."""
+    reported = [column for column in frame.columns[1:] if column.startswith(("paper", "authors"))]
+    ours = [column for column in frame.columns[1:] if column not in reported]
+    return ("Reported:", ("method", *reported)), ("Here:", ("method", *ours))
 
 
 def _reasons(data: DatasetRuns, metric: Literal["auc", "ap"]) -> list[str]:
