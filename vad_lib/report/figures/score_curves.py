@@ -24,7 +24,7 @@ from vad_lib.errors import DataError
 from vad_lib.report.figures.alternative_texts import composed, number
 from vad_lib.report.figures.run_scores import RunScores, VideoScores
 from vad_lib.report.figures.strips import PAPER_FIGURE_CATEGORIES, Strip, figure_videos
-from vad_lib.report.figures.style import CURVES, GREY, GROUND_TRUTH, VERMILION, describe, style
+from vad_lib.report.figures.style import CURVES, GREY, GROUND_TRUTH, VERMILION, describe, headline, style
 
 
 def plan_score_figure(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
@@ -77,7 +77,9 @@ def score_panels(
     with style():
         rows = -(-len(chosen) // 2)
         fig = plt.figure(figsize=(10, 3.6 * rows if strips else 2.8 * rows))
-        fig.suptitle(title, fontsize=12)
+        higher = [_higher_in_the_event(scores.videos[name], curves[0]) for name in chosen.values()]
+        words = f"{CURVES[curves[0]][0]}: mean higher in the event than outside in {sum(higher)} of {len(chosen)} videos"
+        headline(fig, title, words)
         grid = fig.add_gridspec(rows, min(len(chosen), 2), hspace=0.06, wspace=0.08)
         for position, (category, name) in enumerate(chosen.items()):
             video, cell = scores.videos[name], grid[position]
@@ -112,6 +114,12 @@ def _said(video: VideoScores, curves: Sequence[str]) -> str:
         parts.append(f"{CURVES[curve][0].removesuffix(' score')} {' and '.join(means)}")
     where = f"(abnormal {events} of {len(abnormal)})" if events else f"({len(abnormal)} frames, none abnormal)"
     return f"{where} {', '.join(parts)}"
+
+
+def _higher_in_the_event(video: VideoScores, curve: str) -> bool:
+    """Whether the mean score of the abnormal frames is above that of the normal ones; false where one kind is missing."""
+    frames, abnormal = np.repeat(video.curves[curve], np.diff(snippet_edges(video))), video.labels.astype(bool)
+    return bool(abnormal.any() and not abnormal.all() and frames[abnormal].mean() > frames[~abnormal].mean())
 
 
 def _check_panel(scores: RunScores, video: VideoScores, curves: Sequence[str], strips: Mapping[str, Strip]) -> None:
