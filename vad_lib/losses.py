@@ -138,6 +138,26 @@ def mean_at(features: Tensor, top: TopSegments) -> Tensor:
     return (picked * top.weights[:, :, None]).sum(dim=1)
 
 
+def score_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of scores with their targets; all losses on scores and the validation measure it here.
+
+    Args:
+        scores: float (R,); clamped to [0, 1], since a mean of ones may exceed 1 by rounding.
+        targets: of the same shape and type, in [0, 1].
+
+    Returns:
+        scalar, nats per score; finite even at scores of exactly 0 or 1 (the logarithm stops at -100). NaN or infinite where a
+        score is, so that training stops with an error that names step, term and videos.
+
+    Example: the wrong one of two scores costs 100 nats.
+        >>> score_cross_entropy(torch.tensor([1.0000001, 0.0]), torch.ones(2))
+        tensor(50.)
+    """
+    if not bool(scores.isfinite().all()):
+        return scores.sum()
+    return F.binary_cross_entropy(scores.clamp(0, 1), targets)
+
+
 def main_loss(video_scores: Tensor, video_labels: Tensor) -> Tensor:
     """L_m: binary cross-entropy between each video's score and its label.
 
@@ -155,7 +175,7 @@ def main_loss(video_scores: Tensor, video_labels: Tensor) -> Tensor:
         >>> main_loss(torch.tensor([0.5]), torch.ones(1))
         tensor(0.6931)
     """
-    return F.binary_cross_entropy(video_scores.clamp(0, 1), video_labels)
+    return score_cross_entropy(video_scores, video_labels)
 
 
 def classification_loss(category_scores: Tensor, category_targets: Tensor, temperature: Tensor | float) -> Tensor:

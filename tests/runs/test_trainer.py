@@ -20,7 +20,7 @@ from vad_lib.data.prompts import text_features
 from vad_lib.errors import ConfigError, OutputError, TrainingError
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.losses import LossTerm
-from vad_lib.runs import run_folder, trained_model, trainer
+from vad_lib.runs import measure, run_folder, trained_model, trainer
 from vad_lib.runs.checkpoint import CHECKPOINT
 from vad_lib.runs.learner import BagLearner
 from vad_lib.storage.hashing import file_sha256
@@ -229,6 +229,21 @@ def test_nan_loss_stops_with_step_term_and_videos(tmp_path, dataset, text, monke
         run(tmp_path, dataset, text)
     assert steps[2][0] in str(caught.value)
     assert not (tmp_path / "seed").exists()
+
+
+@pytest.mark.parametrize("eval_every", [1, 4], ids=["in the evaluation", "in the next loss"])
+@pytest.mark.parametrize("method", registry.ON_BAGS)
+def test_weights_that_break_down_stop_the_run(tmp_path, dataset, text, method, eval_every):
+    broken = TRAIN.replace(lr=1e30, warmup=0, eval_every=eval_every)
+    where = "step 1: expected finite scores" if eval_every == 1 else r"step \d: \S+ is (nan|-?inf)"
+    with pytest.raises(TrainingError, match=where):
+        run(tmp_path, dataset, text, method, train=broken)
+
+
+def test_saturated_validation_scores_have_a_cross_entropy(dataset):
+    records = dataset.videos.split("train")[:4]
+    scores = {record.name: np.full(150, float(dataset.videos.is_abnormal(record)), np.float32) for record in records}
+    assert measure.validation_metrics(dataset, scores, records) == {"auc": 1.0, "bce": 0.0}
 
 
 def test_a_finished_run_survives_a_failed_repetition(tmp_path, dataset, text, monkeypatch):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vad_lib.errors import DataError
-from vad_lib.losses import TopSegments, mean_at, top_segments, topk_mean
+from vad_lib.losses import TopSegments, mean_at, score_cross_entropy, top_segments, topk_mean
 
 Pairing = Literal["all", "index"]
 
@@ -188,7 +188,7 @@ def abnormal_in_abnormal_memory(similarity: Tensor, mask: Tensor, divisor: int =
         tensor(0.6931)
     """
     best = topk_mean(similarity, mask, divisor)
-    return F.binary_cross_entropy(best, torch.ones_like(best))
+    return score_cross_entropy(best, torch.ones_like(best))
 
 
 def abnormal_outside_normal_memory(similarity: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
@@ -225,7 +225,7 @@ def normal_memory_loss(similarity: Tensor, mask: Tensor, target: float) -> Tenso
         tensor(0.6931)
     """
     real = similarity[mask]
-    return F.binary_cross_entropy(real, torch.full_like(real, target))
+    return score_cross_entropy(real, torch.full_like(real, target))
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

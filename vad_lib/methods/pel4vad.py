@@ -243,7 +243,7 @@ def bag_loss(scores: Tensor, labels: Tensor, mask: Tensor, divisor: int = 16) ->
     k = torch.where(labels == 1, losses.topk_count(mask, divisor), 1)
     top = losses.top_segments(scores, mask, k)
     bags = (scores.gather(1, top.indices) * top.weights).sum(dim=1)
-    return F.binary_cross_entropy(bags.clamp(0, 1), labels)
+    return losses.main_loss(bags, labels)
 
 
 def prompt_loss(logits: Tensor, categories: Tensor) -> Tensor:
