@@ -95,12 +95,19 @@ class Draws(NamedTuple):
         left_out: rows of ``counts`` that leave out one video, per stratum.
         bootstrap: that the draws were made by.
         redrawn: draws with frames of one class only, made again.
+        fewest: videos of the smallest stratum.
     """
 
     counts: np.ndarray
     left_out: tuple[slice, ...]
     bootstrap: Bootstrap
     redrawn: int
+    fewest: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether every stratum has two videos or more: one video drawn from itself never varies, which says nothing of others."""
+        return self.fewest > 1
 
     def of_draws(self, values: np.ndarray) -> np.ndarray:
         """Of values on all choices, (..., 1 + J + B), those on the draws, (..., B)."""
@@ -118,15 +125,15 @@ def all_draws(scored: ScoredVideos, bootstrap: Bootstrap) -> Draws:
         DataError: the videos have frames of one class only.
     """
     drawn, redrawn = draw_videos(scored, bootstrap)
-    counts, left_out, row = [np.ones((1, len(scored.videos)))], [], 1
-    for stratum in _strata(scored, bootstrap):
+    counts, left_out, row, strata = [np.ones((1, len(scored.videos)))], [], 1, _strata(scored, bootstrap)
+    for stratum in strata:
         without = 1 - np.eye(len(scored.videos))[stratum]
         # a video that alone has the frames of a class cannot be left out; the others give the acceleration
         without = without[(without @ scored.abnormal_frames > 0) & (without @ scored.normal_frames > 0)]
         counts.append(without)
         left_out.append(slice(row, row + len(without)))
         row += len(without)
-    return Draws(np.concatenate([*counts, drawn]), tuple(left_out), bootstrap, redrawn)
+    return Draws(np.concatenate([*counts, drawn]), tuple(left_out), bootstrap, redrawn, min(map(len, strata)))
 
 
 def values_on_draws(statistic: Callable[..., float], sizes: Sequence[int], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> np.ndarray:

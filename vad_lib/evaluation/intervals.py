@@ -173,6 +173,9 @@ def interval_of_values(
 ) -> Interval:
     """Interval of the mean over seeds of any statistic that was measured on the draws, of a difference too.
 
+    One test video of a class tells nothing of others: the interval is then -1 to 1, all that a difference of fractions can be,
+    and its ``kind`` says why.
+
     Args:
         values: float64 (S, 1 + J + B), of each seed.
         draws: that the statistic was measured on.
@@ -184,7 +187,10 @@ def interval_of_values(
     tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
     strata = "normal and abnormal apart" if bootstrap.stratified else "all together"
     left_out = [mean[rows] for rows in draws.left_out]
-    if videos_only or len(seeds) == 1:
+    if not draws.enough:
+        low, high = -1.0, 1.0
+        kind = "none: fewer than two test videos of a class, so any value is possible; add test videos"
+    elif videos_only or len(seeds) == 1:
         low, high = bca_quantiles(tails, draws.of_draws(mean), mean[0], left_out)
         kind = f"test videos, {len(seeds)} seed{'s' * (len(seeds) > 1)} fixed (BCa bootstrap, {strata})"
     else:
