@@ -162,6 +162,7 @@ class VadCLIP(MaskedMethod):
         else:
             self.offset = nn.Parameter(torch.zeros_like(self.text))
         self._encoder: LearnedPrompts | None = None
+        self._outdated = False  # whether the tokens were changed since the text was encoded, without this method's knowledge
         self._text: Tensor | None = None  # t_c during a forward pass
 
     @property
@@ -181,7 +182,7 @@ class VadCLIP(MaskedMethod):
             return self.project_text(self.text + self.offset)
         if self.training:
             return self.project_text(self._encode_tokens())
-        if not bool(self.encoded_text.any()):
+        if self._outdated or not bool(self.encoded_text.any()):
             self._keep_text()
         return self.project_text(self.encoded_text)
 
@@ -196,6 +197,10 @@ class VadCLIP(MaskedMethod):
     @torch.no_grad()
     def _keep_text(self) -> None:
         self.encoded_text.copy_(self._encode_tokens())
+        self._outdated = False
+
+    def weights_changed(self) -> None:
+        self._outdated = self.settings.prompts == "tokens"
 
     def train(self, mode: bool = True) -> "VadCLIP":
         """Switch to training or evaluation; evaluation sees the tokens as they are now."""
@@ -206,7 +211,7 @@ class VadCLIP(MaskedMethod):
 
     def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """All weights and buffers; the encoded texts among them are those of the tokens as they are now."""
-        if self._encoder is not None:
+        if self._encoder is not None or self._outdated:
             self._keep_text()
         return super().state_dict(*arguments, **named)
 

@@ -175,6 +175,7 @@ class BagLearner(Learner):
             group["lr"] = rate
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
+            self.scored.weights_changed()
 
     @property
     def scored(self) -> Method:
