@@ -71,6 +71,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {by_lower[near[0]]}?)" if near else ""
 
 
+def one_of(value: str, known: Iterable[str], what: str) -> None:
+    """Refuse a value that is no known one; a misspelt name would silently mean the branch that comes last.
+
+    Raises:
+        ConfigError: it is none of them; the message names ``what``, the known ones and the nearest.
+
+    Example:
+        >>> one_of("sum", ("softmax", "sum"), "semantic score")
+    """
+    known = tuple(known)
+    if value not in known:
+        raise ConfigError(f"{what}: expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}.")
+
+
 def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Decorate the ``main`` of a command: our errors become one line on stderr and status 1, Ctrl-C status 130.
 

@@ -141,7 +141,7 @@ class Method(nn.Module, ABC):
             ``semantic`` (B, T) and ``alignment`` (B, T, C), cosines in [-1, 1].
         """
 
-    def weights_changed(self) -> None:  # noqa: B027  (few methods keep what follows from their weights)
+    def weights_changed(self) -> None:
         """Hear that the weights were changed from outside, as the running mean's are after each step."""
 
     def monitored(self) -> dict[str, float]:

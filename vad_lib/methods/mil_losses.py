@@ -9,13 +9,13 @@ K most segments kept of one video.
 """
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, one_of
 from vad_lib.losses import TopSegments, mean_at, score_cross_entropy, top_segments, topk_mean
 
 Pairing = Literal["all", "index"]
@@ -81,10 +81,14 @@ def bag_ranking(abnormal: Tensor, normal: Tensor, pairing: Pairing = "all") -> T
     Returns:
         float32 scalar.
 
+    Raises:
+        ConfigError: unknown pairing.
+
     Example: as long as all bags score alike, every abnormal bag costs 1.
         >>> bag_ranking(torch.full((30,), 0.3), torch.full((30,), 0.3)).item()
         30.0
     """
+    one_of(pairing, get_args(Pairing), "pairing")
     if pairing == "index":
         return (1 - abnormal + normal).clamp(min=0).mean()
     return (1 - abnormal[:, None] + normal).clamp(min=0).sum(dim=0).mean()
