@@ -164,8 +164,8 @@ def _attempt(number: int, task: Training, progress: bool = False) -> TaskOutcome
         return TaskOutcome(number, False, error)
     except RuntimeError as error:  # of torch: out of memory, or an operation that refuses its input
         wrong = TrainingError(
-            f"{task.settings.variant}, seed {task.settings.train.seed}: torch stopped the run ({error}). Train it alone with train_run "
-            "to see where; a smaller batch needs less memory."
+            f"{task.settings.variant}, seed {task.settings.train.seed}: torch stopped the run ({error}). Train it alone with "
+            "train_run to see where; a smaller batch needs less memory."
         )
         wrong.__cause__ = error
         return TaskOutcome(number, False, wrong)
