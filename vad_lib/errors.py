@@ -23,6 +23,10 @@ class DataError(VadError):
     """A video, feature file, list or annotation is not what it should be."""
 
 
+class DifferentRunsError(DataError):
+    """Runs of one table differ in what they must share: features, text features, categories, protocol or training."""
+
+
 class MissingFileError(VadError, FileNotFoundError):
     """A file that is needed is not there; the message says how to get it."""
 
