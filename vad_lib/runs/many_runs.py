@@ -119,7 +119,7 @@ def train_each(tasks: Sequence[Training], jobs: int = 0, *, progress: bool = Tru
                 yield outcome
             else:
                 missing.append(number)
-        on_cpu = all(torch.device(tasks[number].settings.train.device).type == "cpu" for number in missing)
+        on_cpu = all(tasks[number].settings.train.device.startswith("cpu") for number in missing)
         processes = min(jobs or joblib.cpu_count(), len(missing)) if on_cpu else 1
         if processes > 1:
             outcomes = _by_processes(processes, [(number, tasks[number]) for number in missing])

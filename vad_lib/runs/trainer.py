@@ -30,7 +30,7 @@ from vad_lib.errors import TrainingError, first_few
 from vad_lib.evaluation import scoring
 from vad_lib.methods.base import Method
 from vad_lib.runs.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
-from vad_lib.runs.learner import LearnerMaker, learner_maker
+from vad_lib.runs.learner import LearnerMaker, check_device, learner_maker
 from vad_lib.runs.measure import check_measurable, fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
 from vad_lib.runs.record import Outcome, Scores, run_key, run_record
 from vad_lib.runs.run_folder import is_complete, write_run
@@ -72,7 +72,7 @@ def train_run(
         TrainingError: a loss or a score became NaN or infinite; step, term and videos are named.
         DataError: too few training videos of a class, or test videos on which the headline metric is not defined; nothing was
             trained.
-        ConfigError: unknown method or option; text features missing.
+        ConfigError: unknown method or option; text features missing; no such device.
         BusyError: another process trains this very run.
     """
     make = learner_maker(settings, text, build)
@@ -82,6 +82,7 @@ def train_run(
         remove_replaced(folder)
         remove_free_lock(lock)
         return False
+    check_device(settings.train.device)
     partial = partial_folder(folder)
     with sole_writer(folder, lock):
         if not force and is_complete(folder, key):  # by the process that this one waited for
