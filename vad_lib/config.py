@@ -119,6 +119,13 @@ class SyntheticSettings(Settings):
     fps: float = Field(25.0, gt=0)
     seed: int = Field(7, ge=0)
 
+    @field_validator("train_snippets", "test_snippets")
+    @classmethod
+    def _shortest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError("expected 1 <= shortest <= longest; exchange them")
+        return value
+
 
 class TrainSettings(Settings):
     """One training run (paper, section 3.1; reading of it in ``results/deviations.md``)."""
