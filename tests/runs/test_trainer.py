@@ -18,7 +18,7 @@ from vad_lib.config import TrainSettings
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.data.prompts import text_features
-from vad_lib.errors import ConfigError, OutputError, TrainingError
+from vad_lib.errors import ConfigError, DataError, OutputError, TrainingError
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.losses import LossTerm
 from vad_lib.runs import measure, run_folder, trained_model, trainer
@@ -351,6 +351,11 @@ def test_a_checkpoint_that_cannot_be_read_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(PermissionError):
         load_checkpoint(tmp_path, "key", torch.device("cpu"))
+
+
+def test_a_data_set_without_features_is_refused(tmp_path, dataset, text):
+    with pytest.raises(DataError, match="a run needs features, and it was loaded with features=False"):
+        run(tmp_path, load_dataset(dataset.folder, features=False), text)
 
 
 def test_unknown_method_and_option_are_errors(tmp_path, dataset, text):
