@@ -134,6 +134,13 @@ def topk_mean(values: Tensor, mask: Tensor | None = None, divisor: int = 16) -> 
     return (values.gather(1, top.indices) * top.weights).sum(dim=1)
 
 
+def topk_mean_by_category(values: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """:func:`topk_mean` of each category, which has k segments of its own: (B, T, C), mask (B, T) -> (B, C)."""
+    videos, segments, categories = values.shape
+    by_category = values.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
+    return topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)
+
+
 def mean_at(features: Tensor, top: TopSegments) -> Tensor:
     """Mean feature over the kept segments: (R, T, W) -> (R, W)."""
     picked = features.gather(1, top.indices[:, :, None].expand(-1, -1, features.shape[2]))  # (R, K, W)

@@ -98,9 +98,7 @@ def alignment_map(projected: Tensor, category_text: Tensor) -> Tensor:
 
 def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
     """S_fine, mean of each category's k = T // divisor + 1 largest cosines (equation 4): (B, T, C), mask (B, T) -> (B, C)."""
-    videos, segments, categories = alignment.shape
-    by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
-    return losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)  # Eq. 4
+    return losses.topk_mean_by_category(alignment, mask, divisor)  # Eq. 4
 
 
 # Dual-branch adaptive gated fusion (DBAGF), section 2.2

@@ -305,6 +305,7 @@ class MethodSpec(NamedTuple):
         presets: settings that differ from the defaults on a public data set, by its name; for the sets that stand for it too.
         batches: training settings that the method cannot do without (``segmenting``, ``crops``), whatever the recipe.
         published: training settings of its authors' code, for ``recipe="published"``.
+        published_on: those that differ on a public data set, by its name; for the sets that stand for it too.
     """
 
     name: str
@@ -324,6 +325,7 @@ class MethodSpec(NamedTuple):
     presets: Mapping[str, Mapping[str, Any]] = {}
     batches: Mapping[str, Any] = {}
     published: Mapping[str, Any] = {}
+    published_on: Mapping[str, Mapping[str, Any]] = {}
 
     @property
     def on_bags(self) -> bool:

@@ -250,24 +250,26 @@ def _scheduler(optimiser: torch.optim.Optimizer, train: TrainSettings) -> Reduce
     if train.schedule == "plateau":
         return ReduceLROnPlateau(optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience)
     # torch's own cosine and milestones multiply rates step by step and so round otherwise
-    return LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps))
+    return LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps, train.horizon, train.milestones))
 
 
-def planned_share(schedule: str, progress: float) -> float:
+def planned_share(schedule: str, progress: float, horizon: float = 1.0, milestones: Sequence[float] = (0.4, 0.8)) -> float:
     """Share of the first learning rate at a point of training, for the schedules that depend on nothing else.
 
     Args:
         schedule: ``constant``, ``cosine`` or ``milestones``, see :class:`~vad_lib.config.TrainSettings`.
         progress: steps done / all steps, in [0, 1].
+        horizon: progress at which the cosine would reach zero, at least 1.
+        milestones: progress after which the rate is a tenth, each.
 
     Example: half way down the cosine, and past the first milestone.
         >>> round(planned_share("cosine", 0.5), 3), round(planned_share("milestones", 0.5), 3)
         (0.5, 0.1)
     """
     if schedule == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
+        return (1 + math.cos(math.pi * progress / horizon)) / 2
     if schedule == "milestones":
-        return 0.1 ** sum(progress >= milestone for milestone in (0.4, 0.8))
+        return 0.1 ** sum(progress >= milestone for milestone in milestones)
     return 1.0
 
 
