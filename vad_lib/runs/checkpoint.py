@@ -50,14 +50,16 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> dict[str, A
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        return _dropped(path, f"it is damaged ({next(filter(None, str(error).splitlines()), type(error).__name__)})")
+        _warn_dropped(path, f"it is damaged ({next(filter(None, str(error).splitlines()), type(error).__name__)})")
+        return None
     if not isinstance(content, dict) or content.get("key") != key:
-        return _dropped(path, "it is of other settings, data or code")
+        _warn_dropped(path, "it is of other settings, data or code")
+        return None
     torch.set_rng_state(content["random"]["cpu"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(content["random"]["cuda"], device)
     return content
 
 
-def _dropped(path: Path, reason: str) -> None:
+def _warn_dropped(path: Path, reason: str) -> None:
     warnings.warn(f"{path}: dropped, {reason}; the run starts from its first step.", stacklevel=3)
