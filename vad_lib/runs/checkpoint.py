@@ -50,7 +50,8 @@ def load_checkpoint(folder: Path, key: str, device: torch.device) -> dict[str, A
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        _warn_dropped(path, f"it is damaged ({next(filter(None, str(error).splitlines()), type(error).__name__)})")
+        # torch's own words advise to unpickle whatever it is
+        _warn_dropped(path, f"it is damaged ({type(error).__name__})")
         return None
     if not isinstance(content, dict) or content.get("key") != key:
         _warn_dropped(path, "it is of other settings, data or code")
