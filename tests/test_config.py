@@ -29,6 +29,8 @@ from vad_lib.errors import ConfigError
         (FeatureSettings, {"engine": "openvino"}, "engine: .*'torch' or 'openvino-bf16', got 'openvino'"),
         (FeatureSettings, {"backbone": "clip-vit-b-16", "engine": "openvino-bf16"}, "engine: .*CLIP runs on torch"),
         (SyntheticSettings, {"train_snippets": (3,)}, "train_snippets"),
+        (SyntheticSettings, {"train_snippets": (9, 3)}, "train_snippets: .*shortest <= longest"),
+        (SyntheticSettings, {"test_snippets": (0, 3)}, "test_snippets: .*shortest <= longest"),
         (SyntheticSettings, {"normal_ratio": 0}, "normal_ratio"),
     ],
 )

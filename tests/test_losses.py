@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vad_lib import losses
+from vad_lib.methods import mil_losses
 
 
 def all_real(rows: int, segments: int) -> torch.Tensor:
@@ -35,3 +36,17 @@ def test_main_loss_is_finite_at_the_ends(score):
     loss = losses.main_loss(scores, torch.tensor([1.0]))
     loss.backward()
     assert loss.isfinite() and scores.grad.isfinite().all()
+
+
+def test_scores_that_round_above_one_cost_nothing():
+    saturated = losses.topk_mean(torch.ones(1, 150))
+    assert saturated > 1  # ten times 0.1 in float32
+    assert losses.main_loss(saturated, torch.ones(1)) == 0
+    assert mil_losses.abnormal_in_abnormal_memory(torch.ones(1, 150), all_real(1, 150)) == 0
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_broken_scores_break_the_loss(broken):
+    found = losses.score_cross_entropy(torch.tensor([broken, 0.3], requires_grad=True), torch.ones(2))
+    found.backward()
+    assert not found.isfinite()

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from vad_lib import metrics
-from vad_lib.errors import DataError, UndefinedMetricError
+from vad_lib.errors import ConfigError, DataError, UndefinedMetricError
 from vad_lib.evaluation import frame_level
 
 LABELS = np.array([0, 1, 0, 1])
@@ -31,6 +32,10 @@ EVERY = [*RANKED, metrics.true_positive_rate, metrics.false_positive_rate, metri
         (LABELS, [-0.1, 0.2, 0.4, 0.6], "got -0.1 to 0.6"),
         ([0, 2, 0, 1], SCORES, r"labels must be 0 \(normal\) or 1"),
         ([], [], "expected at least one frame"),
+        (["a", "b", "a", "b"], SCORES, "frames, labels: expected whole or real numbers, got <U1"),
+        (LABELS, ["0.1", "0.2", "0.4", "0.6"], "frames, scores: expected whole or real numbers, got <U3"),
+        (LABELS, [None, 0.2, 0.4, 0.6], "expected whole or real numbers, got object"),
+        (LABELS, SCORES * 1j, "expected whole or real numbers, got complex128"),
         (LABELS.reshape(2, 2), SCORES.reshape(2, 2), "one label and one score per frame"),
     ],
 )
@@ -58,6 +63,23 @@ def test_rates_need_their_own_class_only():
 def test_precision_without_an_alarm_is_not_defined():
     with pytest.raises(DataError, match=r"no score reaches the threshold 0\.95"):
         metrics.precision_recall(LABELS, SCORES, threshold=0.95)
+
+
+@pytest.mark.parametrize("metric", EVERY)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_tensors_are_numbers_too(metric, dtype):
+    scores = torch.tensor(SCORES, dtype=dtype, requires_grad=True)
+    np.testing.assert_equal(metric(torch.tensor(LABELS), scores), metric(LABELS, scores.detach().double().numpy()))
+
+
+@pytest.mark.parametrize("threshold", [np.nan, -0.1, 1.1, -np.inf])
+def test_a_threshold_is_in_the_range_of_scores(threshold):
+    for rate in (metrics.true_positive_rate, metrics.false_positive_rate, metrics.precision_recall):
+        with pytest.raises(ConfigError, match="threshold: expected a number in"):
+            rate(LABELS, SCORES, threshold)
+    with pytest.raises(ConfigError, match="threshold: expected a number in"):
+        frame_level.evaluate(*small_test_set(), "Normal", threshold)
+    assert metrics.true_positive_rate(LABELS, SCORES, np.inf) == 0
 
 
 def test_the_last_digit_of_a_float32_mean_is_let_pass():
@@ -133,6 +155,12 @@ def test_names_given_twice():
         frame_level.check_videos(["a", "b", "a"], ["a", "b"])
     with pytest.raises(DataError, match="masks: expected every video once, got twice: a, b"):
         frame_level.check_videos(["a", "b"], ["b", "a", "b", "a"], "masks")
+
+
+def test_categories_are_names_not_letters():
+    labels, scores, categories = small_test_set()
+    with pytest.raises(DataError, match=r"video fire: expected its category names, got the text 'Arson'.*\('Arson',\)"):
+        frame_level.evaluate(labels, scores, categories | {"fire": "Arson"}, "Normal")
 
 
 def test_many_missing_videos_are_counted():

@@ -119,6 +119,13 @@ class SyntheticSettings(Settings):
     fps: float = Field(25.0, gt=0)
     seed: int = Field(7, ge=0)
 
+    @field_validator("train_snippets", "test_snippets")
+    @classmethod
+    def _shortest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError("expected 1 <= shortest <= longest; exchange them")
+        return value
+
 
 class TrainSettings(Settings):
     """One training run (paper, section 3.1; reading of it in ``results/deviations.md``)."""
@@ -140,8 +147,10 @@ class TrainSettings(Settings):
     schedule: Literal["plateau", "constant", "cosine", "milestones"] = Field(
         "plateau",
         description="of the learning rate: lowered when the validation AUC stalls; constant; half a cosine to zero; or a tenth "
-        "after 40 % of the steps and a tenth of that after 80 %",
+        "after each milestone",
     )
+    horizon: float = Field(1.0, ge=1, description="cosine: where it reaches zero, as a multiple of all steps")
+    milestones: tuple[float, ...] = Field((0.4, 0.8), description="shares of all steps")
     weight_decay: float = Field(5e-5, ge=0)
     warmup: int = Field(0, ge=0, description="steps over which the learning rate rises to its first value")
     late_warmup: int = Field(0, ge=0, description="steps over which terms that a method calls late rise to their weights")

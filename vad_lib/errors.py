@@ -23,6 +23,10 @@ class DataError(VadError):
     """A video, feature file, list or annotation is not what it should be."""
 
 
+class DifferentRunsError(DataError):
+    """Runs of one table differ in what they must share: features, text features, categories, protocol or training."""
+
+
 class MissingFileError(VadError, FileNotFoundError):
     """A file that is needed is not there; the message says how to get it."""
 
@@ -69,6 +73,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
     return f" (did you mean {by_lower[near[0]]}?)" if near else ""
+
+
+def one_of(value: str, known: Iterable[str], what: str) -> None:
+    """Refuse a value that is no known one; a misspelt name would silently mean the branch that comes last.
+
+    Raises:
+        ConfigError: it is none of them; the message names ``what``, the known ones and the nearest.
+
+    Example:
+        >>> one_of("sum", ("softmax", "sum"), "semantic score")
+    """
+    known = tuple(known)
+    if value not in known:
+        raise ConfigError(f"{what}: expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}.")
 
 
 def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vad_lib.errors import DataError, one_of
+
 
 class LossTerm(NamedTuple):
     """One named term of a loss: its bare value (scalar) and the weight that it has in the sum."""
@@ -132,10 +134,37 @@ def topk_mean(values: Tensor, mask: Tensor | None = None, divisor: int = 16) -> 
     return (values.gather(1, top.indices) * top.weights).sum(dim=1)
 
 
+def topk_mean_by_category(values: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
+    """:func:`topk_mean` of each category, which has k segments of its own: (B, T, C), mask (B, T) -> (B, C)."""
+    videos, segments, categories = values.shape
+    by_category = values.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
+    return topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)
+
+
 def mean_at(features: Tensor, top: TopSegments) -> Tensor:
     """Mean feature over the kept segments: (R, T, W) -> (R, W)."""
     picked = features.gather(1, top.indices[:, :, None].expand(-1, -1, features.shape[2]))  # (R, K, W)
     return (picked * top.weights[:, :, None]).sum(dim=1)
+
+
+def score_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of scores with their targets; all losses on scores and the validation measure it here.
+
+    Args:
+        scores: float (R,); clamped to [0, 1], since a mean of ones may exceed 1 by rounding.
+        targets: of the same shape and type, in [0, 1].
+
+    Returns:
+        scalar, nats per score; finite even at scores of exactly 0 or 1 (the logarithm stops at -100). NaN or infinite where a
+        score is, so that training stops with an error that names step, term and videos.
+
+    Example: the wrong one of two scores costs 100 nats.
+        >>> score_cross_entropy(torch.tensor([1.0000001, 0.0]), torch.ones(2))
+        tensor(50.)
+    """
+    if not bool(scores.isfinite().all()):
+        return scores.sum()
+    return F.binary_cross_entropy(scores.clamp(0, 1), targets)
 
 
 def main_loss(video_scores: Tensor, video_labels: Tensor) -> Tensor:
@@ -155,7 +184,7 @@ def main_loss(video_scores: Tensor, video_labels: Tensor) -> Tensor:
         >>> main_loss(torch.tensor([0.5]), torch.ones(1))
         tensor(0.6931)
     """
-    return F.binary_cross_entropy(video_scores.clamp(0, 1), video_labels)
+    return score_cross_entropy(video_scores, video_labels)
 
 
 def classification_loss(category_scores: Tensor, category_targets: Tensor, temperature: Tensor | float) -> Tensor:
@@ -194,6 +223,17 @@ def normal_suppression_loss(category_scores: Tensor, video_labels: Tensor) -> Te
     return abnormal_scores.square().mean() if abnormal_scores.numel() else category_scores.new_zeros(())
 
 
+def aligned_count(mask: Tensor, ratio: float) -> Tensor:
+    """k = ceil(T r) of equation 12 for every video, T counting real segments only: bool (B, T) -> int64 (B,).
+
+    Example: three tenths of 200 segments are 60.
+        >>> aligned_count(torch.ones(1, 200, dtype=torch.bool), 0.3)
+        tensor([60])
+    """
+    # in double: float32 makes 60.000001 of 200 x 0.3, and so do doubles of other products in their last digit
+    return (mask.sum(dim=1).double() * ratio - 1e-9).ceil().clamp(min=1).long()
+
+
 def alignment_loss(
     alignment: Tensor,
     category_targets: Tensor,
@@ -218,12 +258,16 @@ def alignment_loss(
     Returns:
         float32 scalar, nats per video.
 
+    Raises:
+        ConfigError: unknown reduction.
+
     Example: one segment, cosines equal, costs ln 2.
         >>> alignment_loss(torch.zeros(1, 1, 2), torch.tensor([[0.0, 1.0]]), torch.ones(1, 1, dtype=torch.bool), 0.07)
         tensor(0.6931)
     """
+    one_of(reduction, ("mean_logits", "per_frame"), "align_reduction")
     videos, segments, categories = alignment.shape
-    k = (mask.sum(dim=1) * ratio).ceil().long()  # (B,)
+    k = aligned_count(mask, ratio)  # (B,)
     # one row for each video and category c*: which segments have the largest cosine to c*
     own = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
     top = top_segments(own, mask.repeat_interleave(categories, 0), k.repeat_interleave(categories))  # (B C, K)
@@ -249,10 +293,23 @@ def consistency_loss(visual_scores: Tensor, semantic_scores: Tensor) -> Tensor:
     Returns:
         float32 scalar.
 
+    Raises:
+        DataError: the shapes differ.
+
     Differs from paper: the printed formula has a comma where the minus belongs.
 
     Example:
         >>> consistency_loss(torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.1]))
         tensor(0.0800)
     """
+    check_same_shape(visual_scores, semantic_scores, "consistency loss")
     return (visual_scores - semantic_scores).square().mean()
+
+
+def check_same_shape(visual_scores: Tensor, semantic_scores: Tensor, what: str) -> None:
+    """Refuse scores of the two branches that do not stand for the same things; torch would broadcast them."""
+    if visual_scores.shape != semantic_scores.shape:
+        raise DataError(
+            f"{what}: expected visual and semantic scores of one shape, got {tuple(visual_scores.shape)} and "
+            f"{tuple(semantic_scores.shape)}; give both for the same videos and segments."
+        )

@@ -6,11 +6,11 @@ of a snippet, are taken together. A metric that is not defined (one class only, 
 Legend: F frames, G distinct scores in decreasing order. A frame is called abnormal if its score reaches the threshold.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vad_lib.errors import DataError, UndefinedMetricError
+from vad_lib.errors import ConfigError, DataError, UndefinedMetricError
 
 _CLASSES = ("normal", "abnormal")
 _ROUNDING = 1e-6  # a float32 mean of scores may pass 1 by its last digit
@@ -42,11 +42,13 @@ def true_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float 
 
     Raises:
         DataError: no abnormal frame; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
+        ConfigError: a threshold outside [0, 1] that is not infinity.
 
     Example: one of two abnormal frames is found.
         >>> true_positive_rate(np.array([0, 1, 1]), np.array([0.6, 0.5, 0.4]))
         0.5
     """
+    check_threshold(threshold)
     labels, scores = checked_frames(labels, scores)
     check_classes(labels, "the true positive rate", needed=(1,))
     return float(np.mean(scores[labels == 1] >= threshold))
@@ -62,11 +64,13 @@ def false_positive_rate(labels: np.ndarray, scores: np.ndarray, threshold: float
 
     Raises:
         DataError: no normal frame; lengths differ; NaN; a label other than 0 and 1; a score outside [0, 1].
+        ConfigError: a threshold outside [0, 1] that is not infinity.
 
     Example: one of two normal frames raises an alarm.
         >>> false_positive_rate(np.array([0, 0, 1]), np.array([0.6, 0.4, 0.5]))
         0.5
     """
+    check_threshold(threshold)
     labels, scores = checked_frames(labels, scores)
     check_classes(labels, "the false positive rate", needed=(0,))
     return float(np.mean(scores[labels == 0] >= threshold))
@@ -140,6 +144,7 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 
     Raises:
         DataError: no frame is called abnormal, so that precision is not defined; no abnormal frame; lengths differ; NaN; a
             label other than 0 and 1; a score outside [0, 1].
+        ConfigError: a threshold outside [0, 1] that is not infinity.
 
     Example: three alarms, two of them right; both abnormal frames found.
         >>> precision, recall = precision_recall(np.array([0, 1, 1, 0]), np.array([0.7, 0.6, 0.8, 0.1]))
@@ -147,10 +152,11 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 
         (0.6667, 1.0)
     """
     recall = true_positive_rate(labels, scores, threshold)
-    alarms = np.asarray(scores) >= threshold
+    labels, scores = checked_frames(labels, scores)
+    alarms = scores >= threshold
     if not alarms.any():
         raise UndefinedMetricError(f"precision: not defined, no score reaches the threshold {threshold}; lower the threshold.")
-    return float(np.mean(np.asarray(labels)[alarms])), recall
+    return float(np.mean(labels[alarms])), recall
 
 
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> RocCurve:
@@ -221,8 +227,11 @@ def counts_by_rank(rank: np.ndarray, labels: np.ndarray, lengths: np.ndarray | N
 
 
 def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames") -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores as arrays (F,); a DataError that begins with ``name`` if they are no frames that can be measured."""
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    """Labels and scores as arrays (F,); a DataError that begins with ``name`` if they are no frames that can be measured.
+
+    Tensors of torch are taken as they are, on any device and with a gradient too.
+    """
+    labels, scores = _plain_numbers(labels, f"{name}, labels"), _plain_numbers(scores, f"{name}, scores")
     if labels.ndim != 1 or scores.ndim != 1:
         raise DataError(f"{name}: expected one label and one score per frame, got shapes {labels.shape} and {scores.shape}.")
     if len(labels) != len(scores):
@@ -238,6 +247,22 @@ def checked_frames(labels: np.ndarray, scores: np.ndarray, name: str = "frames")
             "apply the sigmoid to logits, and look for NaN in the features."
         )
     return labels, scores
+
+
+def _plain_numbers(values: Any, what: str) -> np.ndarray:
+    if hasattr(values, "detach"):  # of torch, which this module does without
+        values = values.detach().cpu()
+        values = values.float() if "bfloat16" in str(values.dtype) else values  # numpy has no such type
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{what}: expected whole or real numbers, got {values.dtype}; convert them first.")
+    return values
+
+
+def check_threshold(threshold: float) -> None:
+    """A ConfigError unless scores can reach a threshold or not: it is in [0, 1], or infinity, which none reaches."""
+    if not (-_ROUNDING <= threshold <= 1 + _ROUNDING or threshold == np.inf):
+        raise ConfigError(f"threshold: expected a number in [0, 1], or infinity for no alarm at all, got {threshold}.")
 
 
 def check_classes(labels: np.ndarray, metric: str, needed: tuple[int, ...] = (0, 1), frames: int | None = None) -> None:

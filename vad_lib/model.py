@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from vad_lib import losses
 from vad_lib.data.batches import Batch
+from vad_lib.errors import one_of
 from vad_lib.losses import LossTerm
 from vad_lib.methods.base import Method, MethodSpec, check_categories, check_text_features
 from vad_lib.methods.causal import CausalAlignment
@@ -97,9 +98,7 @@ def alignment_map(projected: Tensor, category_text: Tensor) -> Tensor:
 
 def category_scores(alignment: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
     """S_fine, mean of each category's k = T // divisor + 1 largest cosines (equation 4): (B, T, C), mask (B, T) -> (B, C)."""
-    videos, segments, categories = alignment.shape
-    by_category = alignment.transpose(1, 2).reshape(videos * categories, segments)  # (B C, T)
-    return losses.topk_mean(by_category, mask.repeat_interleave(categories, 0), divisor).view(videos, categories)  # Eq. 4
+    return losses.topk_mean_by_category(alignment, mask, divisor)  # Eq. 4
 
 
 # Dual-branch adaptive gated fusion (DBAGF), section 2.2
@@ -113,10 +112,14 @@ def semantic_score(alignment: Tensor, temperature: Tensor | float, form: str = "
         temperature: tau, positive; not used by ``sum``.
         form: ``softmax`` sums probabilities and stays in (0, 1); ``sum`` adds the bare cosines, as printed, and may leave it.
 
+    Raises:
+        ConfigError: unknown form.
+
     Example: three equal cosines, two of them abnormal.
         >>> semantic_score(torch.full((1, 3), 0.2), 0.07)
         tensor([0.6667])
     """
+    one_of(form, ("softmax", "sum"), "semantic_score")
     terms = (alignment / temperature).softmax(dim=-1) if form == "softmax" else alignment
     return terms[..., 1:].sum(dim=-1)  # Eq. 5
 
@@ -127,7 +130,8 @@ def gate_weight(gate_logit: Tensor) -> Tensor:
 
 
 def fuse(visual_scores: Tensor, semantic_scores: Tensor, weight: Tensor | float) -> Tensor:
-    """S_fused = w S_c + (1 - w) S_a (equation 7): two (..., T) -> (..., T)."""
+    """S_fused = w S_c + (1 - w) S_a (equation 7): two (..., T) -> (..., T); a DataError if their shapes differ."""
+    losses.check_same_shape(visual_scores, semantic_scores, "fusion")
     return weight * visual_scores + (1 - weight) * semantic_scores  # Eq. 7
 
 

@@ -56,6 +56,7 @@ def test_frame_labels_are_cut_to_the_video():
         ({"name": "street"}, "video street: it is listed twice"),
         ({"name": ""}, "must be a file name"),
         ({"name": "../brawl"}, "must be a file name"),
+        ({"name": " brawl"}, "begins or ends with a blank"),
         ({"split": "validation"}, "video brawl: split must be train or test, got 'validation'"),
         ({"num_frames": 0}, "video brawl: expected 1 to 100,000,000 frames, got 0"),
         ({"categories": ("Dancing",)}, "video brawl: unknown category Dancing; known: Normal, Fighting, Riot"),
@@ -79,6 +80,13 @@ def test_a_wrong_record_is_refused_and_named(tmp_path, change, message):
     with pytest.raises(DataError, match=message):
         write_video_csv(tmp_path / "videos.csv", VideoList(CATEGORIES, records))
     assert not (tmp_path / "videos.csv").exists()
+
+
+@pytest.mark.parametrize("category", ["Fire; Riot", " Fire", "Fire ", ""])
+def test_what_a_list_would_not_give_back_is_not_written(tmp_path, category):
+    videos = VideoList(("Normal", category), (VideoRecord("a", "train", (category,), 40),))
+    with pytest.raises(DataError, match="video a: a list cannot hold the category"):
+        write_video_csv(tmp_path / "videos.csv", videos)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_rules_a_and_c_count_snippets(rule):
         ([(3, 16)], list(range(3, 17))),  # exactly 16 frames left: no tail
         ([(3, 17)], list(range(3, 32))),  # 15 left: tail
         ([(20, 32)], list(range(20, 32))),  # ends with the mask
-        ([(20, 30), (2, 3)], [2, 3, *range(20, 31)]),  # the tail rule looks at the interval written last
+        ([(20, 30), (2, 3)], [2, 3, *range(20, 32)]),  # the tail rule looks at the latest interval, in whatever order
         ([], []),
     ],
 )

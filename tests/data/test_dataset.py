@@ -69,6 +69,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(folder, tmp_pat
         ({"colour": "red"}, r"dataset\.json: .*colour"),
         ({"categories": ["Normal"]}, r"dataset\.json: .*categories"),
         ({"categories": ["Normal", "Riot", "Riot"]}, r"dataset\.json: a category is given twice"),
+        ({"categories": ["Normal", "Fighting;Arson"]}, r"dataset\.json: .*without ';'"),
+        ({"categories": ["Normal", " Arson"]}, r"dataset\.json: .*without blanks"),
         ({"fps": 0}, r"dataset\.json: .*fps"),
         ({"categories": ["Normal", "Arson"]}, r"videos\.csv: video train_Fighting_01: unknown category Fighting"),
     ],
@@ -109,6 +111,16 @@ def test_the_number_of_snippets_must_follow_from_the_frames(folder):
 
     rewrite(folder, lengthen)
     with pytest.raises(DataError, match=rf"video {name} has [\d,]+ frames, so \d+ snippets of 16, but features of \d+"):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize("rule", ["A", "B", "C"])
+def test_rules_that_count_snippets_need_whole_ones(folder, rule):
+    rewrite(folder, lambda r: dataclasses.replace(r, num_frames=-(-r.num_frames // 16) * 16))
+    write_json(folder / "dataset.json", read_json(folder / "dataset.json") | {"mask_rule": rule})
+    assert load_dataset(folder).info.mask_rule == rule
+    rewrite(folder, lambda r: dataclasses.replace(r, num_frames=r.num_frames - (r.name == "test_Arson_03")))
+    with pytest.raises(DataError, match=rf"video test_Arson_03 has \d+ frames, but mask rule {rule} counts 16 for each snippet"):
         load_dataset(folder)
 
 

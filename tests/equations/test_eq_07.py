@@ -1,7 +1,9 @@
 """Equation 7: S_fused = w S_c + (1 - w) S_a."""
 
+import pytest
 import torch
 
+from vad_lib.errors import DataError
 from vad_lib.model import fuse
 
 
@@ -15,3 +17,8 @@ def test_w_belongs_to_the_visual_branch():
     visual, semantic = torch.tensor([0.9]), torch.tensor([0.1])
     assert torch.equal(fuse(visual, semantic, 1.0), visual)
     assert torch.equal(fuse(visual, semantic, 0.0), semantic)
+
+
+def test_scores_of_other_shapes_are_not_broadcast():
+    with pytest.raises(DataError, match=r"fusion: .* got \(4, 8\) and \(8,\)"):
+        fuse(torch.rand(4, 8), torch.rand(8), 0.5)

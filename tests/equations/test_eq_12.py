@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vad_lib.losses import alignment_loss
+from vad_lib.losses import aligned_count, alignment_loss
 
 # tau = 0.1. Bag 0 is of category 1: r = 1/2 keeps ceil(3 / 2) = 2 of three segments, the first and the last,
 # with logits (0, 2 ln 2) and (0, 0). Bag 1 is normal: all cosines equal.
@@ -44,3 +44,11 @@ def test_padding_is_never_chosen():
     mask = torch.cat([MASK, torch.zeros(2, 4, dtype=torch.bool)], dim=1)
     expected = alignment_loss(ALIGNMENT, TARGETS, MASK, 0.1, ratio=0.5)
     torch.testing.assert_close(alignment_loss(padded, TARGETS, mask, 0.1, ratio=0.5), expected)
+
+
+@pytest.mark.parametrize("numerator, denominator", [(1, 16), (1, 4), (1, 1), (3, 10), (7, 100), (1, 3), (2, 3), (1, 7), (29, 100)])
+def test_the_kept_segments_are_those_of_exact_fractions(numerator, denominator):
+    mask = torch.arange(1000) < torch.arange(1, 1001)[:, None]
+    exact = [-(-length * numerator // denominator) for length in range(1, 1001)]
+    assert aligned_count(mask, numerator / denominator).tolist() == exact
+    assert aligned_count(mask[:1], 1e-12).tolist() == [1]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vad_lib.data.batches import Batch
+from vad_lib.errors import DataError
 from vad_lib.losses import consistency_loss
 from vad_lib.model import Proposed, ProposedSettings
 
@@ -29,3 +30,8 @@ def test_video_scores_are_top_means_of_each_branch():
     # five segments, k = 1: the largest score of each branch, wherever it lies
     expected = (output.visual_scores[:, 0].amax(1) - output.semantic_scores[:, 0].amax(1)).square().mean()
     torch.testing.assert_close(term.value, expected)
+
+
+def test_scores_of_other_shapes_are_not_broadcast():
+    with pytest.raises(DataError, match=r"one shape, got \(2,\) and \(2, 1\)"):
+        consistency_loss(torch.tensor([0.9, 0.1]), torch.tensor([[0.9], [0.1]]))

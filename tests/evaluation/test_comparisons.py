@@ -66,11 +66,11 @@ def test_components_find_what_was_planted():
         values = 0.5 + 0.02 * rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(1, 40)) + 0.08 * rng.normal(size=(4, 40))
         base = planted(np.full((4, 40), 0.5))
         found.append(comparisons.compare(base, planted(np.clip(values, 0, 1)), "auc", FEW).components)
-    # per abnormal video; the set has one normal video beside the 40, and drawing gives (n - 1) / n of a variance
+    # per abnormal video; the set has two normal videos beside the 40, and drawing gives (n - 1) / n of a variance
     assert np.mean([c.between_seeds for c in found]) == pytest.approx(0.02**2, rel=0.35)
     assert np.mean([c.between_videos for c in found]) == pytest.approx(0.1**2, rel=0.15)
     assert np.mean([c.together for c in found]) == pytest.approx(0.08**2, rel=0.15)
-    assert {(c.num_seeds, c.num_videos) for c in found} == {(4, 41)}
+    assert {(c.num_seeds, c.num_videos) for c in found} == {(4, 42)}
 
 
 def test_postprocessing_is_measured_on_the_frames():

@@ -214,7 +214,7 @@ def test_events_are_needed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"convention": "honest"}, "expected a convention of vadclip_code, abnormal_only, got 'honest'"),
+        ({"convention": "honest"}, "convention: expected one of vadclip_code, abnormal_only, got 'honest'"),
         ({"ious": (0.0, 0.5)}, r"expected IoUs in \(0, 1\], got \(0.0, 0.5\)"),
         ({"ious": (0.5, 1.1)}, r"expected IoUs in \(0, 1\]"),
     ],

@@ -7,10 +7,12 @@ import pytest
 from made_scores import made, planted
 from scipy import stats
 
+from vad_lib.deployment import model_cards
 from vad_lib.errors import DataError
 from vad_lib.evaluation import bootstrap, comparisons, intervals, scored_videos
 
 FEW = bootstrap.Bootstrap(num_draws=200)
+LONE = np.array([True, True, False])  # of three videos, a normal and an abnormal one
 
 
 def test_an_interval_over_videos_is_that_of_its_draws():
@@ -114,3 +116,15 @@ def test_a_run_is_measured_on_the_same_draws_once(monkeypatch):
     other = intervals.draws_and_values([run], "auc", few._replace(seed=1))[1]
     assert len(measured) == 2 and not np.array_equal(other, one)
     assert not np.array_equal(intervals.draws_and_values([run], "ap", few)[1], one) and len(measured) == 3
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_test_video_of_a_class_gives_no_interval(seeds):
+    """Drawn from itself it never varies; an interval without width would give a verdict on one video."""
+    one, other = ([made(seed, videos=3, lift=lift).of_videos(LONE) for seed in range(seeds)] for lift in (0.0, 0.9))
+    for found in (intervals.interval(one, "auc", FEW), intervals.interval_over_videos(one, "auc", FEW)):
+        assert (found.low, found.high) == (0.0, 1.0) and found.kind.startswith("none: fewer than two test videos of a class")
+    difference = comparisons.compare(one, other, "auc", FEW)
+    assert difference.mean > 0 and (difference.low, difference.high) == (-1.0, 1.0)
+    assert difference.verdict == "cannot tell" and difference.components is None
+    assert model_cards.recall_at(one[0], bootstrap=FEW)[1:] == (0.0, 1.0)

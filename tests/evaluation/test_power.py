@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from made_scores import planted
+from made_scores import made, planted
 from scipy import stats
 
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation import bootstrap, comparisons, power
+from vad_lib.evaluation import bootstrap, comparisons, intervals, power
 from vad_lib.report.tables import reported as tables_reported
 from vad_lib.storage.paths import PROJECT_ROOT
 
@@ -74,6 +74,25 @@ def test_power_needs_a_spread():
         power.half_width(MIXED, 1, 290)
     with pytest.raises(ConfigError, match="got 5 and 0"):
         power.detectable(MIXED, 5, 0)
+
+
+@pytest.mark.parametrize("share", [0, 1, 95, -0.5, float("nan")])
+def test_levels_and_powers_lie_between_0_and_1(share):
+    for measure in (
+        lambda: power.half_width(MIXED, 5, 290, level=share),
+        lambda: power.detectable(MIXED, 5, 290, power=share),
+        lambda: comparisons.compare([made(1)], [made(1)], "auc", FEW._replace(level=share)),
+        lambda: bootstrap.values_on_draws(lambda places: 0.5, [5], FEW._replace(level=share)),
+        lambda: intervals.interval_over_seeds([made(1), made(2)], "auc", FEW._replace(level=share)),
+    ):
+        with pytest.raises(ConfigError, match=f"expected a number between 0 and 1, got {share}"):
+            measure()
+
+
+@pytest.mark.parametrize("draws", [0, -1])
+def test_there_is_a_draw(draws):
+    with pytest.raises(ConfigError, match=f"num_draws: expected 1 or more, got {draws}"):
+        intervals.interval([made(1)], "auc", FEW._replace(num_draws=draws))
 
 
 def test_the_steps_of_the_paper():

@@ -41,14 +41,18 @@ def one_video(score, abnormal, normal, events, videos=1, video=None) -> scored_v
 
 
 def planted(values: np.ndarray) -> list[scored_videos.ScoredVideos]:
-    """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames."""
+    """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames.
+
+    The two normal videos are alike, so that drawing them adds nothing to an interval.
+    """
     steps = 200
-    score = np.concatenate([(np.arange(steps) + 0.5) / steps, np.zeros(values.shape[1])])
-    video = np.concatenate([np.zeros(steps, dtype=int), np.arange(1, values.shape[1] + 1)])
-    events = [(v, 0, 16) for v in range(1, values.shape[1] + 1)]
-    of_normal = video == 0
-    runs = one_video(score, 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 1, video)
-    return [replace(runs, seed=s, score=np.concatenate([score[:steps], row])) for s, row in enumerate(values)]
+    normal = np.tile((np.arange(steps) + 0.5) / steps, 2)
+    abnormal_videos = np.arange(2, values.shape[1] + 2)
+    video = np.concatenate([np.repeat([0, 1], steps), abnormal_videos])
+    events, of_normal = [(v, 0, 16) for v in abnormal_videos], video < 2
+    scores = [np.concatenate([normal, row]) for row in values]
+    runs = one_video(scores[0], 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 2, video)
+    return [replace(runs, seed=s, score=score) for s, score in enumerate(scores)]
 
 
 def expanded(scored: scored_videos.ScoredVideos, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

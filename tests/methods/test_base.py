@@ -91,6 +91,11 @@ def test_gradients_pass_through_padding(method):
         (torch.zeros(2, 1, 4, 5), None, "built for width 3, got 5"),
         (torch.full((2, 1, 4, 3), torch.nan), None, "got NaN or infinity"),
         (torch.full((2, 1, 4, 3), torch.inf), None, "got NaN or infinity"),
+        (torch.zeros(2, 1, 4, 3).half(), None, r"expected torch.float32 as the weights, got torch.float16; convert"),
+        (torch.zeros(2, 1, 4, 3).double(), None, r"got torch.float64; convert them with features.to\(torch.float32\)"),
+        (torch.zeros(2, 1, 4, 3), torch.ones(4, dtype=torch.bool), r"\(2, 4\), got torch.bool of \(4,\)"),
+        (torch.zeros(2, 1, 4, 3), torch.ones(1, 4, dtype=torch.bool), r"got torch.bool of \(1, 4\)"),
+        (torch.zeros(2, 1, 4, 3), torch.ones(2, 4), r"mask: expected bool .* got torch.float32"),
         (torch.zeros(1, 1, 4, 3), torch.tensor([[True, False, True, True]]), "real segments must come first"),
         (torch.zeros(1, 1, 4, 3), torch.tensor([[False] * 4]), "each video needs at least one"),
     ],
@@ -98,6 +103,14 @@ def test_gradients_pass_through_padding(method):
 def test_wrong_input_is_refused(method, features, mask, message):
     with pytest.raises(DataError, match=message):
         method(features, mask)
+
+
+def test_large_features_are_finite_though_their_sum_is_not(method):
+    assert method(torch.full((2, 1, 4, 3), 3e38)).context.shape == (2, 1, 4, 4)
+
+
+def test_features_have_the_type_of_the_weights(method):
+    assert method.double()(torch.zeros(2, 1, 4, 3).double()).context.dtype == torch.float64
 
 
 def test_total_loss_is_the_weighted_sum():

@@ -169,6 +169,16 @@ def test_dropout_rate_and_scale():
     assert quarter.mean().item() == pytest.approx(1.0, abs=5e-3)
 
 
+@pytest.mark.parametrize("probability", [0.999, 1.0])
+def test_dropout_of_nearly_all(probability):
+    x = torch.ones(100, 1000, requires_grad=True)
+    out = dropout(probability)(x)
+    out.sum().backward()
+    assert out.isfinite().all() and x.grad.isfinite().all()
+    # the nearest share that a byte can say keeps one of 256
+    assert out.mean().item() == pytest.approx(float(probability < 1), abs=0.2)
+
+
 def test_dropout_bytes_do_not_repeat():
     """Eight elements share one random word; their fates must not be alike."""
     dropped = (dropout(0.5)(torch.ones(20_000, 8)) == 0).float()

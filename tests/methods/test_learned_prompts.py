@@ -18,6 +18,7 @@ from vad_lib.losses import total_loss
 from vad_lib.methods import learned_prompts
 from vad_lib.methods.vadclip import VadCLIP, VadCLIPSettings, build
 from vad_lib.runs import trained_model, trainer
+from vad_lib.runs.learner import BagLearner
 from vad_lib.storage.reading import read_json
 
 CATEGORIES = ("Normal", "Fighting", "Arson")
@@ -150,6 +151,27 @@ def test_a_run_from_training_to_scoring(planted_folder, checkpoint, tmp_path, mo
         score = model.scores(model(features))["score"][0].numpy()
     with np.load(tmp_path / "run" / "scores.npz") as stored:
         np.testing.assert_allclose(score, stored["score"][: len(score)], atol=1e-5)
+
+
+def test_averaged_tokens_are_encoded_again_after_a_resumption(planted_folder, checkpoint, tmp_path):
+    dataset = load_dataset(planted_folder)
+    text = text_features("clip", dataset.categories, weights=checkpoint, cache=tmp_path / "cache")
+    train = TrainSettings(averaging=0.5, lr=1e-1, batch_size=4, num_segments=8, segmenting="means_or_pad")
+    settings = config.RunSettings(
+        variant="vadclip", method="vadclip", title="VadCLIP", width=32, train=train, options={**TOKENS, "chunk": 32}
+    )
+    learner, resumed = (BagLearner(settings, dataset, dataset.videos.split("train"), text=text) for _ in range(2))
+    video = dataset.videos.split("test")[:1]
+    learner.step(0)
+    learner.snippet_scores(video)
+    resumed.load_state(learner.state())
+    first = resumed.weights()["encoded_text"].clone()
+    resumed.step(1)
+    (scores,) = resumed.snippet_scores(video).values()
+    assert not torch.equal(resumed.scored.encoded_text, first)
+    assert torch.equal(resumed.scored.encoded_text, resumed.model._encoder(resumed.scored.tokens))
+    resumed.load_weights(resumed.weights())
+    np.testing.assert_array_equal(resumed.snippet_scores(video)[video[0].name]["score"], scores["score"])
 
 
 # --- errors -----------------------------------------------------------------------------------------

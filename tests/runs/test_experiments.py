@@ -8,6 +8,7 @@ from vad_lib.data import prepare
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import ConfigError, MissingFileError
 from vad_lib.runs import experiments
+from vad_lib.runs.learner import planned_share
 from vad_lib.storage.paths import Layout
 
 
@@ -110,3 +111,19 @@ def test_a_method_may_have_a_learning_rate_of_its_own():
     assert experiments.run_settings("ur-dmu", profile, 1).train.lr == profile.train.lr
     published = experiments.run_settings("rtfm", profile.replace(recipe="published"), 1)
     assert published.train.lr == registry.METHODS["rtfm"].published["lr"]
+
+
+def test_the_published_recipe_is_that_of_the_data_set():
+    profile = get_profile("paper")
+    rates = {}
+    for method in ("vadclip", "pel4vad"):
+        for counterpart in ("UCF-Crime", "XD-Violence"):
+            train = experiments.run_settings(method, profile, 1, counterpart=counterpart).train
+            last = train.lr * planned_share(train.schedule, (train.steps - 1) / train.steps, train.horizon, train.milestones)
+            rates[method, counterpart] = (train.lr, train.steps, pytest.approx(last, rel=1e-2))
+    assert rates == {
+        ("vadclip", "UCF-Crime"): (2e-5, 1250, 2e-7),
+        ("vadclip", "XD-Violence"): (1e-5, 4120, 1e-7),
+        ("pel4vad", "UCF-Crime"): (5e-4, 6300, 3.35e-5),  # the cosine of 60 epochs after 50
+        ("pel4vad", "XD-Violence"): (5e-4, 7750, 3.35e-5),
+    }

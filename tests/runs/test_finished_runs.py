@@ -1,10 +1,12 @@
 """Finding finished runs: one's own and the reference's, through one function."""
 
+import re
+
 import pytest
 
 from vad_lib.config import get_profile
 from vad_lib.errors import DataError
-from vad_lib.runs.finished_runs import find_run, find_runs, load_runs
+from vad_lib.runs.finished_runs import consistent, find_run, find_runs, load_runs
 from vad_lib.storage.paths import Layout
 
 
@@ -37,3 +39,16 @@ def test_runs_on_other_features_do_not_share_a_table(made_up):
     made_up.change(made_up.write("synth-crime", "fine", 1), features={"content_hash": "other"})
     with pytest.raises(DataError, match=r"belong to one table but differ in features"):
         load_runs(made_up.layout, "synth-crime", ("pcl", "fine"))
+
+
+def test_only_a_set_whose_runs_differ_is_left_out_of_a_table_and_named(made_up, capsys):
+    for dataset in ("synth-crime", "synth-violence"):
+        made_up.write(dataset, "pcl", 1)
+        folder = made_up.write(dataset, "fine", 1)
+    made_up.change(folder, features={"content_hash": "other"})
+    sets, rows = ("synth-crime", "synth-violence"), ("pcl", "fine")
+    assert consistent(made_up.layout, sets, rows) == ("synth-crime",)
+    assert re.match("synth-violence: left out, runs .* differ in features", capsys.readouterr().out)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"config\.json: expected JSON"):
+        consistent(made_up.layout, sets, rows)

@@ -135,6 +135,16 @@ def test_errors_of_this_process(dataset, tmp_path, kind):
     assert torch.get_num_threads() != 2
 
 
+def test_what_torch_raises_stops_no_other_run(dataset, tmp_path):
+    def refuse(*positional, **named):
+        raise RuntimeError("all elements of input should be between 0 and 1")
+
+    tasks = [training(dataset, tmp_path, seed=1, build=refuse), training(dataset, tmp_path, seed=2)]
+    first, second = train_each(tasks, 1, progress=False)
+    assert type(first.error) is TrainingError and "ur-dmu, seed 1: torch stopped the run (all elements" in str(first.error)
+    assert second == (1, True, None)
+
+
 @pytest.mark.slow
 def test_a_killed_process_is_an_error_that_says_what_to_do(dataset, tmp_path):
     def dying(*positional, **named):

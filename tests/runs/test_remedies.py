@@ -83,10 +83,12 @@ def test_the_rate_rises_in_the_warm_up_and_is_whole_afterwards(dataset):
     plain, warm = learner(dataset, averaging=0.0), learner(dataset, warmup=4)
     before = plain.model.gate_logit.item()
     plain.step(0)
-    warm.step(0)
+    first = warm.step(0)
     moved = [made.model.gate_logit.item() - before for made in (plain, warm)]
     assert moved[1] == pytest.approx(moved[0] / 4, rel=1e-3)
     assert [group["lr"] for group in warm.optimiser.param_groups] == [TRAIN.lr] * len(warm.optimiser.param_groups)
+    # and the log says the rate of each step
+    assert [row["lr"] / TRAIN.lr for row in (first, *map(warm.step, range(1, 4)))] == pytest.approx([0.25, 0.5, 0.75, 1], rel=1e-2)
 
 
 @pytest.mark.parametrize("method", ["ur-dmu", "msf-dmu", "proposed"])

@@ -1,6 +1,7 @@
 """Training: selections, resume, controls, failures. All on planted bags, no video."""
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,13 @@ from vad_lib.config import TrainSettings
 from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.data.prompts import text_features
-from vad_lib.errors import ConfigError, OutputError, TrainingError
+from vad_lib.errors import ConfigError, DataError, OutputError, TrainingError
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.losses import LossTerm
-from vad_lib.runs import run_folder, trained_model, trainer
-from vad_lib.runs.checkpoint import CHECKPOINT
-from vad_lib.runs.learner import BagLearner
+from vad_lib.runs import measure, run_folder, trained_model, trainer
+from vad_lib.runs.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from vad_lib.runs.learner import BagLearner, learner_maker
+from vad_lib.runs.many_runs import Training, train_each
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_arrays, read_json
 
@@ -74,7 +76,10 @@ def test_run_folder_is_complete_and_not_repeated(tmp_path, dataset, text, method
     assert scores["labels"].shape == (scores["num_frames"].sum(),)
     assert run(tmp_path, dataset, text, method)[1] is False
     # whatever the method, its weights score again as they did
-    again = trained_model.load_learner(folder, dataset).snippet_scores(dataset.videos.split("test"))
+    same, needed = settings(method), text if registry.METHODS[method].needs_text else None
+    learner = learner_maker(same, needed)(same, dataset, ())
+    learner.load_weights(run_folder.RunInFolder(folder).weights())
+    again = learner.snippet_scores(dataset.videos.split("test"))
     assert np.array_equal(scores["score"], np.concatenate([value["score"] for value in again.values()]))
 
 
@@ -206,7 +211,8 @@ def test_checkpoint_of_another_run_is_not_used(tmp_path, dataset, text, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, dataset, text)
     monkeypatch.undo()
-    folder, _ = run(tmp_path, dataset, text, train=TRAIN.replace(lr=1e-4))
+    with pytest.warns(UserWarning, match="it is of other settings, data or code"):
+        folder, _ = run(tmp_path, dataset, text, train=TRAIN.replace(lr=1e-4))
     assert read_json(folder / "config.json")["train"]["lr"] == 1e-4
     fresh, _ = run(tmp_path / "fresh", dataset, text, train=TRAIN.replace(lr=1e-4))
     assert file_sha256(folder / "weights.safetensors") == file_sha256(fresh / "weights.safetensors")
@@ -229,6 +235,21 @@ def test_nan_loss_stops_with_step_term_and_videos(tmp_path, dataset, text, monke
         run(tmp_path, dataset, text)
     assert steps[2][0] in str(caught.value)
     assert not (tmp_path / "seed").exists()
+
+
+@pytest.mark.parametrize("eval_every", [1, 4], ids=["in the evaluation", "in the next loss"])
+@pytest.mark.parametrize("method", registry.ON_BAGS)
+def test_weights_that_break_down_stop_the_run(tmp_path, dataset, text, method, eval_every):
+    broken = TRAIN.replace(lr=1e30, warmup=0, eval_every=eval_every)
+    where = "step 1: expected finite scores" if eval_every == 1 else r"step \d: \S+ is (nan|-?inf)"
+    with pytest.raises(TrainingError, match=where):
+        run(tmp_path, dataset, text, method, train=broken)
+
+
+def test_saturated_validation_scores_have_a_cross_entropy(dataset):
+    records = dataset.videos.split("train")[:4]
+    scores = {record.name: np.full(150, float(dataset.videos.is_abnormal(record)), np.float32) for record in records}
+    assert measure.validation_metrics(dataset, scores, records) == {"auc": 1.0, "bce": 0.0}
 
 
 def test_a_finished_run_survives_a_failed_repetition(tmp_path, dataset, text, monkeypatch):
@@ -297,6 +318,44 @@ def test_the_selection_decides_which_scores_are_kept(tmp_path, dataset, text):
     assert np.array_equal(scores["score"], scores["score_best_on_test"])
     selections = read_json(folder / "metrics.json")["selections"]
     assert selections["best_on_test"]["metrics"]["auc"] >= selections["last"]["metrics"]["auc"]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there(tmp_path, dataset, text, device):
+    with pytest.raises(ConfigError, match=f"device: expected one of cpu.*, got '{device}'"):
+        run(tmp_path, dataset, text, train=TRAIN.replace(device=device))
+    task = Training(settings(train=TRAIN.replace(device=device)), dataset, None, tmp_path / "seed")
+    (outcome,) = train_each([task], 2, progress=False)
+    assert type(outcome.error) is ConfigError
+
+
+@pytest.mark.parametrize("content", [b"junk", b"", b"PK\x03\x04", pickle.dumps({"key": "other"})])
+def test_a_damaged_checkpoint_is_dropped_aloud(tmp_path, content):
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"{CHECKPOINT}: dropped, .*starts from its first step"):
+        assert load_checkpoint(tmp_path, "key", torch.device("cpu")) is None
+
+
+def test_the_checkpoint_of_another_run_is_dropped_aloud(tmp_path):
+    save_checkpoint(tmp_path, "other", torch.device("cpu"), {})
+    with pytest.warns(UserWarning, match="it is of other settings, data or code"):
+        assert load_checkpoint(tmp_path, "key", torch.device("cpu")) is None
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_lost(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, "key", torch.device("cpu"), {})
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(PermissionError):
+        load_checkpoint(tmp_path, "key", torch.device("cpu"))
+
+
+def test_a_data_set_without_features_is_refused(tmp_path, dataset, text):
+    with pytest.raises(DataError, match="a run needs features, and it was loaded with features=False"):
+        run(tmp_path, load_dataset(dataset.folder, features=False), text)
 
 
 def test_unknown_method_and_option_are_errors(tmp_path, dataset, text):

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,3 +267,9 @@ def test_content_hash_ignores_the_order_of_keys_only():
     assert hashing.content_hash({"a": 1, "b": [1, 2]}) == hashing.content_hash({"b": [1, 2], "a": 1})
     assert hashing.content_hash([1, 2]) != hashing.content_hash([2, 1])
     assert hashing.content_hash({"a": 1}) != hashing.content_hash({"a": 1.5})
+
+
+@pytest.mark.parametrize("value", [np.zeros(3000), Path("a"), {1, 2}, np.float32(1)])
+def test_content_hash_takes_what_json_can_hold_only(value):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        hashing.content_hash({"x": value})

@@ -107,7 +107,7 @@ def ground_truth_mask(
     * ``A`` (features of Wu et al.: PEL4VAD, UR-DMU) and ``C`` (VadCLIP): the 16 x num_snippets frames that have
       features, ``[start, end)``. The two differ in the number of snippets that the features have.
     * ``B`` (RTFM, CLIP-TSA on UCF-Crime): the same frames, ``[start, end]`` with ``end`` included, and everything behind
-      the last interval is abnormal if it ends inside the last snippet.
+      the latest interval is abnormal if it ends inside the last snippet.
 
     Args:
         intervals: annotated spans in frames, as written in the annotation; parts outside the mask are cut off.
@@ -133,8 +133,9 @@ def ground_truth_mask(
     mask = np.zeros(length, dtype=np.uint8)
     for start, end in intervals:
         mask[max(start, 0) : max(end + (rule == "B"), 0)] = 1
-    if rule == "B" and intervals and length - intervals[-1][1] < FRAMES_PER_SNIPPET:
-        mask[intervals[-1][1] :] = 1
+    latest = max((end for _, end in intervals), default=0)
+    if rule == "B" and intervals and length - latest < FRAMES_PER_SNIPPET:
+        mask[latest:] = 1
     return mask
 
 
@@ -183,6 +184,8 @@ def _wrong_with(categories: tuple[str, ...], record: VideoRecord) -> tuple[str, 
     """What is wrong with a video, and what to do about it."""
     if not plain_name(record.name):
         return f"the name {record.name!r} must be a file name without folder and ending", "correct it"
+    if record.name != record.name.strip():
+        return f"the name {record.name!r} begins or ends with a blank, which a list does not keep", "rename the video"
     if record.split not in get_args(Split):
         return f"split must be train or test, got {record.split!r}", "correct it"
     if not 1 <= record.num_frames <= MOST_FRAMES:
@@ -194,6 +197,8 @@ def _wrong_with(categories: tuple[str, ...], record: VideoRecord) -> tuple[str, 
             f"unknown category {', '.join(unknown) or '(none)'}; known: {', '.join(categories)}",
             "correct the list, or add the category to the data set's dataset.json",
         )
+    if unreadable := [category for category in named if not readable_category(category)]:
+        return f"a list cannot hold the category {unreadable[0]!r}: ';' divides categories, blanks around are dropped", "rename it"
     if len(set(record.categories)) != len(record.categories):
         return f"a category is given twice: {';'.join(record.categories)}", "remove one"
     normal = categories[0] in record.categories
@@ -270,6 +275,11 @@ def record_of(row: Row, mask_rule: MaskRule = "frames", tell: Tell = refuse) -> 
         mask_rule=mask_rule,
     )
     return None if wrong else record
+
+
+def readable_category(name: str) -> bool:
+    """Whether ``videos.csv`` gives a category back as it was written."""
+    return category_names(name) == (name,)
 
 
 def category_names(text: str) -> tuple[str, ...]:

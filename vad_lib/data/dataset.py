@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from vad_lib.config import Settings
-from vad_lib.data.annotations import MaskRule, VideoList, VideoRecord, read_video_csv
+from vad_lib.config import FRAMES_PER_SNIPPET, Settings
+from vad_lib.data.annotations import MaskRule, VideoList, VideoRecord, read_video_csv, readable_category
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.storage.paths import feature_store
@@ -55,6 +55,15 @@ class DatasetInfo(Settings):
     def _of_a_folder(cls, value: str) -> str:
         if not plain_name(value):  # results are written to a folder of this name
             raise ValueError("expected the name of a folder, without folders before it")
+        return value
+
+    @field_validator("categories")
+    @classmethod
+    def _of_a_list(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unreadable := [name for name in value if not readable_category(name)]:
+            raise ValueError(
+                f"expected names without ';' and without blanks around them, as videos.csv holds them; rename {unreadable}"
+            )
         return value
 
 
@@ -128,6 +137,7 @@ def load_dataset(
         raise MissingFileError(f"data set {folder}: expected dataset.json and videos.csv, found no folder; {_HOW_TO_MAKE}.")
     info = _read_info(folder / "dataset.json")
     videos = read_video_csv(folder / "videos.csv", info.categories, info.mask_rule)
+    _check_whole_snippets(info, videos)
     if not features:
         return Dataset(folder, info, videos, None)  # type: ignore[arg-type]  # whoever asked for no features uses none
     place = feature_store(folder, backbone, crops)
@@ -151,6 +161,16 @@ def _read_info(path: Path) -> DatasetInfo:
     if len(set(info.categories)) != len(info.categories):
         raise DataError(f"{path}: a category is given twice: {', '.join(info.categories)}. Remove one.")
     return info
+
+
+def _check_whole_snippets(info: DatasetInfo, videos: VideoList) -> None:
+    """Rules A, B and C count the frames that have features: whole snippets."""
+    for record in videos.split("test"):
+        if info.mask_rule != "frames" and record.num_frames % FRAMES_PER_SNIPPET:
+            raise DataError(
+                f"data set {info.name}: video {record.name} has {record.num_frames:,} frames, but mask rule {info.mask_rule} "
+                f"counts {FRAMES_PER_SNIPPET} for each snippet; correct its n_frames, or set mask_rule to 'frames' in dataset.json."
+            )
 
 
 def _check_features(info: DatasetInfo, videos: VideoList, store: FeatureStore) -> None:

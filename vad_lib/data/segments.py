@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, one_of
 
 
 def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
@@ -65,7 +65,11 @@ def make_segments(snippets: np.ndarray, num_segments: int, segmenting: str = "me
 
     Returns:
         float32 (..., n, D).
+
+    Raises:
+        ConfigError: unknown ``segmenting``.
     """
+    one_of(segmenting, ("means", "means_or_pad", "picks_or_pad"), "segmenting")
     length = snippets.shape[-2]
     if segmenting != "means" and length <= num_segments:
         padded = np.zeros((*snippets.shape[:-2], num_segments, snippets.shape[-1]), dtype=np.float32)

@@ -16,7 +16,7 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.deployment.pruning import parameter_count
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.losses import LossTerm
+from vad_lib.losses import LossTerm, score_cross_entropy
 from vad_lib.methods.fast_cpu import use_fast_forms
 from vad_lib.model import Proposed, ProposedOutput, ProposedSettings
 from vad_lib.runs.code_key import code_key
@@ -57,12 +57,12 @@ class Student(Proposed):
         with torch.no_grad():
             wanted: ProposedOutput = self._teach(batch.features, batch.mask)
         real = batch.mask[:, None].expand_as(output.fused_scores)
-        given, found = wanted.fused_scores[real].clamp(0, 1), output.fused_scores[real].clamp(0, 1)
-        entropy = F.binary_cross_entropy(given, given)
+        given, found = wanted.fused_scores[real].clamp(0, 1), output.fused_scores[real]
+        entropy = score_cross_entropy(given, given)
         categories = (wanted.alignment[real] / self._teacher_temperature).log_softmax(dim=-1)
         guesses = (output.alignment[real] / self.temperature).log_softmax(dim=-1)
         return super().loss(output, batch) | {
-            "distil_score": LossTerm(F.binary_cross_entropy(found, given) - entropy, self._distillation.score_weight),
+            "distil_score": LossTerm(score_cross_entropy(found, given) - entropy, self._distillation.score_weight),
             "distil_alignment": LossTerm(
                 F.kl_div(guesses, categories, reduction="batchmean", log_target=True), self._distillation.alignment_weight
             ),

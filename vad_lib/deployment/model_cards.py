@@ -57,10 +57,12 @@ def recall_at(scored: ScoredVideos, rate: float = RATE, bootstrap: Bootstrap = D
     Args:
         scored: test scores.
         rate: fraction of the normal frames, those of abnormal videos included.
-        bootstrap: how the test videos are drawn; ends of the interval are BCa's.
+        bootstrap: how the test videos are drawn; ends of the interval are BCa's, or 0 and 1 with one video of a class.
     """
     draws = all_draws(scored, bootstrap)
     values = np.array([_recall(scored, counts.astype(np.int64), rate) for counts in draws.counts])
+    if not draws.enough:
+        return Measured(float(values[0]), 0.0, 1.0)
     tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
     ends = bca_quantiles(tails, draws.of_draws(values), float(values[0]), [values[part] for part in draws.left_out])
     return Measured(float(values[0]), *map(float, ends))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from vad_lib.errors import DataError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.scored_videos import ScoredVideos
 
 _ROUNDS = 1000  # of drawing again before a test set counts as one that has one class only
@@ -44,6 +44,18 @@ class Bootstrap(NamedTuple):
         """
         return self._replace(level=1 - (1 - self.level) / max(answers, 1))
 
+    def check(self) -> None:
+        """A ConfigError unless intervals can be made so: a level between 0 and 1, and one draw or more."""
+        check_share("bootstrap, level", self.level)
+        if self.num_draws < 1:
+            raise ConfigError(f"bootstrap, num_draws: expected 1 or more, got {self.num_draws}; 2,000 serve a 95 % interval.")
+
+
+def check_share(what: str, value: float) -> None:
+    """A ConfigError unless a level or a power lies between 0 and 1; NaN does not."""
+    if not 0 < value < 1:
+        raise ConfigError(f"{what}: expected a number between 0 and 1, got {value}; 95 % is 0.95.")
+
 
 DEFAULT_BOOTSTRAP = Bootstrap()
 
@@ -61,7 +73,9 @@ def draw_videos(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) 
 
     Raises:
         DataError: the videos have frames of one class only.
+        ConfigError: a level outside (0, 1), or no draw.
     """
+    bootstrap.check()
     rng = np.random.default_rng(bootstrap.seed)
     counts = np.zeros((bootstrap.num_draws, len(scored.videos)), dtype=np.int64)
     todo, redrawn = np.arange(bootstrap.num_draws), 0
@@ -95,12 +109,19 @@ class Draws(NamedTuple):
         left_out: rows of ``counts`` that leave out one video, per stratum.
         bootstrap: that the draws were made by.
         redrawn: draws with frames of one class only, made again.
+        fewest: videos of the smallest stratum.
     """
 
     counts: np.ndarray
     left_out: tuple[slice, ...]
     bootstrap: Bootstrap
     redrawn: int
+    fewest: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether every stratum has two videos or more: one video drawn from itself never varies, which says nothing of others."""
+        return self.fewest > 1
 
     def of_draws(self, values: np.ndarray) -> np.ndarray:
         """Of values on all choices, (..., 1 + J + B), those on the draws, (..., B)."""
@@ -116,17 +137,18 @@ def all_draws(scored: ScoredVideos, bootstrap: Bootstrap) -> Draws:
 
     Raises:
         DataError: the videos have frames of one class only.
+        ConfigError: a level outside (0, 1), or no draw.
     """
     drawn, redrawn = draw_videos(scored, bootstrap)
-    counts, left_out, row = [np.ones((1, len(scored.videos)))], [], 1
-    for stratum in _strata(scored, bootstrap):
+    counts, left_out, row, strata = [np.ones((1, len(scored.videos)))], [], 1, _strata(scored, bootstrap)
+    for stratum in strata:
         without = 1 - np.eye(len(scored.videos))[stratum]
         # a video that alone has the frames of a class cannot be left out; the others give the acceleration
         without = without[(without @ scored.abnormal_frames > 0) & (without @ scored.normal_frames > 0)]
         counts.append(without)
         left_out.append(slice(row, row + len(without)))
         row += len(without)
-    return Draws(np.concatenate([*counts, drawn]), tuple(left_out), bootstrap, redrawn)
+    return Draws(np.concatenate([*counts, drawn]), tuple(left_out), bootstrap, redrawn, min(map(len, strata)))
 
 
 def values_on_draws(statistic: Callable[..., float], sizes: Sequence[int], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> np.ndarray:
@@ -140,10 +162,14 @@ def values_on_draws(statistic: Callable[..., float], sizes: Sequence[int], boots
     Returns:
         float64 (B,).
 
+    Raises:
+        ConfigError: a level outside (0, 1), or no draw.
+
     Example: the mean of a sample of equal numbers does not depend on the draw.
         >>> values_on_draws(lambda places: np.full(5, 0.25)[places].mean(), [5], Bootstrap(num_draws=3)).tolist()
         [0.25, 0.25, 0.25]
     """
+    bootstrap.check()
     rng = np.random.default_rng(bootstrap.seed)
     places = [rng.integers(0, size, (bootstrap.num_draws, size)) for size in sizes]
     return np.array([statistic(*drawn) for drawn in zip(*places)])

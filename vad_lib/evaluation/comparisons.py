@@ -60,7 +60,7 @@ class Comparison(Interval):
 
     Attributes:
         first, second: titles of the rows.
-        components: of the variance; None for one seed.
+        components: of the variance; None for one seed, or one test video of a class.
     """
 
     first: str = ""
@@ -116,8 +116,8 @@ def _compared(
 
 
 def _components(values: np.ndarray, draws: Draws) -> Components | None:
-    """Parts of the variance of the seeds' differences, (S, 1 + J + B); None for one seed."""
-    if len(values) == 1:
+    """Parts of the variance of the seeds' differences, (S, 1 + J + B); None for one seed, or too few videos."""
+    if len(values) == 1 or not draws.enough:
         return None
     seeds, videos = len(values), draws.counts.shape[1]
     of_mean, together = variances_over_draws(values, draws)

@@ -23,7 +23,7 @@ from scipy import sparse
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoRecord
-from vad_lib.errors import ConfigError, UndefinedMetricError
+from vad_lib.errors import UndefinedMetricError, one_of
 from vad_lib.evaluation.event_matching import IOUS, Matched, matched_segments
 from vad_lib.evaluation.scoring import Tail
 
@@ -76,8 +76,7 @@ def detect(
             probability outside [0, 1]; an abnormal video without events.
         ConfigError: unknown convention, or an IoU outside (0, 1].
     """
-    if convention not in CONVENTIONS:
-        raise ConfigError(f"detection: expected a convention of {', '.join(CONVENTIONS)}, got {convention!r}.")
+    one_of(convention, CONVENTIONS, "detection, convention")
     matched = matched_segments(
         probabilities,
         records,
@@ -123,6 +122,7 @@ def mean_ap(detection: Detection, convention: Convention = "vadclip_code") -> np
     Raises:
         UndefinedMetricError: ``abnormal_only`` and no abnormal class has an event.
     """
+    one_of(convention, CONVENTIONS, "detection, convention")
     if convention == "vadclip_code":
         return detection.ap.mean(axis=1) * bool(detection.num_segments.all())
     chosen = np.flatnonzero(detection.num_events[1:]) + 1
@@ -152,6 +152,7 @@ def map_on_draws(matched: Matched, counts: np.ndarray, convention: Convention) -
 
 def _weighted_ap(matched: Matched, counts: np.ndarray, convention: Convention) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """AP (B, I, C), segments (B, C) and events (B, C) if each video stands there as often as ``counts``, (B, V), says."""
+    one_of(convention, CONVENTIONS, "detection, convention")
     if convention == "abnormal_only":
         counts = counts * matched.abnormal_video
     num_events = counts @ matched.events

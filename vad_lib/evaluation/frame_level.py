@@ -13,6 +13,7 @@ from vad_lib.metrics import (
     area_by_trapezoids,
     area_under_roc,
     check_classes,
+    check_threshold,
     checked_frames,
     counts_by_rank,
     ranked_scores,
@@ -45,11 +46,18 @@ def evaluate(
 
     Raises:
         UndefinedMetricError: all frames are normal, or all abnormal, so that ``auc`` and ``ap`` are not defined.
-        DataError: videos missing or surplus in ``scores`` or ``categories``; lengths differ; NaN; a score
-            outside [0, 1]; an abnormal frame in a normal video.
+        DataError: videos missing or surplus in ``scores`` or ``categories``; categories given as text; lengths differ; NaN; a
+            score outside [0, 1]; an abnormal frame in a normal video.
+        ConfigError: a threshold outside [0, 1] that is not infinity.
     """
+    check_threshold(threshold)
     for name, given in (("scores", scores), ("categories", categories)):
         check_videos(tuple(labels), given, name)
+    if as_text := next((video for video in labels if isinstance(categories[video], str)), None):
+        raise DataError(
+            f"video {as_text}: expected its category names, got the text {categories[as_text]!r}, which would be read letter by "
+            f"letter; give a tuple, ({categories[as_text]!r},)."
+        )
     videos = list(labels)
     if not videos:
         raise UndefinedMetricError("evaluation: not defined, there are no test videos; add some to the list.")

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, Draws, all_draws, bca_quantiles
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, Draws, all_draws, bca_quantiles, check_share
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos, metric_on_draws
 
 GRID = 500  # levels that stand for a confidence distribution
@@ -131,12 +131,13 @@ def interval_over_seeds(runs: Sequence[ScoredVideos], metric: Metric, bootstrap:
 def mean_sd_half_width(values: np.ndarray, level: float) -> tuple[float, float | None, float]:
     """Mean and standard deviation of the seeds' values (S,), and the half-width of Student's t interval of the mean.
 
-    One value has no standard deviation, and an infinite half-width.
+    One value has no standard deviation, and an infinite half-width. A level outside (0, 1) is a ConfigError.
 
     Example: two values that differ by 2; t of one degree of freedom is 12.7.
         >>> tuple(round(number, 2) for number in mean_sd_half_width(np.array([0.0, 2.0]), 0.95))
         (1.0, 1.41, 12.71)
     """
+    check_share("interval, level", level)
     if len(values) == 1:
         return float(values[0]), None, float("inf")
     sd = float(values.std(ddof=1))
@@ -173,6 +174,9 @@ def interval_of_values(
 ) -> Interval:
     """Interval of the mean over seeds of any statistic that was measured on the draws, of a difference too.
 
+    One test video of a class tells nothing of others: the interval is then -1 to 1, all that a difference of fractions can be,
+    and its ``kind`` says why.
+
     Args:
         values: float64 (S, 1 + J + B), of each seed.
         draws: that the statistic was measured on.
@@ -184,7 +188,10 @@ def interval_of_values(
     tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
     strata = "normal and abnormal apart" if bootstrap.stratified else "all together"
     left_out = [mean[rows] for rows in draws.left_out]
-    if videos_only or len(seeds) == 1:
+    if not draws.enough:
+        low, high = -1.0, 1.0
+        kind = "none: fewer than two test videos of a class, so any value is possible; add test videos"
+    elif videos_only or len(seeds) == 1:
         low, high = bca_quantiles(tails, draws.of_draws(mean), mean[0], left_out)
         kind = f"test videos, {len(seeds)} seed{'s' * (len(seeds) > 1)} fixed (BCa bootstrap, {strata})"
     else:

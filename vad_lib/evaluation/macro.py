@@ -6,11 +6,11 @@ video. A video with frames of one class has no AUC, so macro AUC needs a convent
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from vad_lib.errors import UndefinedMetricError
+from vad_lib.errors import UndefinedMetricError, one_of
 from vad_lib.evaluation.frame_level import check_videos
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.metrics import checked_frames, frame_roc_auc
@@ -35,6 +35,7 @@ def macro_auc(labels: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]
     Raises:
         UndefinedMetricError: no video has an AUC.
         DataError: videos missing or surplus in ``scores``; lengths differ; NaN; a score outside [0, 1].
+        ConfigError: unknown ``one_class``.
 
     Example: one of two videos has both classes, its scores are out of order.
         >>> labels = {"a": np.array([0, 1]), "b": np.array([1, 1])}
@@ -56,6 +57,7 @@ def video_aucs(labels: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray
     Returns:
         AUC by video, in the order of ``labels``; without videos of one class if these are left out.
     """
+    one_of(one_class, get_args(OneClass), "macro AUC, one_class")
     check_videos(tuple(labels), scores, "scores")
     found = {}
     for video in labels:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from vad_lib.errors import ConfigError, DataError
+from vad_lib.evaluation.bootstrap import check_share
 from vad_lib.evaluation.comparisons import Components
 from vad_lib.evaluation.intervals import GRID
 
@@ -28,7 +29,7 @@ def half_width(components: Components, seeds: int, videos: int, level: float = 0
         fraction.
 
     Raises:
-        ConfigError: fewer than two seeds, or no video.
+        ConfigError: fewer than two seeds, no video, or a level or power outside (0, 1).
 
     Example: seeds alone give Student's t, videos alone the normal distribution.
         >>> round(half_width(Components(1.0, 0.0, 0.0, 5, 290), seeds=5, videos=290), 2)  # 2.776 / sqrt(5)
@@ -38,6 +39,7 @@ def half_width(components: Components, seeds: int, videos: int, level: float = 0
     """
     if seeds < 2 or videos < 1:
         raise ConfigError(f"power: expected two seeds or more and one video or more, got {seeds} and {videos}.")
+    check_share("power, level", level)
     of_seeds, of_videos = components.standard_errors(seeds, videos)
     tail = (1 + level) / 2
     if not of_seeds or not of_videos:  # the closed form, exact
@@ -61,12 +63,13 @@ def detectable(components: Components, seeds: int, videos: int, *, level: float 
         power: chance of seeing the difference, in (0, 1).
 
     Raises:
-        ConfigError: fewer than two seeds, or no video.
+        ConfigError: fewer than two seeds, no video, or a level or power outside (0, 1).
 
     Example: 1.96 and 0.84 standard errors.
         >>> round(detectable(Components(0.0, 1.0, 0.0, 5, 290), seeds=5, videos=100), 3)
         0.28
     """
+    check_share("power", power)
     half = half_width(components, seeds, videos, level)
     return half + float(stats.norm.ppf(power) * np.hypot(*components.standard_errors(seeds, videos)))
 

@@ -62,16 +62,27 @@ class Method(nn.Module, ABC):
             the named tuple of :meth:`encode`, its tensors shaped (B, N, ...).
 
         Raises:
-            DataError: wrong number of axes, another feature width, NaN or infinity, or a mask whose real
-                segments do not come first.
+            DataError: wrong number of axes, another type or feature width, NaN or infinity, or a mask that is not bool (B, T) or
+                whose real segments do not come first.
         """
         if features.dim() != 4:
             raise DataError(f"features: expected shape (videos, crops, segments, width), got {tuple(features.shape)}.")
-        if not bool(features.sum().isfinite()):
+        needed = next((parameter.dtype for parameter in self.parameters()), features.dtype)
+        if features.dtype != needed:
+            raise DataError(
+                f"features: expected {needed} as the weights, got {features.dtype}; convert them with features.to({needed})."
+            )
+        # the sum is cheaper, but may overflow where all is finite
+        if not bool(features.sum().isfinite()) and not bool(features.isfinite().all()):
             raise DataError("features: expected finite numbers, got NaN or infinity; check the feature files.")
         videos, crops, segments, width = features.shape
         if width != self.feature_dim:
             raise DataError(f"features: this model was built for width {self.feature_dim}, got {width}; build it for the data set.")
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != (videos, segments)):
+            raise DataError(
+                f"mask: expected bool of shape (videos, segments), {(videos, segments)}, got {mask.dtype} of {tuple(mask.shape)}; "
+                "give one row for each video, all its crops share it."
+            )
         if mask is None or bool(mask.all()):
             return self._unfold(self.encode(features.reshape(videos * crops, segments, width)), videos, crops)
         lengths = mask.sum(dim=1)
@@ -140,6 +151,9 @@ class Method(nn.Module, ABC):
             at least ``score``, float32 (B, T) in [0, 1]; the proposed model adds ``visual`` and
             ``semantic`` (B, T) and ``alignment`` (B, T, C), cosines in [-1, 1].
         """
+
+    def weights_changed(self) -> None:
+        """Hear that the weights were changed from outside, as the running mean's are after each step."""
 
     def monitored(self) -> dict[str, float]:
         """Learnable scalars worth a curve (the gate weight w, temperatures); logged at every evaluation."""
@@ -291,6 +305,7 @@ class MethodSpec(NamedTuple):
         presets: settings that differ from the defaults on a public data set, by its name; for the sets that stand for it too.
         batches: training settings that the method cannot do without (``segmenting``, ``crops``), whatever the recipe.
         published: training settings of its authors' code, for ``recipe="published"``.
+        published_on: those that differ on a public data set, by its name; for the sets that stand for it too.
     """
 
     name: str
@@ -310,6 +325,7 @@ class MethodSpec(NamedTuple):
     presets: Mapping[str, Mapping[str, Any]] = {}
     batches: Mapping[str, Any] = {}
     published: Mapping[str, Any] = {}
+    published_on: Mapping[str, Mapping[str, Any]] = {}
 
     @property
     def on_bags(self) -> bool:

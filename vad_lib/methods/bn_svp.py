@@ -181,6 +181,8 @@ class BNSVP(Method):
         scores = output.logits.flatten(0, 1).sigmoid()
         real, of_abnormal = mask[abnormal], scores[abnormal]
         states = output.states.detach().flatten(0, 1)[abnormal]
+        if not bool(states.isfinite().all()):  # no scenes can be found; training stops with an error that names the step
+            return {"main": LossTerm(output.states.sum())}
         scenes = self.find_scenes(states, real)
         similarity = graded_similarity(states, scenes, settings.across) if settings.choice == "facility-location" else None
         bags = bag_scores(of_abnormal, scenes, real, settings.percentile / 100, similarity)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vad_lib.errors import one_of
+
 BAND = 64  # steps; at temperature e the decay is below 1e-10 there, and what is left would be denormal numbers
 
 
@@ -99,12 +101,16 @@ def local_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
     Returns:
         float32 (S, H, T, d).
 
+    Raises:
+        ConfigError: unknown ``normalise``.
+
     Differs from paper: weights beyond 64 steps are exactly zero.
 
     Example: rows that sum to 1 leave a constant unchanged.
         >>> local_decay(torch.ones(1, 1, 4, 1), torch.tensor([2.0]), "rows").flatten()
         tensor([1., 1., 1., 1.])
     """
+    one_of(normalise, ("columns", "rows"), "local decay, normalise")
     length = values.shape[2]
     decay = decay_matrix(length, length, 0, temperature)  # (H, T, T)
     return (decay / decay.sum(dim=1 if normalise == "columns" else 2, keepdim=True)) @ values

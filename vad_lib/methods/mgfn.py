@@ -231,12 +231,12 @@ class MGFN(Method):
         scores = self.scores(output)["score"]
         dropped = self.settings.dropped if self.training else 0.0
         top = mil_losses.largest_magnitudes(output.magnitudes.mean(dim=1), batch.mask, self.settings.kept, dropped)
-        video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # rounding may exceed 1
+        video_scores = losses.mean_at(scores[..., None], top).squeeze(-1)  # (B,)
         last = scores.gather(1, batch.mask.sum(dim=1, keepdim=True) - 1)
         steady = scores.where(batch.mask, last)  # padding repeats the last score, which adds no step
         normal = batch.mask & (batch.video_labels == 0)[:, None]
         return {
-            "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
+            "main": LossTerm(losses.main_loss(video_scores, batch.video_labels)),
             **self.contrast_terms(output.l1_norms, top, batch.video_labels),
             "smoothness": LossTerm(mil_losses.smoothness(steady), SMOOTHNESS_WEIGHT),
             "sparsity": LossTerm(scores[normal].norm(), SPARSITY_WEIGHT),

@@ -9,14 +9,14 @@ K most segments kept of one video.
 """
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vad_lib.errors import DataError
-from vad_lib.losses import TopSegments, mean_at, top_segments, topk_mean
+from vad_lib.errors import DataError, one_of
+from vad_lib.losses import TopSegments, mean_at, score_cross_entropy, top_segments, topk_mean
 
 Pairing = Literal["all", "index"]
 
@@ -81,10 +81,14 @@ def bag_ranking(abnormal: Tensor, normal: Tensor, pairing: Pairing = "all") -> T
     Returns:
         float32 scalar.
 
+    Raises:
+        ConfigError: unknown pairing.
+
     Example: as long as all bags score alike, every abnormal bag costs 1.
         >>> bag_ranking(torch.full((30,), 0.3), torch.full((30,), 0.3)).item()
         30.0
     """
+    one_of(pairing, get_args(Pairing), "pairing")
     if pairing == "index":
         return (1 - abnormal + normal).clamp(min=0).mean()
     return (1 - abnormal[:, None] + normal).clamp(min=0).sum(dim=0).mean()
@@ -188,7 +192,7 @@ def abnormal_in_abnormal_memory(similarity: Tensor, mask: Tensor, divisor: int =
         tensor(0.6931)
     """
     best = topk_mean(similarity, mask, divisor)
-    return F.binary_cross_entropy(best, torch.ones_like(best))
+    return score_cross_entropy(best, torch.ones_like(best))
 
 
 def abnormal_outside_normal_memory(similarity: Tensor, mask: Tensor, divisor: int = 16) -> Tensor:
@@ -225,7 +229,7 @@ def normal_memory_loss(similarity: Tensor, mask: Tensor, target: float) -> Tenso
         tensor(0.6931)
     """
     real = similarity[mask]
-    return F.binary_cross_entropy(real, torch.full_like(real, target))
+    return score_cross_entropy(real, torch.full_like(real, target))
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

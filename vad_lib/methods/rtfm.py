@@ -23,7 +23,6 @@ length; the non-local part divides by T instead of using a softmax, so T is the 
 
 from typing import Literal, NamedTuple
 
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -150,10 +149,10 @@ def magnitude_terms(
     normal, abnormal = mil_losses.paired_rows(batch.video_labels)
     magnitudes = features.detach().norm(dim=-1).mean(dim=1)  # (B, T)
     top = mil_losses.largest_magnitudes(magnitudes, batch.mask, selected, dropped)
-    video_scores = losses.mean_at(scores[..., None], top).squeeze(-1).clamp(0, 1)  # (B,); rounding may exceed 1
+    video_scores = losses.mean_at(scores[..., None], top).squeeze(-1)  # (B,)
     norms = mil_losses.selected_norms(features, top)  # (B, N)
     return {
-        "main": LossTerm(F.binary_cross_entropy(video_scores, batch.video_labels)),
+        "main": LossTerm(losses.main_loss(video_scores, batch.video_labels)),
         "magnitude": LossTerm(mil_losses.magnitude_gap_loss(norms[abnormal], norms[normal], margin), MAGNITUDE_WEIGHT),
     }
 

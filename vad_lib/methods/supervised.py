@@ -15,13 +15,13 @@ from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy
 
 from vad_lib.config import FRAMES_PER_SNIPPET, RunSettings, Settings
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
+from vad_lib.losses import score_cross_entropy
 from vad_lib.methods.base import Learner, MethodSpec
 from vad_lib.methods.logistic_regression import probabilities
 
@@ -73,7 +73,7 @@ class SupervisedLearner(Learner):
         self._weights[_FOLDS] = torch.from_numpy(folds)
         scores = np.concatenate([value["score"] for value in self.snippet_scores(records).values()])
         targets = np.concatenate(shares).astype(np.float32)
-        return {"loss": binary_cross_entropy(torch.from_numpy(scores), torch.from_numpy(targets)).item()}
+        return {"loss": score_cross_entropy(torch.from_numpy(scores), torch.from_numpy(targets)).item()}
 
     def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
         """Score every snippet: of a test video out of fold, of any other video by the mean over the folds' classifiers."""

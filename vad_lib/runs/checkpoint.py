@@ -1,6 +1,8 @@
 """Checkpoints of a run that is not finished: all that its next step depends on, in one file."""
 
 import pickle
+import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import torch
 from vad_lib.storage.writing import atomic_path
 
 CHECKPOINT = "checkpoint.pt"
+
+# what torch and pickle raise on bytes that are no checkpoint
+_DAMAGED = (pickle.UnpicklingError, struct.error, RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError)
 
 
 def save_checkpoint(folder: Path, key: str, device: torch.device, content: dict[str, Any]) -> None:
@@ -33,19 +38,29 @@ def save_checkpoint(folder: Path, key: str, device: torch.device, content: dict[
 def load_checkpoint(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     """Content of the checkpoint of this very run, its random generators restored; None if there is none.
 
-    Nothing but tensors and plain values is unpickled. A damaged file, which atomic writing makes impossible for our own, is
-    not used.
+    Nothing but tensors and plain values is unpickled. A damaged file, which atomic writing makes impossible for our own, and
+    one of another run are not used: a warning says so.
+
+    Raises:
+        OSError: the file is there and cannot be read; what it holds is not lost.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError):
+    except _DAMAGED as error:
+        # torch's own words advise to unpickle whatever it is
+        _warn_dropped(path, f"it is damaged ({type(error).__name__})")
         return None
     if not isinstance(content, dict) or content.get("key") != key:
+        _warn_dropped(path, "it is of other settings, data or code")
         return None
     torch.set_rng_state(content["random"]["cpu"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(content["random"]["cuda"], device)
     return content
+
+
+def _warn_dropped(path: Path, reason: str) -> None:
+    warnings.warn(f"{path}: dropped, {reason}; the run starts from its first step.", stacklevel=3)

@@ -15,6 +15,7 @@ from vad_lib.config import Profile, Settings
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.prepare import dataset_text
 from vad_lib.errors import ConfigError
+from vad_lib.runs.finished_runs import summary_of
 from vad_lib.runs.many_runs import Training, train_many
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
@@ -102,7 +103,8 @@ def run_settings(variant: str, profile: Profile, seed: int, device: str = "cpu",
     row = _row(variant)
     spec = registry.METHODS[row.method]
     own_rate = {"lr": profile.rates[row.method]} if row.method in profile.rates else {}
-    declared = {**spec.batches, **(spec.published if profile.recipe == "published" else own_rate)}
+    published = {**spec.published, **spec.published_on.get(counterpart, {})}
+    declared = {**spec.batches, **(published if profile.recipe == "published" else own_rate)}
     train = profile.train.replace(**{**declared, **row.train}, seed=seed, device=device)
     return config.RunSettings(
         variant=variant,
@@ -175,9 +177,6 @@ def not_runnable(variant: str, dataset: Dataset) -> str:
     return ""
 
 
-def summarise(layout: Layout, dataset: str, variant: str, seed: int) -> dict[str, Any]:
+def summarise(layout: Layout, dataset: str, variant: str, seed: int) -> dict[str, float]:
     """Headline metric of a finished run in percent under the three selections, and its seconds."""
-    run = RunInFolder(layout.run(dataset, variant, seed))
-    headline = run.measured["headline_metric"]
-    values = {f"{headline} % {name.replace('_', ' ')}": 100 * run.value(headline, name) for name in config.SELECTIONS}
-    return values | {"train seconds": run.timing()["train_seconds"]}
+    return summary_of(RunInFolder(layout.run(dataset, variant, seed)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from vad_lib.errors import DataError
+from vad_lib.errors import DataError, DifferentRunsError
 from vad_lib.runs.packed_runs import PackedRun, packed
 from vad_lib.runs.run_folder import Run, RunInFolder, in_order, run_folders
 from vad_lib.storage.paths import Layout
@@ -64,8 +64,9 @@ def load_runs(layout: Layout, dataset: str, variants: Iterable[str]) -> dict[str
         variant -> runs in the order of their seeds; a variant without a finished run is left out.
 
     Raises:
-        DataError: two runs differ in features, text features, training settings, width or categories, or two
+        DifferentRunsError: two runs differ in features, text features, training settings, width or categories, or two
             seeds of one variant in their options; the message names both runs and what differs.
+        DataError: a file of a run is damaged.
     """
     found = {variant: runs for variant in variants if (runs := find_runs(layout, "runs", dataset, variant))}
     _check_comparable([run for runs in found.values() for run in runs])
@@ -79,13 +80,17 @@ def consistent(layout: Layout, datasets: Iterable[str], variants: Sequence[str])
     """Those data sets whose finished runs belong into one table.
 
     While a chain is on its way from one data set to the next, runs of an older version may lie beside new ones of the same
-    data set; the next notebook makes them again, so a table may leave that data set out until then.
+    data set; the next notebook makes them again, so a table may leave that data set out until then. What is left out is printed.
+
+    Raises:
+        DataError: a file of a run is damaged.
     """
     fit = []
     for dataset in datasets:
         try:
             load_runs(layout, dataset, variants)
-        except DataError:
+        except DifferentRunsError as error:
+            print(f"{dataset}: left out, {error}")
             continue
         fit.append(dataset)
     return tuple(fit)
@@ -115,7 +120,7 @@ def _check_same(first: Run, second: Run, name: str, expected: Any, got: Any) -> 
             for key in dict.fromkeys((*expected, *got))
             if expected.get(key) != got.get(key)
         )
-    raise DataError(
+    raise DifferentRunsError(
         f"runs {first.name} and {second.name} belong to one table but differ in {name}: {expected!r} and {got!r}. "
         "Delete the older run folder and run the table again."
     )

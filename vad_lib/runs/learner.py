@@ -123,7 +123,7 @@ class BagLearner(Learner):
             index: number of the step, counted from 0; with the run's seed it decides the batch.
 
         Returns:
-            ``lr``, ``loss``, and ``loss/TERM`` and ``weight/TERM`` of every term.
+            ``lr`` (the rate of the step, risen in the warm-up), ``loss``, and ``loss/TERM`` and ``weight/TERM`` of every term.
 
         Raises:
             DataError: NaN or infinity in the features; names the videos.
@@ -146,7 +146,8 @@ class BagLearner(Learner):
         for name in terms.keys() & self.model.late:
             terms[name] = LossTerm(terms[name].value, terms[name].weight * _risen(index, self.train.late_warmup))
         loss = total_loss(terms)
-        row = {"lr": self.optimiser.param_groups[0]["lr"], "loss": loss.item()}
+        warmth = _risen(index, self.train.warmup)
+        row = {"lr": self.optimiser.param_groups[0]["lr"] * warmth, "loss": loss.item()}
         for name, term in terms.items():
             row[f"loss/{name}"] = term.value.item()
             row[f"weight/{name}"] = term.weight.item() if isinstance(term.weight, Tensor) else term.weight
@@ -160,7 +161,7 @@ class BagLearner(Learner):
                 row[f"gradient/{name}"] = scalar.grad.item()
         if self.train.clip_norm:
             row["gradient/all"] = clip_grad_norm_(self.model.parameters(), self.train.clip_norm).item()
-        self._update(_risen(index, self.train.warmup))
+        self._update(warmth)
         if not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
         return row
@@ -175,6 +176,7 @@ class BagLearner(Learner):
             group["lr"] = rate
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
+            self.scored.weights_changed()
 
     @property
     def scored(self) -> Method:
@@ -248,25 +250,42 @@ def _scheduler(optimiser: torch.optim.Optimizer, train: TrainSettings) -> Reduce
     if train.schedule == "plateau":
         return ReduceLROnPlateau(optimiser, mode="max", factor=train.plateau_factor, patience=train.plateau_patience)
     # torch's own cosine and milestones multiply rates step by step and so round otherwise
-    return LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps))
+    return LambdaLR(optimiser, lambda step: planned_share(train.schedule, step / train.steps, train.horizon, train.milestones))
 
 
-def planned_share(schedule: str, progress: float) -> float:
+def planned_share(schedule: str, progress: float, horizon: float = 1.0, milestones: Sequence[float] = (0.4, 0.8)) -> float:
     """Share of the first learning rate at a point of training, for the schedules that depend on nothing else.
 
     Args:
         schedule: ``constant``, ``cosine`` or ``milestones``, see :class:`~vad_lib.config.TrainSettings`.
         progress: steps done / all steps, in [0, 1].
+        horizon: progress at which the cosine would reach zero, at least 1.
+        milestones: progress after which the rate is a tenth, each.
 
     Example: half way down the cosine, and past the first milestone.
         >>> round(planned_share("cosine", 0.5), 3), round(planned_share("milestones", 0.5), 3)
         (0.5, 0.1)
     """
     if schedule == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
+        return (1 + math.cos(math.pi * progress / horizon)) / 2
     if schedule == "milestones":
-        return 0.1 ** sum(progress >= milestone for milestone in (0.4, 0.8))
+        return 0.1 ** sum(progress >= milestone for milestone in milestones)
     return 1.0
+
+
+def check_device(name: str) -> None:
+    """Put a number on a device of torch.
+
+    Raises:
+        ConfigError: there is no such device; lists those that are there.
+    """
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        there += ["mps"] * torch.backends.mps.is_available()
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"device: expected one of {', '.join(there)}, got {name!r} ({reason}).") from error
 
 
 def check_compiler(device: torch.device) -> None:

@@ -119,7 +119,7 @@ def train_each(tasks: Sequence[Training], jobs: int = 0, *, progress: bool = Tru
                 yield outcome
             else:
                 missing.append(number)
-        on_cpu = all(torch.device(tasks[number].settings.train.device).type == "cpu" for number in missing)
+        on_cpu = all(tasks[number].settings.train.device.startswith("cpu") for number in missing)
         processes = min(jobs or joblib.cpu_count(), len(missing)) if on_cpu else 1
         if processes > 1:
             outcomes = _by_processes(processes, [(number, tasks[number]) for number in missing])
@@ -162,6 +162,13 @@ def _attempt(number: int, task: Training, progress: bool = False) -> TaskOutcome
             return TaskOutcome(number, task.train(progress), None)
     except VadError as error:
         return TaskOutcome(number, False, error)
+    except RuntimeError as error:  # of torch: out of memory, or an operation that refuses its input
+        wrong = TrainingError(
+            f"{task.settings.variant}, seed {task.settings.train.seed}: torch stopped the run ({error}). Train it alone with "
+            "train_run to see where; a smaller batch needs less memory."
+        )
+        wrong.__cause__ = error
+        return TaskOutcome(number, False, wrong)
 
 
 def _by_processes(count: int, tasks: Sequence[tuple[int, Training]]) -> Generator[TaskOutcome, None, None]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy
 
 from vad_lib import metrics
 from vad_lib.data.annotations import MaskRule, VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, UndefinedMetricError
 from vad_lib.evaluation import fine_grained, frame_level, scoring
+from vad_lib.losses import score_cross_entropy
 from vad_lib.model import video_score
 
 
@@ -19,7 +19,7 @@ def validation_metrics(dataset: Dataset, scores: dict[str, np.ndarray], records:
     """Video-level AUC and cross-entropy (nats) on weakly labelled videos: all that training may see."""
     labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=np.uint8)
     values = np.array([video_score(torch.from_numpy(scores[record.name])[None]).item() for record in records])  # Eq. 8
-    bce = binary_cross_entropy(torch.from_numpy(values), torch.from_numpy(labels.astype(float)))
+    bce = score_cross_entropy(torch.from_numpy(values), torch.from_numpy(labels.astype(float)))
     return {"auc": float(metrics.frame_roc_auc(labels, values)), "bce": float(bce)}
 
 

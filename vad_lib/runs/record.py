@@ -11,6 +11,7 @@ from vad_lib import registry
 from vad_lib.config import SELECTIONS, RunSettings
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
+from vad_lib.errors import DataError
 from vad_lib.evaluation import fine_grained as evaluation_fine_grained
 from vad_lib.evaluation.score_arrays import described_videos
 from vad_lib.methods.base import MethodSpec
@@ -75,7 +76,16 @@ def _dotted(kind: type) -> str:
 
 
 def run_key(settings: RunSettings, dataset: Dataset, text: TextFeatures | None, origin: Mapping[str, Any] | None = None) -> str:
-    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions, and ``origin``."""
+    """Hash of all that decides the numbers of a run: settings, inputs, code, package versions, and ``origin``.
+
+    Raises:
+        DataError: the data set was loaded without its features.
+    """
+    if dataset.store is None:
+        raise DataError(
+            f"data set {dataset.name}: a run needs features, and it was loaded with features=False; load it with "
+            "load_dataset(folder)."
+        )
     return content_hash(
         {
             "settings": settings.model_dump(mode="json", exclude={"title", "profile", "declared"}),

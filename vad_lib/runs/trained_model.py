@@ -7,14 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from vad_lib import registry
-from vad_lib.config import RunSettings, TrainSettings
-from vad_lib.data.dataset import Dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import ConfigError, DataError, VadError
-from vad_lib.methods.base import Learner, Method
+from vad_lib.methods.base import Method
 from vad_lib.methods.fast_cpu import use_fast_forms
-from vad_lib.runs.learner import learner_maker
-from vad_lib.runs.run_folder import Run, RunInFolder
+from vad_lib.runs.run_folder import RunInFolder
 
 
 def load_model(folder: Path | str, *, fast_cpu: bool = True) -> tuple[Method, dict[str, Any]]:
@@ -75,39 +72,6 @@ def method_of(config: dict[str, Any], weights_of: Callable[[], dict[str, Tensor]
     except (KeyError, TypeError, RuntimeError) as error:
         raise _not_of_one_run(name, error) from error
     return (use_fast_forms(model) if fast_cpu else model).eval()
-
-
-def load_learner(folder: Path | str, dataset: Dataset) -> Learner:
-    """The trained learner of a finished run of any method, to score videos of a data set with it.
-
-    Args:
-        folder: of a finished run, written by :func:`vad_lib.runs.trainer.train_run`.
-        dataset: whose videos it shall score; with features, or videos where the method takes pixels.
-
-    Returns:
-        the learner with the run's weights; :meth:`~vad_lib.methods.base.Learner.snippet_scores` scores with it.
-
-    Raises:
-        MissingFileError: there is no finished run in the folder, or its weights are missing.
-        DataError: a file is damaged, or settings and weights do not belong to each other.
-    """
-    run = RunInFolder(folder)
-    try:
-        weights, settings = run.weights(), run_settings_of(run)
-        text = _text(run.config, weights, run.name) if registry.method_spec(settings.method).needs_text else None
-        learner = learner_maker(settings, text)(settings, dataset, ())
-        learner.load_weights(weights)
-    except VadError:
-        raise
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise _not_of_one_run(folder, error) from error
-    return learner
-
-
-def run_settings_of(run: Run) -> RunSettings:
-    """The settings that a finished run was trained with."""
-    named = {name: run.config[name] for name in ("variant", "method", "title", "options", "width", "profile", "declared")}
-    return RunSettings(**named, train=TrainSettings(**run.config["train"]))
 
 
 def _text(config: dict[str, Any], weights: dict[str, Tensor], name: str) -> TextFeatures:

@@ -12,7 +12,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from tqdm import tqdm
 
 from vad_lib import registry
 from vad_lib.config import SELECTIONS, RunSettings
+from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset, permute_labels, validation_split
 from vad_lib.data.prompts import TextFeatures
-from vad_lib.errors import TrainingError
+from vad_lib.errors import TrainingError, first_few
 from vad_lib.evaluation import scoring
 from vad_lib.methods.base import Method
 from vad_lib.runs.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
-from vad_lib.runs.learner import LearnerMaker, learner_maker
+from vad_lib.runs.learner import LearnerMaker, check_device, learner_maker
 from vad_lib.runs.measure import check_measurable, fine_grained_metrics, mask_rule_metrics, test_metrics, validation_metrics
 from vad_lib.runs.record import Outcome, Scores, run_key, run_record
 from vad_lib.runs.run_folder import is_complete, write_run
@@ -68,10 +69,10 @@ def train_run(
         True if it trained, False if the finished run was already there.
 
     Raises:
-        TrainingError: a loss became NaN or infinite; step, term and the batch's videos are named.
+        TrainingError: a loss or a score became NaN or infinite; step, term and videos are named.
         DataError: too few training videos of a class, or test videos on which the headline metric is not defined; nothing was
             trained.
-        ConfigError: unknown method or option; text features missing.
+        ConfigError: unknown method or option; text features missing; no such device.
         BusyError: another process trains this very run.
     """
     make = learner_maker(settings, text, build)
@@ -81,6 +82,7 @@ def train_run(
         remove_replaced(folder)
         remove_free_lock(lock)
         return False
+    check_device(settings.train.device)
     partial = partial_folder(folder)
     with sole_writer(folder, lock):
         if not force and is_complete(folder, key):  # by the process that this one waited for
@@ -134,7 +136,7 @@ class Trainer:
         """Go on from the checkpoint, if there is one, to the last step.
 
         Raises:
-            TrainingError: a value of the log became NaN or infinite.
+            TrainingError: a value of the log or a score became NaN or infinite.
             KeyboardInterrupt: Ctrl-C; a checkpoint was written first.
         """
         self._resume()
@@ -162,7 +164,7 @@ class Trainer:
 
     def _evaluate(self) -> dict[str, float]:
         """Score validation and test videos; keep the weights if a selection calls this step its best so far."""
-        held_out = {name: value["score"] for name, value in self.learner.snippet_scores(self.validation).items()}
+        held_out = {name: value["score"] for name, value in self._snippet_scores(self.validation).items()}
         validation = validation_metrics(self.dataset, held_out, self.validation)
         scored = self._test_scores()
         headline = self.dataset.headline_metric
@@ -223,16 +225,22 @@ class Trainer:
             found["fine_grained"] = fine_grained_metrics(self.dataset, maps, temperature)
         return found
 
+    def _snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> Scores:
+        """Scores of some videos; a TrainingError if one is NaN or infinite, as after the step that broke the weights."""
+        scores = self.learner.snippet_scores(records, crop=crop)
+        check_finite_scores(self.settings.variant, self.step, scores)
+        return scores
+
     def _test_scores(self) -> Scores:
         started = time.perf_counter()
-        scores = self.learner.snippet_scores(self.dataset.videos.split("test"))
+        scores = self._snippet_scores(self.dataset.videos.split("test"))
         self.test_seconds = time.perf_counter() - started
         return scores
 
     def _crop_scores(self) -> dict[str, np.ndarray]:
         """Scores of each crop by itself for every test video, float32 (N, T); nothing where there is one crop only."""
         records, crops = self.dataset.videos.split("test"), self.learner.num_crops
-        alone = [self.learner.snippet_scores(records, crop=crop) for crop in range(crops if crops > 1 else 0)]
+        alone = [self._snippet_scores(records, crop) for crop in range(crops if crops > 1 else 0)]
         return {record.name: np.stack([scores[record.name]["score"] for scores in alone]) for record in records if alone}
 
     def _protocol(self, scores: Scores, crop_scores: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -282,6 +290,25 @@ def check_finite(variant: str, step: int, row: Mapping[str, float], videos: tupl
         raise TrainingError(
             f"{variant}, step {step}: {broken[0]} is {row[broken[0]]}, expected a finite number. Videos of the batch: "
             f"{', '.join(sorted(set(videos)))}. Check their features, or lower the learning rate."
+        )
+
+
+def check_finite_scores(variant: str, step: int, scores: Scores) -> None:
+    """Stop a training whose weights have broken down.
+
+    Args:
+        variant: name of the row.
+        step: steps done.
+        scores: per video, of an evaluation after it.
+
+    Raises:
+        TrainingError: a value is NaN or infinite.
+    """
+    broken = [video for video, found in scores.items() if not all(np.isfinite(values).all() for values in found.values())]
+    if broken:
+        raise TrainingError(
+            f"{variant}, step {step}: expected finite scores, got NaN or infinity for {len(broken):,} of {len(scores):,} videos "
+            f"({first_few(broken)}). Check their features, or lower the learning rate."
         )
 
 

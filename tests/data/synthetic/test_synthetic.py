@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     [
         ("synth-crimes", TINY, "known: synth-crime, synth-violence"),
         (CRIME, TINY.replace(train_snippets=(2, 4)), "train_snippets"),
-        (CRIME, TINY.replace(test_snippets=(6, 4)), "test_snippets"),
+        (CRIME, TINY.replace(test_snippets=(2, 2)), "test_snippets"),
         (CRIME, TINY.replace(width=87), "even"),
     ],
 )

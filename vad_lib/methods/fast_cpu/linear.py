@@ -61,12 +61,14 @@ class FastLinear(nn.Linear):
 class FastDropout(nn.Dropout):
     """``nn.Dropout`` that spends one random byte per element instead of one float.
 
-    The probability is rounded to a multiple of 1/256; the survivors are scaled by the rounded one.
+    The probability is rounded to a multiple of 1/256, at most 255/256 below 1; the survivors are scaled by the rounded one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape, same out."""
-        dropped = round(self.p * 256)  # byte values 0..255 below this one are dropped
+        if self.training and self.p == 1:
+            return x * 0
+        dropped = min(round(self.p * 256), 255)  # byte values 0..255 below this one are dropped
         if not self.training or dropped == 0:
             return x
         count = x.numel()
