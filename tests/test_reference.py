@@ -4,13 +4,17 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from made_up_results import FEATURES
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from vad_lib.config import get_profile
+from vad_lib.data.dataset import load_dataset
 from vad_lib.open_questions.answers import answer_runs
 from vad_lib.open_questions.questions import BASE, answer_place, base_place
 from vad_lib.reference import PARTS, all_runs, release_questions, small_png
+from vad_lib.runs import experiments, finished_runs
 from vad_lib.runs.packed_runs import pack, packed
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage import paths
@@ -62,3 +66,16 @@ def test_answers_trained_elsewhere_are_added_with_the_model_that_they_are_compar
     dataset = SimpleNamespace(name=name, categories=("Normal", "Arson"), counterpart="UCF-Crime")
     features = {question: answer_runs(reference, dataset, question)[BASE][0].config["features"] for question in ("gate", "text")}
     assert features == {"gate": elsewhere["features"], "text": FEATURES}
+
+
+@pytest.mark.parametrize("profile", ["quick", "study"])
+@pytest.mark.parametrize("dataset", ["synth-crime", "synth-violence"])
+def test_the_reference_was_made_with_today_s_settings(profile, dataset):
+    """Else the report of a person's own run would call every row *other settings*."""
+    layout = Layout.reference("quick") if profile == "quick" else Layout.reference()
+    counterpart = load_dataset(layout.dataset(dataset), features=False).counterpart
+    for row in ("sultani-mil", "ur-dmu", "vadclip", "proposed"):
+        run = finished_runs.find_runs(layout, "runs", dataset, row)[0]
+        today = experiments.run_settings(row, get_profile(profile), run.seed, counterpart=counterpart)
+        assert run.config["train"] == today.train.model_dump(mode="json")
+        assert run.config["options"] == today.options and run.config["width"] == today.width

@@ -149,8 +149,13 @@ class TrainSettings(Settings):
         description="of the learning rate: lowered when the validation AUC stalls; constant; half a cosine to zero; or a tenth "
         "after each milestone",
     )
-    horizon: float = Field(1.0, ge=1, description="cosine: where it reaches zero, as a multiple of all steps")
-    milestones: tuple[float, ...] = Field((0.4, 0.8), description="shares of all steps")
+    # The defaults of these two are left out of a run's record: runs without them were made with the same settings.
+    horizon: float = Field(
+        1.0, ge=1, exclude_if=lambda value: value == 1.0, description="cosine: where it reaches zero, as a multiple of all steps"
+    )
+    milestones: tuple[float, ...] = Field(
+        (0.4, 0.8), exclude_if=lambda value: value == (0.4, 0.8), description="shares of all steps"
+    )
     weight_decay: float = Field(5e-5, ge=0)
     warmup: int = Field(0, ge=0, description="steps over which the learning rate rises to its first value")
     late_warmup: int = Field(0, ge=0, description="steps over which terms that a method calls late rise to their weights")
