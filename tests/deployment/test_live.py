@@ -20,6 +20,7 @@ from live_runs import QUICK, nothing_half_done, rows, until
 from numbered_videos import number, numbered
 
 from vad_lib.config import FeatureSettings
+from vad_lib.data import video_writing
 from vad_lib.data.snippets import resize_frame
 from vad_lib.data.video import probe
 from vad_lib.data.video_writing import write_video
@@ -326,11 +327,11 @@ def test_what_cannot_begin(stand_in, tmp_path):
 
 def test_a_full_disk_ends_the_run_with_whole_files(stand_in, tmp_path, monkeypatch):
     video = grey_video(tmp_path / "v.mp4", [0.1] * 4 + [0.9] * 30)
-    monkeypatch.setattr(live_clips, "write_video", full_disk)
+    monkeypatch.setattr(video_writing, "write_video", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         live.score_live(str(video), "m", tmp_path / "out", threshold=0.6, settings=QUICK.replace(speed=2, waiting=99))
     assert len(rows(tmp_path / "out" / "scores.csv")) >= 5 and rows(tmp_path / "out" / "events.csv") == []
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("live clip")]
+    assert not [thread for thread in threading.enumerate() if thread.name == "video encoder"]
 
 
 def full_disk(path, frames, *_, **__):

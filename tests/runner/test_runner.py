@@ -156,6 +156,17 @@ def test_runs_once_then_skips_then_follows_changes(layout):
     assert not list(layout.executed.glob("*.partial.ipynb"))
 
 
+@pytest.mark.parametrize("name", ["plain", "[2026] course"])
+def test_folders_may_have_brackets_in_their_names(tmp_path, name):
+    layout = Layout.create("smoke", tmp_path / name, tmp_path / name / "data")
+    run = layout.results / "runs/one/proposed/seed2022/metrics.json"
+    run.parent.mkdir(parents=True)
+    run.write_text("{}")
+    assert runner_execution._fill(layout, "{results}/runs/{dataset}/proposed/seed*/metrics.json", "one") == [run]
+    assert runner_execution._fill(layout, "{runs}", None) == [run]
+    assert runner_execution._fill(layout, "{data}/videos.csv", "one") == [layout.dataset("one") / "videos.csv"]
+
+
 def test_plain_text_goes_where_an_output_has_another_form():
     both = new_output("display_data", {"text/html": "<table>", "text/plain": "0 1"})
     alone = new_output("display_data", {"text/plain": "0 1"})
