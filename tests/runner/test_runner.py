@@ -106,10 +106,6 @@ def test_unknown_names_are_errors_that_name_the_nearest(layout):
         runner_manifest.plan(manifest(layout), layout, only=("table9",))
     with pytest.raises(ConfigError, match=r"unknown parameter nummer \(did you mean number\?\); the chosen notebooks have number"):
         runner_manifest.plan(manifest(layout), layout, parameters={"nummer": 2})
-    execution = runner_manifest.plan(manifest(layout), layout)[0]
-    execution.parameters["nummer"] = 2
-    with pytest.raises(ConfigError, match="a_first has no parameter nummer"):
-        runner_manifest.check_parameters(layout, execution)
 
 
 def test_a_notebook_whose_parameters_nobody_declared_is_refused(layout, monkeypatch):

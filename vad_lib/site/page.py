@@ -14,7 +14,6 @@ from urllib.parse import quote
 import jinja2
 
 NAME = "Weakly supervised video anomaly detection: a companion"
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
 class Entry(NamedTuple):
