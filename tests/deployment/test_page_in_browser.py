@@ -243,11 +243,12 @@ def test_a_long_video_is_drawn_thin_but_its_events_are_exact(tab, tmp_path):
         score[start : start + 40] = 0.9
     info = VideoInfo(frames, 25.0, 640, 360, np.arange(frames) / 25)
     table, rule = pd.DataFrame({"seconds": info.seconds, "score": score}), EventRule(threshold=0.6)
-    events = find_events(table, rule)
+    end = frames / 25
+    events = find_events(table, rule, end=end)
     alignment = np.zeros((frames // 16, 2))
     alignment[4321, 1] = 0.5
-    given = {"title": "hour", "video": None, "info": info, "frames": table, "events": events, "rule": rule,
-             "categories": CATEGORIES[:2], "alignment": alignment, "model_title": "m"}  # fmt: skip
+    given = {"title": "hour", "video": None, "info": info, "frames": table, "events": events, "rule": rule, "end": end,
+             "categories": CATEGORIES[:2], "alignment": alignment, "model_title": "m", "probabilities": None}  # fmt: skip
     tab.open(write_page(tmp_path / "report.html", **given))
     assert len(shown_events(tab)) == len(events) == 30
     assert tab.value("document.querySelectorAll('path').length") == 1
@@ -258,7 +259,7 @@ def test_a_long_video_is_drawn_thin_but_its_events_are_exact(tab, tmp_path):
     reds = tab.value("[...$('heat').getContext('2d').getImageData(0, 1, $('heat').width, 1).data].filter((_, i) => i % 4 === 0)")
     assert sorted(reds)[-2:] == [0, 254] and len(reds) < 1300  # cividis: the one hot snippet of 5,625 is seen, the others are cold
     tab.value("setThreshold(0.399)")
-    expected = find_events(table, EventRule(threshold=0.399))
+    expected = find_events(table, EventRule(threshold=0.399), end=end)
     assert [event["start"] for event in shown_events(tab)] == [event.start for event in expected]
     tab.value("$('closer').scrollIntoView()")
     tab.click(*tab.value(CENTRE.format("$('closer')")))

@@ -117,7 +117,7 @@ def find_events(
     frames: pd.DataFrame,
     rule: EventRule,
     *,
-    end: float | None = None,
+    end: float,
     categories: Sequence[str] = (),
     probabilities: np.ndarray | None = None,
 ) -> list[Event]:
@@ -126,7 +126,7 @@ def find_events(
     Args:
         frames: a row per frame: ``seconds``, growing, and ``score`` in [0, 1].
         rule: how scores become events.
-        end: seconds at which the last frame ends; by default it lasts as long as the average one.
+        end: seconds at which the last frame ends.
         categories: K names, the normal one first; empty where the method knows none.
         probabilities: float (F, K) in [0, 1], of each category at each frame; None without categories.
 
@@ -134,10 +134,8 @@ def find_events(
         DataError: no frames, times that do not grow, an end before the last frame, or probabilities of another shape.
     """
     seconds, score = (frames[name].to_numpy(dtype=np.float64) for name in ("seconds", "score"))
-    if not len(seconds) or (np.diff(seconds) <= 0).any() or (end is not None and not end > seconds[-1]):
+    if not len(seconds) or (np.diff(seconds) <= 0).any() or not end > seconds[-1]:
         raise DataError("events: expected at least one frame, times that grow, and an end behind the last one.")
-    if end is None:
-        end = seconds[-1] + ((seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else 0.04)
     if probabilities is not None and probabilities.shape != (len(seconds), len(categories)):
         raise DataError(
             f"events: expected probabilities of shape {(len(seconds), len(categories))}, one row per frame and one column per "

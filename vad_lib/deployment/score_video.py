@@ -259,7 +259,6 @@ def _fill(
             partial / "report.html",
             title=shown,
             video=None if copy is None else copy.file,
-            ready=True,
             info=info,
             frames=scores.table,
             events=events,
