@@ -1,13 +1,11 @@
 """The generated parts of the README, and the page that has all tables and findings."""
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import short_methods_frame
@@ -34,12 +32,11 @@ _FINDINGS = (
 )
 
 
-def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> str:
+def results_table_markdown(layout: Layout) -> str:
     """The short table of the README: the methods by the headline metric of each data set.
 
     Args:
         layout: where runs are read from.
-        datasets: loaded, or names of their folders; a column each.
 
     Returns:
         Markdown: the grid, and a sentence on what its cells are.
@@ -47,7 +44,7 @@ def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = (
     Raises:
         DataError: runs that do not belong into one table.
     """
-    grid = markdown_grid(short_methods_frame(layout, datasets))
+    grid = markdown_grid(short_methods_frame(layout, ("synth-crime", "synth-violence")))
     return (
         f"{grid}\n\nMean over seeds, ± standard deviation, and 95 % interval over seeds and test videos; the step was chosen on "
         "validation videos. Rendered videos stand in for the public ones: compare rows with each other, not with the paper. "
