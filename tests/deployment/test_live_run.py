@@ -15,12 +15,13 @@ from small_runs import TRAIN
 
 from vad_lib import config
 from vad_lib.data.dataset import load_dataset
+from vad_lib.data.extraction_workers import backbone
 from vad_lib.data.prompts import text_features
 from vad_lib.data.video import probe
 from vad_lib.data.video_writing import write_video
 from vad_lib.deployment import live
 from vad_lib.deployment.events import read_events
-from vad_lib.deployment.footage_features import backbone, video_features
+from vad_lib.deployment.footage_features import video_features
 from vad_lib.deployment.model_choice import choose_model
 from vad_lib.errors import ConfigError
 from vad_lib.runs import trainer

@@ -14,10 +14,10 @@ import pytest
 from distributed import LocalCluster
 from small_runs import FRAMES, write_noise
 
+from vad_lib.data.extraction_workers import Workers
 from vad_lib.data.video import probe
 from vad_lib.deployment import footage_work, score_video
 from vad_lib.deployment.__main__ import main
-from vad_lib.deployment.footage_work import Workers
 from vad_lib.deployment.inputs import RECORD
 from vad_lib.deployment.model_choice import choose_model
 from vad_lib.deployment.own_footage import choose_rule, score_videos

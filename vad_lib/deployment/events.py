@@ -145,7 +145,8 @@ def find_events(
     found = []
     for number, (start, behind) in enumerate(event_spans(edges, score, rule).tolist(), 1):
         peak = _peak(score, start, behind)
-        category, confidence = _category(probabilities, categories, start, behind)
+        means = None if probabilities is None else probabilities[start:behind].mean(axis=0, dtype=np.float64)
+        category, confidence = likeliest(means, categories)
         times = (float(edges[start]), float(edges[behind]), float(edges[peak]))
         found.append(Event(number, *times, start, behind, peak, float(score[peak]), category, confidence))
     return found
@@ -159,12 +160,10 @@ def _peak(score: np.ndarray, start: int, behind: int) -> int:
     return start + first + (length - 1) // 2
 
 
-def _category(
-    probabilities: np.ndarray | None, categories: Sequence[str], start: int, behind: int
-) -> tuple[str, float] | tuple[None, None]:
-    if probabilities is None or len(categories) < 2:
+def likeliest(means: np.ndarray | None, categories: Sequence[str]) -> tuple[str, float] | tuple[None, None]:
+    """The abnormal category of the largest mean probability, float (K,), and that mean; nothing without categories."""
+    if means is None or len(categories) < 2:
         return None, None
-    means = probabilities[start:behind].mean(axis=0, dtype=np.float64)
     best = 1 + int(means[1:].argmax())
     return categories[best], float(means[best])
 

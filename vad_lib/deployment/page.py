@@ -23,10 +23,11 @@ from matplotlib.colors import to_hex
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.video import VideoInfo
 from vad_lib.deployment.events import Event, EventRule
-from vad_lib.deployment.page_parts import as_script, clock, count, escaped, filled, valid
+from vad_lib.deployment.page_parts import clock, count, escaped, filled, valid
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.scoring import snippet_frames
 from vad_lib.report.figures import style
+from vad_lib.report.web_files import as_script
 from vad_lib.storage.writing import atomic_path, write_text
 
 LARGEST_PICTURE = (640, 360)  # pixels, width and height, of the copy of the video in a page

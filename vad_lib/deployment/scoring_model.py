@@ -87,6 +87,17 @@ class ScoringModel:
         with torch.inference_mode():
             return self._by_time(features) if self.causal else self._by_crops(features)
 
+    def probabilities(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """float64 (..., K), of each category: softmax of the cosines over the temperature; None where the method has none.
+
+        Args:
+            arrays: of :meth:`scores`, or of one snippet.
+        """
+        if "alignment" not in arrays:
+            return None
+        cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (self.temperature or 1.0)
+        return cosines.softmax(dim=-1).numpy()
+
     def stream(self) -> StreamingScorer:
         """Score snippets as they come.
 

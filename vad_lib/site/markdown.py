@@ -11,7 +11,7 @@ from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
 from vad_lib.report.formulas import MathRenderer
 from vad_lib.site.links import Links, slug
-from vad_lib.site.page import escaped, plain_text
+from vad_lib.site.page import plain_text
 
 
 @dataclass
@@ -84,7 +84,7 @@ class _Renderer(MathRenderer):
         down = 1 if first else min(6, max(level + below, self._place.deepest_first, 2))
         anchor = self._place.anchor(plain_text(text))
         mark = "" if first else f' <a class="anchor" href="#{anchor}" aria-label="Link to this section">#</a>'
-        return f'<h{down} id="{escaped(anchor)}">{text}{mark}</h{down}>\n'
+        return f'<h{down} id="{html.escape(anchor)}">{text}{mark}</h{down}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         place = self._place
