@@ -85,8 +85,7 @@ def test_the_oldest_waiting_snippet_makes_room():
     waiting.close()
     assert not waiting.over
     assert waiting.get(9).number == 8 and waiting.over
-    began = time.monotonic()
-    assert waiting.get(9) is None and time.monotonic() - began < 1  # nothing will come
+    assert waiting.get(1e6) is None  # at once: nothing will come
 
 
 def read_with(monkeypatch, arrivals, settings=SETTINGS) -> Reader:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stream_servers as servers
-from live_runs import QUICK, nothing_half_done, rows, until
+from live_runs import QUICK, nothing_half_done, rows
 from numbered_videos import numbered
 from small_runs import TRAIN
+from waiting import until
 
 from vad_lib import config
 from vad_lib.data.dataset import load_dataset
@@ -36,11 +37,6 @@ def causal_run(small_runs, planted_folder, tmp_path_factory) -> Path:
     settings = config.RunSettings(variant="causal", method="proposed", title="Causal", width=16, train=TRAIN, options=options)
     trainer.train_run(settings, dataset, text_features("random", dataset.categories), folder, progress=False)
     return folder
-
-
-@pytest.fixture(scope="module")
-def transport_stream() -> bytes:
-    return servers.encoded([numbered(index) for index in range(48)])
 
 
 @pytest.fixture(scope="module")

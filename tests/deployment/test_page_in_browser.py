@@ -5,12 +5,11 @@ import re
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from browser import Tab, browser
-from numbered_videos import number
+from numbered_videos import shown_number
 from page_examples import CATEGORIES, example, numbered_video
 
 from vad_lib.data.video import VideoInfo
@@ -50,13 +49,6 @@ def shown_events(tab: Tab) -> list[dict]:
     counts = tab.value("[$('events').rows.length, $('shades').querySelectorAll('rect').length, parseInt($('count').textContent)]")
     assert [count or 0 for count in counts] == [len(events)] * 3
     return events
-
-
-def shown_number(tab: Tab) -> int:
-    """The number that the frame of the video shows, read from a picture of the window."""
-    box = tab.value("video.controls = false, scrollTo(0, 0), video.getBoundingClientRect().toJSON()")
-    left, top, right, bottom = (round(box[side]) for side in ("left", "top", "right", "bottom"))
-    return number(cv2.imdecode(np.frombuffer(tab.screenshot(), np.uint8), cv2.IMREAD_COLOR)[top:bottom, left:right])
 
 
 def wait_for_number(tab: Tab, expected: int, seconds: float = 20) -> None:
