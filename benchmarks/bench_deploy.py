@@ -87,7 +87,7 @@ def of_stream(method: Method) -> Row:
 
     def work(features: torch.Tensor) -> np.ndarray:
         stream.reset()
-        return np.concatenate([stream.push(snippet)["score"] for snippet in features.split(1, dim=1)])
+        return np.concatenate([stream.push(snippet)["score"] for snippet in features.transpose(0, 1).split(1)])
 
     def score(dataset: Dataset) -> dict[str, np.ndarray]:
         return {record.name: work(video_batch(dataset, record)[0]) for record in dataset.videos.split("test")}

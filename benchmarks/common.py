@@ -8,13 +8,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pandas as pd
 import torch
 
 from vad_lib.report.tables.table import markdown_grid
 from vad_lib.storage.paths import PROJECT_ROOT
+from vad_lib.storage.provenance import processor
 from vad_lib.storage.writing import write_text
 
 KEPT = PROJECT_ROOT / "results" / "benchmarks"
@@ -49,14 +49,9 @@ def interleaved(
 
 def machine(device: str = "cpu") -> str:
     """Processor, cores, threads, versions and day, in one sentence."""
-    processor = platform.processor() or platform.machine()
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        models = [line.split(":", 1)[1].strip() for line in listing.read_text().splitlines() if line.startswith("model name")]
-        processor = models[0] if models else processor
     gpu = f", {torch.cuda.get_device_name(device)}" if torch.device(device).type == "cuda" else ""
     return (
-        f"{processor}, {os.cpu_count()} cores (shared), {torch.get_num_threads()} torch threads{gpu}; Python "
+        f"{processor()}, {os.cpu_count()} cores (shared), {torch.get_num_threads()} torch threads{gpu}; Python "
         f"{platform.python_version()}, torch {torch.__version__}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}."
     )
 

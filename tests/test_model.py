@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from vad_lib import model
 from vad_lib.data.batches import Batch
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods.causal import causal_alignment_map
 from vad_lib.methods.msf_dmu import MSFDMU
@@ -162,9 +162,3 @@ def test_targets_of_another_data_set():
     method, data = proposed(categories=4), batch(categories=5)
     with pytest.raises(DataError, match=r"4 categories, the batch has 5"):
         method.loss(method(data.features, data.mask), data)
-
-
-@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"align_ratio": 0.0}, {"lambda_cls": -1.0}, {"modulation": "some"}])
-def test_wrong_settings(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        ProposedSettings(**wrong)

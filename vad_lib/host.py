@@ -16,10 +16,10 @@ from pathlib import Path
 KEPT = ("torch", "torchvision", "numpy")  # never changed, whatever the packages that are installed ask for
 
 
-def requirements(package: str = "vad_lib") -> list[tuple[str, str]]:
+def requirements() -> list[tuple[str, str]]:
     """(name, lowest version) of what the installed package needs without its extras."""
     found = []
-    for line in importlib.metadata.requires(package) or ():
+    for line in importlib.metadata.requires("vad_lib") or ():
         match = re.match(r"([\w.-]+)\s*(?:>=\s*([\w.]+))?", line)
         if match and "extra ==" not in line:
             found.append((match.group(1), match.group(2) or ""))

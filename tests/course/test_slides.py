@@ -57,14 +57,14 @@ def test_further_reading_is_no_slide():
 
 def test_a_file_is_whole_and_describes_its_pictures(tmp_path):
     cells = [
-        slide(new_markdown_cell, "# Title $x^2$", "slide"),
+        slide(new_markdown_cell, "# Title $x^2$\n\n\\begin{align}y\\end{align}", "slide"),
         slide(new_code_cell, "secret", "skip"),
         slide(new_code_cell, "plot()", outputs=[FIGURE]),
     ]
     nbformat.write(new_notebook(cells=cells), tmp_path / "1_small.ipynb")
     (file,) = write_slides(tmp_path, tmp_path / "out")
     text = file.read_text(encoding="utf-8")
-    assert text.count("<section>") == 1 and "<math" in text and "secret" not in text
+    assert text.count("<section>") == 1 and text.count("<math") == 2 and "begin{" not in text and "secret" not in text
     assert "alt='a \"curve\"'" in text and re.findall(r"""(?:src|href)=["'](?!data:)""", text) == []
 
 

@@ -14,7 +14,6 @@ from vad_lib.data import snippets as data_snippets
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.extraction import extract_dataset
-from vad_lib.data.extraction_cost import extraction_cost
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import ConfigError, MissingFileError, OutputError
 
@@ -151,13 +150,3 @@ def test_missing_weights_stop_before_anything_is_written(videos, tmp_path, monke
     with pytest.raises(MissingFileError, match="--fetch"):
         extract_dataset(videos, ["a"], tmp_path / "store", SETTINGS.replace(weights="kinetics400"))
     assert not (tmp_path / "store").exists()
-
-
-def test_the_cost_of_a_data_set():
-    # UCF-Crime: 128 hours at 30 frames a second, ten crops; 55.6 GFLOP per forward
-    cost = extraction_cost(13_800_000, 10, 0.01)
-    assert (cost.snippets, cost.forwards) == (862_500, 8_625_000)
-    assert cost.petaflop == pytest.approx(479.55)
-    assert cost.hours == pytest.approx(23.958, abs=1e-3)
-    with pytest.raises(ConfigError, match="expected positive numbers"):
-        extraction_cost(100, 0, 0.01)

@@ -135,7 +135,7 @@ def test_other_weights_of_a_worker_are_refused(videos, tmp_path, monkeypatch):
     class Other:
         weights_sha256 = "0" * 64
 
-    monkeypatch.setattr(extraction_workers, "_network", lambda weights, device: Other())
+    monkeypatch.setattr(extraction_workers, "backbone", lambda weights, device: Other())
     with pytest.raises(ExtractionError, match="this worker's weights 'random' have the hash 000000000000, expected abc"):
         extraction_workers.work("a", videos / "a.mp4", tmp_path / "a.npy", SETTINGS, "cpu", "abc", counted=False)
 

@@ -388,16 +388,6 @@ def test_files_that_are_no_clip_checkpoint(tiny_clip, checkpoint, tmp_path):
         text_features("clip", CATEGORIES, weights=tmp_path / "none.pt")
 
 
-@pytest.fixture
-def unreachable_hub(tmp_path, monkeypatch):
-    """An empty hub cache, and a hub at a port of this machine where nobody listens."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    return tmp_path / "hub"
-
-
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("offline", [False, True])
 def test_without_weights_and_network_the_error_comes_quickly_and_says_the_fix(unreachable_hub, monkeypatch, offline):

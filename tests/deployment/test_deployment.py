@@ -362,21 +362,21 @@ def test_wrong_teachers(tmp_path, dataset, text, teacher_run):
 @pytest.mark.parametrize("name", ["msf-dmu", "proposed"])
 @pytest.mark.parametrize("lookback", [1, 30, 200])
 def test_stream_is_the_whole_video(name, lookback):
-    method, features = make(name, context="causal", lookback=lookback), torch.randn(2, 500, 16)
+    method, features = make(name, context="causal", lookback=lookback), torch.randn(500, 2, 16)
     with torch.inference_mode():
-        whole = method.scores(method(features[None]))
+        whole = method.scores(method(features.transpose(0, 1)[None]))
     stream = streaming.StreamingScorer(method)
-    pushed = [stream.push(features[:, t : t + 1]) for t in range(500)]
+    pushed = [stream.push(features[t : t + 1]) for t in range(500)]
     for key, expected in whole.items():
         found = np.concatenate([scores[key] for scores in pushed])
         np.testing.assert_allclose(found, expected[0].numpy(), rtol=0, atol=1e-5)
 
 
 def test_stream_in_pieces_of_any_length_and_again():
-    method, features = make("proposed", context="causal", lookback=40), torch.randn(1, 350, 16)
+    method, features = make("proposed", context="causal", lookback=40), torch.randn(350, 1, 16)
     stream, runs = streaming.StreamingScorer(method), []
     for pieces in ([1] * 350, [300, 50], [7, 1, 342]):
-        runs.append(np.concatenate([stream.push(piece.numpy())["score"] for piece in features.split(pieces, dim=1)]))
+        runs.append(np.concatenate([stream.push(piece)["score"] for piece in features.split(pieces)]))
         stream.reset()
     for other in runs[1:]:
         np.testing.assert_allclose(other, runs[0], rtol=0, atol=1e-5)
@@ -392,32 +392,32 @@ def test_memory_of_a_stream_is_constant():
 
 
 def test_streams_share_a_method_without_mixing():
-    method, features = make("proposed", context="causal"), torch.randn(2, 1, 30, 16)
+    method, features = make("proposed", context="causal"), torch.randn(2, 30, 1, 16)
     alone = []
     for video in range(2):
         stream = streaming.StreamingScorer(method)
-        alone.append([stream.push(features[video, :, t : t + 1])["score"].item() for t in range(30)])
+        alone.append([stream.push(features[video, t : t + 1])["score"].item() for t in range(30)])
     streams = [streaming.StreamingScorer(method) for _ in range(2)]
     for t in range(30):
         for video in range(2):
-            assert streams[video].push(features[video, :, t : t + 1])["score"].item() == alone[video][t]
+            assert streams[video].push(features[video, t : t + 1])["score"].item() == alone[video][t]
     # and offline the method has no past
-    assert method(features[:1]).fused_scores[0, 0, 0].item() == pytest.approx(alone[0][0], abs=1e-6)
+    assert method(features[:1].transpose(1, 2)).fused_scores[0, 0, 0].item() == pytest.approx(alone[0][0], abs=1e-6)
 
 
 def test_wrong_pushes_leave_the_stream_as_it_was():
-    method, features = make("msf-dmu", context="causal"), torch.randn(2, 6, 16)
+    method, features = make("msf-dmu", context="causal"), torch.randn(6, 2, 16)
     stream, other = streaming.StreamingScorer(method), streaming.StreamingScorer(method)
     for scorer in (stream, other):
-        scorer.push(features[:, :3])
-    for wrong in (features[:1, 3:4], features[0], features[:, :0]):
+        scorer.push(features[:3])
+    for wrong in (features[3:4, :1], features[0], features[:0]):
         with pytest.raises(DataError, match="expected features of shape"):
             stream.push(wrong)
     with pytest.raises(DataError, match="width 16, got 4"):
-        stream.push(features[:, 3:4, :4])
+        stream.push(features[3:4, :, :4])
     with pytest.raises(DataError, match="NaN"):
-        stream.push(torch.full((2, 1, 16), torch.nan))
-    assert np.array_equal(stream.push(features[:, 3:])["score"], other.push(features[:, 3:])["score"])
+        stream.push(torch.full((1, 2, 16), torch.nan))
+    assert np.array_equal(stream.push(features[3:])["score"], other.push(features[3:])["score"])
 
 
 def test_only_causal_methods_score_streams():

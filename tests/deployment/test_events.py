@@ -21,7 +21,13 @@ def frames_of(scores, fps=1.0, seconds=None) -> pd.DataFrame:
 
 
 def spans(scores, rule=RULE, **more):
-    return [(event.start_frame, event.end_frame) for event in find_events(frames_of(scores, **more), rule)]
+    return [(event.start_frame, event.end_frame) for event in events_of(frames_of(scores, **more), rule)]
+
+
+def events_of(table, rule=RULE, **more):
+    """Events when the last frame lasts as long as the others."""
+    seconds = table["seconds"].to_numpy()
+    return find_events(table, rule, **{"end": 2 * seconds[-1] - seconds[-2] if len(seconds) > 1 else 1.0} | more)
 
 
 # --- by hand ----------------------------------------------------------------------------------------
@@ -63,8 +69,8 @@ def test_times_are_those_of_the_frames_whatever_the_rate_does():
     assert (event.start_frame, event.end_frame, event.peak_frame, event.score) == (3, 5, 3, pytest.approx(0.9))
     (last,) = find_events(frames_of([0.1, 0.1, 0.1, 0.1, 0.1, 0.9], seconds=seconds), RULE, end=63.0)
     assert (last.start, last.end, last.peak) == (60.4, 63.0, 60.4)
-    (alone,) = find_events(frames_of([0.9] * 5, fps=10), RULE)
-    assert (alone.start, alone.end) == (0, pytest.approx(0.5))  # the last frame lasts as long as the average one
+    (alone,) = events_of(frames_of([0.9] * 5, fps=10))
+    assert (alone.start, alone.end) == (0, pytest.approx(0.5))
 
 
 def test_25_frames_of_a_25th_of_a_second_last_a_second():
@@ -77,9 +83,9 @@ def test_25_frames_of_a_25th_of_a_second_last_a_second():
 
 
 def test_the_peak_is_the_middle_of_the_first_highest_stretch():
-    (event,) = find_events(frames_of([0.7, 0.9, 0.9, 0.9, 0.7, 0.9]), RULE)
+    (event,) = events_of(frames_of([0.7, 0.9, 0.9, 0.9, 0.7, 0.9]))
     assert (event.peak_frame, event.peak) == (2, 2.0)
-    (event,) = find_events(frames_of([0.7, 0.7, 0.8, 0.8]), RULE)
+    (event,) = events_of(frames_of([0.7, 0.7, 0.8, 0.8]))
     assert event.peak_frame == 2  # of two middle frames the first
 
 
@@ -87,9 +93,9 @@ def test_the_category_is_the_abnormal_one_of_the_largest_mean():
     """Over frames 1 and 2 the means are 0.5 (normal), 0.15 and 0.35."""
     probabilities = np.array([[0.0, 1.0, 0.0], [0.8, 0.1, 0.1], [0.2, 0.2, 0.6], [0.0, 1.0, 0.0]])
     names = ("Normal", "Fighting", "Arson")
-    (event,) = find_events(frames_of([0.1, 0.7, 0.7, 0.1]), RULE, categories=names, probabilities=probabilities)
+    (event,) = events_of(frames_of([0.1, 0.7, 0.7, 0.1]), categories=names, probabilities=probabilities)
     assert (event.category, event.confidence) == ("Arson", pytest.approx(0.35))
-    (event,) = find_events(frames_of([0.1, 0.7, 0.7, 0.1]), RULE, categories=names)
+    (event,) = events_of(frames_of([0.1, 0.7, 0.7, 0.1]), categories=names)
     assert (event.category, event.confidence) == (None, None)
 
 
@@ -99,13 +105,13 @@ def test_settings_out_of_range_and_tables_that_do_not_fit():
             EventRule(**{"threshold": 0.5, **wrong})
     for wrong in ({"seconds": [0.0, 0.0]}, {"seconds": [1.0, 0.5]}):
         with pytest.raises(DataError, match="times that grow"):
-            find_events(frames_of([0.1, 0.2], **wrong), RULE)
+            events_of(frames_of([0.1, 0.2], **wrong))
     with pytest.raises(DataError, match="at least one frame"):
-        find_events(frames_of([]), RULE)
+        events_of(frames_of([]))
     with pytest.raises(DataError, match="an end behind"):
-        find_events(frames_of([0.1, 0.2]), RULE, end=1.0)
+        events_of(frames_of([0.1, 0.2]), end=1.0)
     with pytest.raises(DataError, match=r"shape \(2, 3\)"):
-        find_events(frames_of([0.1, 0.2]), RULE, categories=("a", "b", "c"), probabilities=np.zeros((2, 2)))
+        events_of(frames_of([0.1, 0.2]), categories=("a", "b", "c"), probabilities=np.zeros((2, 2)))
 
 
 # --- for all scores ---------------------------------------------------------------------------------

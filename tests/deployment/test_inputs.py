@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from vad_lib.deployment.inputs import RECORD, Footage, find_inputs, folder_name, named, printable
+from vad_lib.data.finding import printable
+from vad_lib.deployment.inputs import RECORD, Footage, find_inputs, folder_name, named
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.writing import write_json

@@ -15,7 +15,7 @@ from numbered_videos import number, numbered
 from vad_lib.config import FeatureSettings
 from vad_lib.data.snippets import resize_frame
 from vad_lib.data.video import probe, read_frames
-from vad_lib.deployment import live_clips, live_files, live_reader, live_source
+from vad_lib.deployment import clips, live_clips, live_files, live_reader, live_source
 from vad_lib.deployment.events import EventRule, find_events, read_events
 from vad_lib.deployment.live_events import OnlineEvents, Piece
 from vad_lib.deployment.live_files import GrowingTable, Lags
@@ -70,7 +70,7 @@ def test_frames_that_come_in_bursts_keep_their_distances():
 def snippet(place: int, *, level: float = 0.0, shift: float = 0.0, size=(48, 64)) -> Snippet:
     seconds = shift + (16 * place + np.arange(16)) / 25
     clip = np.stack([servers.grey(level, *size)] * 16)
-    picture = live_reader.jpeg(clip[0])
+    picture = clips.jpeg(clip[0])
     return Snippet(place, 0, 16 * place, seconds, time.monotonic(), datetime.now(UTC), 0.0, clip, clip, picture)
 
 
@@ -85,8 +85,7 @@ def test_the_oldest_waiting_snippet_makes_room():
     waiting.close()
     assert not waiting.over
     assert waiting.get(9).number == 8 and waiting.over
-    began = time.monotonic()
-    assert waiting.get(9) is None and time.monotonic() - began < 1  # nothing will come
+    assert waiting.get(1e6) is None  # at once: nothing will come
 
 
 def read_with(monkeypatch, arrivals, settings=SETTINGS) -> Reader:

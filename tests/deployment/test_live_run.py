@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stream_servers as servers
-from live_runs import QUICK, nothing_half_done, rows, until
+from live_runs import QUICK, nothing_half_done, rows
 from numbered_videos import numbered
 from small_runs import TRAIN
+from waiting import until
 
 from vad_lib import config
 from vad_lib.data.dataset import load_dataset
+from vad_lib.data.extraction_workers import backbone
 from vad_lib.data.prompts import text_features
 from vad_lib.data.video import probe
 from vad_lib.data.video_writing import write_video
 from vad_lib.deployment import live
 from vad_lib.deployment.events import read_events
-from vad_lib.deployment.footage_features import backbone, video_features
+from vad_lib.deployment.footage_features import video_features
 from vad_lib.deployment.model_choice import choose_model
 from vad_lib.errors import ConfigError
 from vad_lib.runs import trainer
@@ -35,11 +37,6 @@ def causal_run(small_runs, planted_folder, tmp_path_factory) -> Path:
     settings = config.RunSettings(variant="causal", method="proposed", title="Causal", width=16, train=TRAIN, options=options)
     trainer.train_run(settings, dataset, text_features("random", dataset.categories), folder, progress=False)
     return folder
-
-
-@pytest.fixture(scope="module")
-def transport_stream() -> bytes:
-    return servers.encoded([numbered(index) for index in range(48)])
 
 
 @pytest.fixture(scope="module")

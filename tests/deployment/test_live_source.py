@@ -22,13 +22,6 @@ from vad_lib.errors import ConfigError, MissingFileError
 QUICK = LiveSettings(open_seconds=3, read_seconds=1)
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    """FFmpeg would ask a proxy even for the loopback address."""
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 # --- addresses --------------------------------------------------------------------------------------
 
 
@@ -93,11 +86,6 @@ def test_this_build_can_read_what_is_promised():
 
 
 FRAMES = [numbered(index) for index in range(48)]
-
-
-@pytest.fixture(scope="module")
-def transport_stream() -> bytes:
-    return servers.encoded(FRAMES)
 
 
 def look(address: str, settings: LiveSettings = QUICK) -> tuple[list[int], str]:

@@ -5,12 +5,11 @@ import re
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from browser import Tab, browser
-from numbered_videos import number
+from numbered_videos import shown_number
 from page_examples import CATEGORIES, example, numbered_video
 
 from vad_lib.data.video import VideoInfo
@@ -50,13 +49,6 @@ def shown_events(tab: Tab) -> list[dict]:
     counts = tab.value("[$('events').rows.length, $('shades').querySelectorAll('rect').length, parseInt($('count').textContent)]")
     assert [count or 0 for count in counts] == [len(events)] * 3
     return events
-
-
-def shown_number(tab: Tab) -> int:
-    """The number that the frame of the video shows, read from a picture of the window."""
-    box = tab.value("video.controls = false, scrollTo(0, 0), video.getBoundingClientRect().toJSON()")
-    left, top, right, bottom = (round(box[side]) for side in ("left", "top", "right", "bottom"))
-    return number(cv2.imdecode(np.frombuffer(tab.screenshot(), np.uint8), cv2.IMREAD_COLOR)[top:bottom, left:right])
 
 
 def wait_for_number(tab: Tab, expected: int, seconds: float = 20) -> None:
@@ -243,11 +235,12 @@ def test_a_long_video_is_drawn_thin_but_its_events_are_exact(tab, tmp_path):
         score[start : start + 40] = 0.9
     info = VideoInfo(frames, 25.0, 640, 360, np.arange(frames) / 25)
     table, rule = pd.DataFrame({"seconds": info.seconds, "score": score}), EventRule(threshold=0.6)
-    events = find_events(table, rule)
+    end = frames / 25
+    events = find_events(table, rule, end=end)
     alignment = np.zeros((frames // 16, 2))
     alignment[4321, 1] = 0.5
-    given = {"title": "hour", "video": None, "info": info, "frames": table, "events": events, "rule": rule,
-             "categories": CATEGORIES[:2], "alignment": alignment, "model_title": "m"}  # fmt: skip
+    given = {"title": "hour", "video": None, "info": info, "frames": table, "events": events, "rule": rule, "end": end,
+             "categories": CATEGORIES[:2], "alignment": alignment, "model_title": "m", "probabilities": None}  # fmt: skip
     tab.open(write_page(tmp_path / "report.html", **given))
     assert len(shown_events(tab)) == len(events) == 30
     assert tab.value("document.querySelectorAll('path').length") == 1
@@ -258,7 +251,7 @@ def test_a_long_video_is_drawn_thin_but_its_events_are_exact(tab, tmp_path):
     reds = tab.value("[...$('heat').getContext('2d').getImageData(0, 1, $('heat').width, 1).data].filter((_, i) => i % 4 === 0)")
     assert sorted(reds)[-2:] == [0, 254] and len(reds) < 1300  # cividis: the one hot snippet of 5,625 is seen, the others are cold
     tab.value("setThreshold(0.399)")
-    expected = find_events(table, EventRule(threshold=0.399))
+    expected = find_events(table, EventRule(threshold=0.399), end=end)
     assert [event["start"] for event in shown_events(tab)] == [event.start for event in expected]
     tab.value("$('closer').scrollIntoView()")
     tab.click(*tab.value(CENTRE.format("$('closer')")))

@@ -292,10 +292,13 @@ def test_an_incomplete_run(small_runs, tmp_path, missing, said):
         choose_model(run, weights="random")
 
 
-def test_a_run_without_weights_to_load(small_runs, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "said"), [("logistic-regression", "is no method on bags of features"), ("other", "unknown method 'other'; known: ")]
+)
+def test_a_run_of_a_method_that_cannot_be_loaded(small_runs, tmp_path, method, said):
     run = shutil.copytree(small_runs / "ur-dmu", tmp_path / "run")
-    write_json(run / CONFIG, read_json(run / CONFIG) | {"method": "logistic-regression"})
-    with pytest.raises(ConfigError, match="is no method on bags of features"):
+    write_json(run / CONFIG, read_json(run / CONFIG) | {"method": method})
+    with pytest.raises(ConfigError, match=said):
         trained_model.load_model(run)
 
 
@@ -304,13 +307,6 @@ def test_settings_and_weights_of_different_runs(small_runs, tmp_path, change):
     run = shutil.copytree(small_runs / "proposed", tmp_path / "run")
     write_json(run / CONFIG, read_json(run / CONFIG) | change)
     with pytest.raises(DataError, match="train it again"):
-        trained_model.load_model(run)
-
-
-def test_a_run_of_an_unknown_method(small_runs, tmp_path):
-    run = shutil.copytree(small_runs / "ur-dmu", tmp_path / "run")
-    write_json(run / CONFIG, read_json(run / CONFIG) | {"method": "other"})
-    with pytest.raises(ConfigError, match="unknown method 'other'; known: "):
         trained_model.load_model(run)
 
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 from numbered_videos import number, write_numbered
 
+from vad_lib.data import video_writing
 from vad_lib.data.video import Reading, probe, read_frames
 from vad_lib.deployment import small_copy
 from vad_lib.deployment.small_copy import SmallCopy, remove_copies
@@ -51,20 +52,24 @@ def test_no_more_frames_are_kept_for_the_strip_than_stated(tmp_path):
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "small copy"]
+    return [thread for thread in threading.enumerate() if thread.name == "video encoder"]
 
 
-def test_a_failure_reaches_who_gives_the_frames(tmp_path, monkeypatch):
+@pytest.mark.parametrize("failure", [OutputError("the disk is full"), ValueError("the disk is full")])
+@pytest.mark.parametrize("taken", [1, 100])  # by the encoder before it fails: some, or all
+def test_a_failure_of_any_kind_reaches_who_gives_the_frames(tmp_path, monkeypatch, failure, taken):
     def full(path, frames, *_, **__):
-        next(frames)
-        raise OutputError("the disk is full")
+        for _ in zip(range(taken), frames):
+            pass
+        raise failure
 
-    monkeypatch.setattr(small_copy, "write_video", full)
     video = write_numbered(tmp_path / "a.mp4", 100)
+    monkeypatch.setattr(video_writing, "write_video", full)
     copy = SmallCopy(tmp_path, "a")
-    with pytest.raises(OutputError, match="the disk is full"):
+    with pytest.raises(type(failure), match="the disk is full"):
         for frame in Reading(video):
             copy.take(frame)
+        copy.finish()
     copy.abandon()
     assert not threads()
     assert not copy.is_there()
@@ -72,8 +77,17 @@ def test_a_failure_reaches_who_gives_the_frames(tmp_path, monkeypatch):
         copy.strip()
     few = SmallCopy(tmp_path, "few")  # so few that the failure comes at the end
     few.take(next(iter(Reading(video))))
-    with pytest.raises(OutputError, match="the disk is full"):
+    with pytest.raises(type(failure), match="the disk is full"):
         few.finish()
+
+
+def test_a_build_without_the_encoder_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(video_writing.ENCODERS, "h264", "libnone")
+    copy = SmallCopy(tmp_path, "a")
+    with pytest.raises(OutputError, match=r"a\.copy: expected PyAV with the encoder libnone, got a build without it\. Install"):
+        for frame in Reading(write_numbered(tmp_path / "a.mp4", 100, "mpeg4")):
+            copy.take(frame)
+    copy.abandon()
 
 
 def test_abandoned_copies_leave_nothing(tmp_path):

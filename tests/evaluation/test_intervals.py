@@ -33,22 +33,11 @@ def test_an_interval_over_videos_is_that_of_its_draws():
     assert together.kind.endswith("all together)") and together.high - together.low > apart.high - apart.low
 
 
-def test_an_interval_over_seeds_is_students():
-    runs = [made(seed) for seed in range(5)]
-    found = intervals.interval_over_seeds(runs, "auc")
-    values = [run.value("auc") for run in runs]
-    expected = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx(expected) and found.num_draws == 0
-    with pytest.raises(DataError, match="needs two seeds or more, got one; train further seeds"):
-        intervals.interval_over_seeds(runs[:1], "auc")
-
-
 def test_an_interval_of_a_metric_stays_between_0_and_1():
     """Two far seeds: Student's t with one degree of freedom would leave the range by far; a difference may."""
     runs = [made(0, lift=0.9), made(1, lift=0.0)]
-    for make in (intervals.interval_over_seeds, intervals.interval):
-        found = make(runs, "auc")
-        assert (found.low, found.high) == (0.0, 1.0) and found.low <= found.mean <= found.high
+    found = intervals.interval(runs, "auc")
+    assert (found.low, found.high) == (0.0, 1.0) and found.low <= found.mean <= found.high
     difference = comparisons.compare(runs, [made(0, lift=0.0), made(1, lift=0.9)], "auc")
     assert difference.low < -1 and difference.high > 1
 
@@ -60,8 +49,9 @@ def test_both_sources_have_the_single_ones_as_limits():
     both, videos = intervals.interval(same_seeds, "auc", how), intervals.interval_over_videos(same_seeds, "auc", how)
     assert (both.low, both.high) == pytest.approx((videos.low, videos.high), abs=5e-4) and both.sd == 0
     same_videos = planted(np.repeat(0.5 + 0.05 * rng.normal(size=(4, 1)), 30, axis=1))
-    both, seeds = intervals.interval(same_videos, "auc", how), intervals.interval_over_seeds(same_videos, "auc")
-    assert both.high - both.low == pytest.approx(seeds.high - seeds.low, rel=0.01)
+    both, values = intervals.interval(same_videos, "auc", how), [run.value("auc") for run in same_videos]
+    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert both.high - both.low == pytest.approx(high - low, rel=0.01)
     assert both.kind == "seeds (Student's t) and test videos (BCa bootstrap, normal and abnormal apart)"
     one = intervals.interval(same_videos[:1], "auc", how)
     assert one.kind.startswith("test videos, 1 seed fixed") and one.sd is None
@@ -104,7 +94,7 @@ def test_rows_that_make_no_interval():
         intervals.interval([made(1), turned], "auc")
     relabelled = replace(made(2), normal=made(2).normal + 1)
     with pytest.raises(DataError, match="other frame labels than"):
-        intervals.interval_over_seeds([made(1), relabelled], "auc")
+        intervals.interval([made(1), relabelled], "auc")
 
 
 def test_a_run_is_measured_on_the_same_draws_once(monkeypatch):

@@ -77,20 +77,17 @@ def test_simulated_annotators_only_take_away():
         AnnotatorSettings(miss=0.5)
 
 
-def test_mean_and_shares_by_hand():
+def test_shares_by_hand():
     scored = pieces([0.1, 0.9, 0.4, 0.5])
     annotators = [np.array([(0, 10, 30)]), np.array([(0, 10, 20)])]
-    # pairs in order: {.9, .4} against {.1, .5}, three of four; .9 against the others, all
-    assert several_annotators.averaged(scored, annotators, "auc") == pytest.approx((0.75 + 1) / 2)
     # parts of the annotators: 1 for .9, a half for .4; normal: 1 for .1 and .5, a half for .4
     in_order = 1 * (1 + 1 + 0.5) + 0.5 * (1 + 0 + 0.5 / 2)
     assert several_annotators.shared_labels(scored, annotators, "auc") == pytest.approx(in_order / (1.5 * 2.5))
     assert several_annotators.shared_labels(scored, annotators, "ap") == pytest.approx((1 * 1 + 0.5 * 1.5 / 3) / 1.5)
-    assert several_annotators.averaged(scored, annotators[:1], "ap") == scored.value("ap")
     with pytest.raises(DataError, match="one annotator or more, got none"):
-        several_annotators.averaged(scored, [], "auc")
+        several_annotators.shared_labels(scored, [], "auc")
     with pytest.raises(UndefinedMetricError, match="AP of Row"):
-        several_annotators.averaged(scored, [scored.events[:0]], "ap")
+        several_annotators.shared_labels(scored, [scored.events[:0]], "ap")
 
 
 def test_shares_equal_weights_in_scikit_learn():

@@ -4,11 +4,10 @@ import json
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from browser import Tab, browser
-from numbered_videos import number
+from numbered_videos import shown_number
 
 from vad_lib.evaluation.alarms import false_alarms_per_hour
 from vad_lib.evaluation.score_arrays import scored_videos_of
@@ -53,13 +52,6 @@ def place(tab: Tab, selector: str, share: float, height: float = 0.5) -> tuple[f
     box = tab.value(f"$('{selector}').getBoundingClientRect().toJSON()")
     lines = tab.value("$('.cells').getBoundingClientRect().toJSON()")
     return lines["left"] + share * lines["width"], box["top"] + height * box["height"]
-
-
-def shown_number(tab: Tab) -> int:
-    """The number that the frame of the video shows, read from a picture of the window."""
-    box = tab.value("$('video').controls = false, scrollTo(0, 0), $('video').getBoundingClientRect().toJSON()")
-    left, top, right, bottom = (round(box[side]) for side in ("left", "top", "right", "bottom"))
-    return number(cv2.imdecode(np.frombuffer(tab.screenshot(), np.uint8), cv2.IMREAD_COLOR)[top:bottom, left:right])
 
 
 # --- the same numbers in Python --------------------------------------------------------------------------

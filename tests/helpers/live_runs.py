@@ -1,8 +1,6 @@
 """What the tests of live runs share: quick settings, the lines of their tables, and waiting."""
 
 import csv
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from vad_lib.deployment.live_settings import LiveSettings
@@ -23,11 +21,3 @@ def rows(path: Path) -> list[dict[str, str]]:
 def nothing_half_done(folder: Path) -> bool:
     """Whether no file was left in the middle of being written."""
     return not [path for path in folder.rglob("*") if ".vad.tmp" in path.name]
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something that must come."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)

@@ -8,7 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+from browser import Tab
 
 BITS = 10
 
@@ -119,3 +121,10 @@ def write_sound(path: Path) -> Path:
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
     return path
+
+
+def shown_number(tab: Tab) -> int:
+    """The number that the frame of the video shows, read from a picture of the window."""
+    box = tab.value("$('video').controls = false, scrollTo(0, 0), $('video').getBoundingClientRect().toJSON()")
+    left, top, right, bottom = (round(box[side]) for side in ("left", "top", "right", "bottom"))
+    return number(cv2.imdecode(np.frombuffer(tab.screenshot(), np.uint8), cv2.IMREAD_COLOR)[top:bottom, left:right])

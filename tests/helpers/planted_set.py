@@ -7,6 +7,8 @@ import numpy as np
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.annotations import VideoList, VideoRecord, write_video_csv
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
+from vad_lib.evaluation.scoring import frame_scores
+from vad_lib.metrics import frame_roc_auc
 from vad_lib.storage.writing import write_json
 
 
@@ -48,3 +50,10 @@ def write_planted_dataset(folder: Path, rng: np.random.Generator, dimension: int
         crops=("centre", "top-left", *(f"crop-{n}" for n in range(2, 10)))[:crops], dtype="float16", source="tests",
     )  # fmt: skip
     FeatureStore.write(folder / "store", contract, arrays.items())
+
+
+def auc_on_test(dataset, scores) -> float:
+    """Frame AUC of scores of snippets, name of a test video -> float (T,)."""
+    records = dataset.videos.split("test")
+    frames = [frame_scores(scores[record.name], record.num_frames) for record in records]
+    return frame_roc_auc(np.concatenate([record.frame_labels() for record in records]), np.concatenate(frames))

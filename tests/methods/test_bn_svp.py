@@ -7,7 +7,7 @@ from bags import random_bags
 from torch import Tensor
 
 from vad_lib.data.batches import Batch
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods import bn_svp
 from vad_lib.methods.bn_svp import BNSVP, SPEC, BNSVPOutput, BNSVPSettings, GraphLayers, propagate
@@ -185,24 +185,6 @@ def test_unequal_numbers_are_errors():
     method, data = small(), batch((0, 1, 1))
     with pytest.raises(DataError, match="1 normal and 2 abnormal"):
         method.loss(method(data.features), data)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"partition": "hmm"},
-        {"choice": "top"},
-        {"percentile": 101.0},
-        {"across": 1.5},
-        {"length_scale": 0.0},
-        {"scenes": 0},
-        {"sweeps": 0},
-        {"stickiness": -1.0},
-    ],
-)
-def test_wrong_settings(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        BNSVPSettings(**wrong)
 
 
 def test_sizes_and_monitored():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from planted_set import auc_on_test
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -12,9 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.dataset import load_dataset, permute_labels
 from vad_lib.errors import DataError
-from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.methods.logistic_regression import LogisticRegressionLearner, training_snippets
-from vad_lib.metrics import frame_roc_auc
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +32,6 @@ def fitted(dataset, records, seed=0, **options):
 
 def scores_of(dataset, fit, records, seed=0, **options):
     return {name: value["score"] for name, value in fitted(dataset, fit, seed, **options).snippet_scores(records).items()}
-
-
-def auc_on_test(dataset, scores):
-    records = dataset.videos.split("test")
-    frames = [frame_scores(scores[record.name], record.num_frames) for record in records]
-    return frame_roc_auc(np.concatenate([record.frame_labels() for record in records]), np.concatenate(frames))
 
 
 def test_planted_shifts_are_found(dataset):

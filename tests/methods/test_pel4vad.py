@@ -10,7 +10,7 @@ from bags import assert_crops_are_samples
 from both_forms import assert_forms_agree
 
 from vad_lib.data.batches import Batch
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import DataError
 from vad_lib.methods.base import Method
 from vad_lib.methods.pel4vad import PEL4VAD, XD_VIOLENCE, PEL4VADSettings, bag_loss, is_saturated, prompt_loss
 from vad_lib.methods.pel4vad_layers import ContextAttention, root_over_time
@@ -266,20 +266,3 @@ def test_other_categories_than_the_text_has():
     method, data = small(), batch()
     with pytest.raises(DataError, match="text features of 3 categories, the batch has 2"):
         method.loss(method(data.features), data._replace(category_targets=torch.eye(2)[[0, 0, 1, 1]]))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"window": 8},
-        {"kernel": 0},
-        {"dropout": 1.0},
-        {"temperature": 0.0},
-        {"labels": "second"},
-        {"saturated": "nan"},
-        {"prompt_weight": -1.0},
-    ],
-)
-def test_wrong_settings(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        PEL4VADSettings(**wrong)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import gap_sets
 import numpy as np
 import pytest
+from planted_set import auc_on_test
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -15,7 +16,6 @@ from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import ConfigError, DataError
-from vad_lib.evaluation.scoring import frame_scores
 from vad_lib.methods.supervised import SupervisedLearner, abnormal_shares, snippet_features, too_few_videos, video_folds
 from vad_lib.metrics import frame_roc_auc
 from vad_lib.storage.paths import PROJECT_ROOT
@@ -42,12 +42,6 @@ def fitted(dataset, seed=0, **options):
 
 def scores_of(learner, records):
     return {name: value["score"] for name, value in learner.snippet_scores(records).items()}
-
-
-def auc_on_test(dataset, scores):
-    records = dataset.videos.split("test")
-    frames = [frame_scores(scores[record.name], record.num_frames) for record in records]
-    return frame_roc_auc(np.concatenate([record.frame_labels() for record in records]), np.concatenate(frames))
 
 
 def with_test_videos(dataset, changed):

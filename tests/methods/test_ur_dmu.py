@@ -6,7 +6,7 @@ from both_forms import in_both_forms
 from reference_forms.ur_dmu import ReferenceURDMU
 
 from vad_lib.data.batches import Batch
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods.ur_dmu import URDMU, URDMUSettings
 
@@ -86,11 +86,3 @@ def test_bce_only_keeps_one_term_and_needs_no_pairs():
     assert set(method.loss(method(data.features), data)) == {"main"}
     with pytest.raises(DataError, match="1 normal and 2 abnormal"):
         small().loss(method(data.features), data)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"width": 36}, {"width": 24, "heads": 8}, {"dropout": 1.0}, {"losses": "some"}, {"topk_divisor": 1}]
-)
-def test_wrong_settings(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        URDMUSettings(**wrong)

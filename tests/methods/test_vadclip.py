@@ -11,7 +11,7 @@ from both_forms import assert_forms_agree
 
 from vad_lib import registry
 from vad_lib.data.batches import Batch
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import DataError
 from vad_lib.losses import total_loss
 from vad_lib.methods.base import Method
 from vad_lib.methods.vadclip import XD_VIOLENCE, VadCLIP, VadCLIPSettings
@@ -243,26 +243,6 @@ def test_other_categories_than_the_text_has():
     method, data = small(), batch()
     with pytest.raises(DataError, match="text features of 3 categories, the batch has 2"):
         method.loss(method(data.features), data._replace(category_targets=torch.eye(2)[[0, 0, 1, 1]]))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"width": 9},
-        {"chunk": 100},
-        {"prompts": "words"},
-        {"score": "both"},
-        {"temperature": 0.0},
-        {"distance_graph": "rows"},
-        {"distance_scale": 0.0},
-        {"summary": "mean"},
-        {"similarity_threshold": 1.5},
-        {"contrast_weight": -0.1},
-    ],
-)
-def test_wrong_settings(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        VadCLIPSettings(**wrong)
 
 
 def test_options_of_the_other_data_set_are_settings():

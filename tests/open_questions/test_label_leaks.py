@@ -99,6 +99,15 @@ def test_test_videos_of_one_class_have_no_order_to_guess(crime):
     assert label_guess_aucs(without_abnormal_videos(crime, "test")) == {}
 
 
+def test_videos_of_another_kind_and_in_folders_are_found(crime):
+    dataset, videos = load_dataset(crime, features=False), crime / "videos"
+    before = label_guess_aucs(dataset)
+    (videos / "day 1").mkdir()
+    for path in sorted(videos.glob("*.mp4")):
+        path.rename(videos / "day 1" / path.with_suffix(".mkv").name)
+    assert label_guess_aucs(dataset) == before
+
+
 def test_a_missing_video_is_named(crime):
     (crime / "videos" / "test_Arson_000.mp4").unlink()
     with pytest.raises(MissingFileError, match="test_Arson_000"):

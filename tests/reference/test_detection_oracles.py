@@ -4,7 +4,6 @@ The probabilities are a formula of video number, snippet and annotation.
 """
 
 import csv
-import time
 
 import numpy as np
 import pytest
@@ -74,9 +73,7 @@ def test_the_formula_is_the_known_one(case):
 
 def test_as_vadclip_s_code_computes_it(case):
     name, expected, records, categories, probabilities = case
-    started = time.perf_counter()
     found = detection.detect(probabilities, records, categories, "vadclip_code", normal_ground_truth=name == "xd")
-    assert time.perf_counter() - started < 20  # seconds; about one here
     assert found.num_segments.tolist() == expected["n_segments_excl0"].tolist()
     assert found.num_events.tolist() == expected["n_gt_per_class"].tolist()
     assert found.ap == pytest.approx(expected["perclass_ap_excl0"], abs=1e-9)

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import struct
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -272,10 +271,8 @@ def test_folders_that_link_to_themselves_are_entered_once(tmp_path):
     for number in range(10):
         (tmp_path / f"loop{number}").symlink_to(tmp_path)
         (tmp_path / f"file{number}.npy").touch()
-    started = time.monotonic()
-    assert [parent for parent, _ in walk(tmp_path, 6)] == [tmp_path]
+    assert [parent for parent, _ in walk(tmp_path, 6)] == [tmp_path]  # ten links, six deep, would be a million folders
     assert len(files_below(tmp_path, (".npy",))) == 10
-    assert time.monotonic() - started < 60  # ten links to the same place, six deep, would be a million folders
 
 
 @needs_links

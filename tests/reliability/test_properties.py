@@ -152,7 +152,7 @@ def test_a_list_of_videos_comes_back_as_it_was(videos):
 
 # --- metrics ------------------------------------------------------------------------------------------
 @st.composite
-def test_sets(draw):
+def scored_sets(draw):
     """Labels, scores with ties and categories of a test set that has all kinds of frames."""
     rng = np.random.default_rng(draw(SEEDS))
     labels, scores, categories = {}, {}, {}
@@ -170,7 +170,7 @@ RANKED = ("auc", "ap", "ap_trapezoid", "auc_abnormal_videos", "auc_per_category"
 
 
 @BOUNDED
-@given(test_sets(), st.sampled_from(INCREASING), st.randoms(use_true_random=False))
+@given(scored_sets(), st.sampled_from(INCREASING), st.randoms(use_true_random=False))
 def test_an_increasing_map_and_another_order_change_no_ranked_metric(test_set, increasing, random):
     labels, scores, categories = test_set
     found = frame_level.evaluate(labels, scores, categories, "Normal")
@@ -185,7 +185,7 @@ def test_an_increasing_map_and_another_order_change_no_ranked_metric(test_set, i
 
 
 @BOUNDED
-@given(test_sets(), st.sampled_from([lambda s: 1 - s, lambda s: 1 / (1 + s), lambda s: (1 - s) ** 3]))
+@given(scored_sets(), st.sampled_from([lambda s: 1 - s, lambda s: 1 / (1 + s), lambda s: (1 - s) ** 3]))
 def test_a_decreasing_map_gives_the_complement_of_the_auc(test_set, decreasing):
     labels, scores, categories = test_set
     found = frame_level.evaluate(labels, scores, categories, "Normal")
@@ -197,7 +197,7 @@ def test_a_decreasing_map_gives_the_complement_of_the_auc(test_set, decreasing):
 
 
 @BOUNDED
-@given(test_sets(), SEEDS)
+@given(scored_sets(), SEEDS)
 def test_frames_may_change_places_within_a_video_with_their_labels(test_set, seed):
     labels, scores, categories = test_set
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def test_frames_may_change_places_within_a_video_with_their_labels(test_set, see
 
 
 @BOUNDED
-@given(test_sets())
+@given(scored_sets())
 def test_perfect_scores_and_constant_ones(test_set):
     labels, _, categories = test_set
     perfect = frame_level.evaluate(labels, {video: mask * 0.5 + 0.25 for video, mask in labels.items()}, categories, "Normal")
@@ -440,6 +440,3 @@ def test_average_precision_is_a_fraction_whatever_the_order_of_videos(several, r
     mixed = random.sample(records, len(records))
     again = detection.detect({record.name: probabilities[record.name] for record in mixed}, mixed, categories)
     np.testing.assert_allclose(again.ap, found.ap, atol=1e-12)
-
-
-test_sets.__test__ = False

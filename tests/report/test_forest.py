@@ -30,13 +30,6 @@ from vad_lib.storage.paths import PROJECT_ROOT
 FIRST = question_title(*QUESTIONS[0])  # UR-DMU minus logistic regression
 
 
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
-
-
 def rows(seeds: int = 4, videos: int = 16, **lifts: float) -> dict:
     """Runs of each row, whose AUC is 0.6 and a lift, on videos and with seeds that all rows share."""
     rng = np.random.default_rng(3)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,13 +16,6 @@ from vad_lib.runs import experiments
 from vad_lib.storage.paths import Layout
 
 TRAINED = ("logistic-regression", "ur-dmu", "msf-dmu")
-
-
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
 
 
 # --- what is known ------------------------------------------------------------------------------------------

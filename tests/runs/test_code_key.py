@@ -1,12 +1,12 @@
 """A key of meaning: comments and docstrings do not count, a constant changes exactly the runs that use it."""
 
+import itertools
 import shutil
 
 import pytest
 
 from vad_lib.errors import ConfigError
 from vad_lib.registry import METHODS, ON_BAGS
-from vad_lib.runs import code_key as code_keys
 from vad_lib.runs.code_key import PACKAGE, code_key, meanings
 from vad_lib.runs.record import code_roots
 
@@ -15,10 +15,10 @@ from vad_lib.runs.record import code_roots
 def edited(tmp_path):
     """A function: keys of all methods in a copy of the library in which one text was replaced by another."""
 
+    numbers = itertools.count()
+
     def keys(file: str = "", old: str = "", new: str = "") -> dict[str, str]:
-        code_keys.forget()
-        package = tmp_path / "vad_lib"
-        shutil.rmtree(package, ignore_errors=True)
+        package = tmp_path / str(next(numbers)) / "vad_lib"  # what was read of one folder is not read again
         shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
         if file:
             source = (package / file).read_text(encoding="utf-8")
@@ -26,8 +26,7 @@ def edited(tmp_path):
             (package / file).write_text(source.replace(old, new, 1), encoding="utf-8")
         return {name: code_key(*code_roots(spec, package), package=package) for name, spec in METHODS.items()}
 
-    yield keys
-    code_keys.forget()
+    return keys
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

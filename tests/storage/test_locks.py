@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from waiting import until
 
 from vad_lib import config
 from vad_lib.config import FeatureSettings, SyntheticSettings, TrainSettings
@@ -231,7 +232,7 @@ write_text(folder / "slow.txt", "done")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @needs_flock
 def test_of_two_chains_on_one_folder_the_second_refuses_or_waits(tmp_path):
     (tmp_path / "notebooks").mkdir()
@@ -247,10 +248,8 @@ def test_of_two_chains_on_one_folder_the_second_refuses_or_waits(tmp_path):
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     with begun("") as first:
-        deadline = time.monotonic() + 120
-        while not (results / "begun.txt").exists():
-            assert first.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: (results / "begun.txt").exists() or first.poll() is not None, 100)
+        assert first.poll() is None
         with begun("", "--list") as second, begun("--wait") as third:
             listed, refused = second.communicate(timeout=120)
             assert second.returncode == 1

@@ -216,7 +216,7 @@ def _data(run: Run, scored: ScoredVideos) -> Data:
         synthetic=info.get("synthetic", False),
         note=info.get("note", ""),
         categories=tuple(run.config["categories"]),
-        mask_rule=info.get("mask_rule") or "frames",
+        mask_rule=measuring.mask_rule(run),
         tail=info.get("tail", "exact"),
         test=Totals(
             videos=len(names),

@@ -155,7 +155,7 @@ def _recorded(run: Run, selection: str) -> dict[str, float | None]:
 def _settings(run: Run) -> Iterator[tuple[tuple[str, str], float | None]]:
     """(setting, metric) -> value, of the other settings of the protocol that the run was measured under."""
     protocol = run.measured.get("protocol", {})
-    rules = {rule: found for rule, found in protocol.get("mask_rules", {}).items() if rule != _mask_rule(run)}
+    rules = {rule: found for rule, found in protocol.get("mask_rules", {}).items() if rule != mask_rule(run)}
     for words, of_settings in (
         ("mask rule {}", rules),
         ("crop {} alone", protocol.get("crops", {})),
@@ -165,5 +165,5 @@ def _settings(run: Run) -> Iterator[tuple[tuple[str, str], float | None]]:
             yield from (((words.format(name), metric), metrics[metric]) for metric in OF_PROTOCOL if metric in metrics)
 
 
-def _mask_rule(run: Run) -> str:
+def mask_rule(run: Run) -> str:
     return str(run.config.get("dataset_info", {}).get("mask_rule") or "frames")

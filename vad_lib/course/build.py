@@ -208,19 +208,19 @@ def repository_of(project: Path = PROJECT_ROOT) -> str:
     return found.group(1) if found else ""
 
 
-def made_files(project: Path = PROJECT_ROOT) -> Iterator[tuple[Path, str]]:
+def made_files() -> Iterator[tuple[Path, str]]:
     """Every file that is made of the sources, with its text."""
-    lessons = [read_lesson(path, repository_of(project)) for path in sorted((project / SOURCES).glob("*.ipynb"))]
-    course = project / LESSONS
+    lessons = [read_lesson(path, repository_of(PROJECT_ROOT)) for path in sorted((PROJECT_ROOT / SOURCES).glob("*.ipynb"))]
+    course = PROJECT_ROOT / LESSONS
     for lesson in lessons:
         yield course / f"{lesson.name}.ipynb", lesson.student
         yield course / "solutions" / f"{lesson.name}.ipynb", lesson.solution
-        yield project / "vad_lib" / "course" / "checks" / f"lesson_{lesson.name.partition('_')[0]}.py", lesson.checks
-    page = (project / SOURCES / "lecturer.md").read_text(encoding="utf-8").rstrip()
+        yield PROJECT_ROOT / "vad_lib" / "course" / "checks" / f"lesson_{lesson.name.partition('_')[0]}.py", lesson.checks
+    page = (PROJECT_ROOT / SOURCES / "lecturer.md").read_text(encoding="utf-8").rstrip()
     yield course / "lecturer.md", page + "\n\n" + "\n".join(lesson.lecturer for lesson in lessons)
 
 
-def execute_solutions(project: Path = PROJECT_ROOT) -> None:
+def execute_solutions() -> None:
     """Execute every solution notebook and keep it with its outputs in ``results/course``.
 
     Raises:
@@ -228,7 +228,7 @@ def execute_solutions(project: Path = PROJECT_ROOT) -> None:
     """
     from nbclient import NotebookClient  # the extra "notebooks" has it
 
-    for path in sorted((project / LESSONS / "solutions").glob("*.ipynb")):
+    for path in sorted((PROJECT_ROOT / LESSONS / "solutions").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
@@ -237,7 +237,7 @@ def execute_solutions(project: Path = PROJECT_ROOT) -> None:
         text = nbformat.writes(notebook, indent=1, ensure_ascii=False) + "\n"
         if "not yet." in text:
             raise DataError(f"{path.name}: the checker does not accept a solution; execute the notebook and look.")
-        write_text(project / EXECUTED_LESSONS / path.name, text)
+        write_text(PROJECT_ROOT / EXECUTED_LESSONS / path.name, text)
         print(f"executed {path.name}", flush=True)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import nbformat
 from jinja2 import pass_context
 from nbconvert import SlidesExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
 from vad_lib.errors import MissingFileError
-from vad_lib.report.formulas import mathml
+from vad_lib.report.formulas import MathRenderer
 from vad_lib.storage.writing import write_text
 
 ROWS = 18  # lines of code that a slide holds
@@ -114,20 +114,6 @@ def _part(cell: Any, name: str, kind: str, source: str, outputs: list[Any]) -> A
     return nbformat.v4.new_code_cell(source, id=f"{cell.id}-{name}", metadata=metadata, outputs=outputs)
 
 
-class _Renderer(IPythonRenderer):
-    """nbconvert's HTML, with formulas that need no script."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__(escape=False, exclude_anchor_links=True)
-        self._where = where
-
-    def block_math(self, body: str) -> str:
-        return mathml(body, self._where, block=True)
-
-    def inline_math(self, body: str) -> str:
-        return mathml(body, self._where)
-
-
 class _Exporter(SlidesExporter):
     """Jupyter's division into slides, in a frame of our own instead of reveal.js, which would come from a network."""
 
@@ -142,4 +128,4 @@ class _Exporter(SlidesExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        return str(MarkdownWithMath(renderer=_Renderer(f"{self._name}, slides")).render(source))
+        return str(MarkdownWithMath(renderer=MathRenderer(f"{self._name}, slides")).render(source))

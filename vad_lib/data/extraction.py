@@ -19,7 +19,7 @@ import functools
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vad_lib.config import FRAMES_PER_SNIPPET, PROFILES, FeatureSettings, get_profile
+from vad_lib.config import PROFILES, FeatureSettings, get_profile
 from vad_lib.data import extraction_workers as workers
 from vad_lib.data.backbones.clip_image import PLACES, ClipImage
 from vad_lib.data.backbones.clip_weights import PUBLISHED
@@ -37,7 +37,6 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.feature_store import FeatureContract, FeatureStore
 from vad_lib.data.importing.import_record import videos_folder
 from vad_lib.data.snippets import CROP_NAMES, check_crop
-from vad_lib.data.video import header_frames
 from vad_lib.data.video_files import find_videos
 from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, VadError, command_line
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -113,11 +112,7 @@ def extract_dataset(
     """
     if len(set(names)) != len(names):
         raise ConfigError("extract_dataset: a video is listed twice; names must be unique.")
-    if jobs < 1 or backend not in ("loky", "dask") or (backend == "dask") != bool(scheduler):
-        raise ConfigError(
-            f"extract_dataset: expected jobs of 1 or more, and the backend dask with a scheduler's address or loky without, "
-            f"got jobs {jobs}, backend {backend!r}, scheduler {scheduler!r}."
-        )
+    workers.Workers(jobs, backend, scheduler).check()
     check_crop(settings.short_side, settings.crop_size)
     network = workers.load_backbone(settings, device)
     contract = _contract(network, settings)
@@ -130,7 +125,7 @@ def extract_dataset(
         parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
         in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
         missing = {name: paths[name] for name in sources if name not in in_store and not parts[name].is_file()}
-        expected = {name: _expected_snippets(path) for name, path in missing.items()}
+        expected = {name: workers.expected_snippets(path) for name, path in missing.items()}
         with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
             if backend == "loky" and jobs == 1:
                 network = network.to(device)
@@ -239,12 +234,6 @@ def _is_finished(folder: Path, contract: FeatureContract, sources: dict[str, str
         and not any(folder.glob("parts-*"))
         and not (folder / LOCK_FILE).exists()
     )
-
-
-def _expected_snippets(path: Path) -> int:
-    with suppress(VadError):  # said when the video's turn comes
-        return -(-header_frames(path) // FRAMES_PER_SNIPPET)
-    return 0
 
 
 def _read_part(path: Path) -> np.ndarray:

@@ -4,21 +4,22 @@ import functools
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import joblib
 import numpy as np
 from tqdm import tqdm
 
-from vad_lib.config import FeatureSettings
+from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.data.backbones.clip_image import ClipImage, load_clip_image
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.backbones.i3d_openvino import I3DOpenVINO
 from vad_lib.data.backbones.i3d_weights import load_i3d
 from vad_lib.data.feature_store_files import finite_rows, growing_array
 from vad_lib.data.snippets import crop_views, network_input, read_snippets
+from vad_lib.data.video import header_frames
 from vad_lib.errors import ConfigError, ExtractionError, OutputError, VadError
 from vad_lib.storage.writing import atomic_path
 
@@ -29,6 +30,29 @@ CONNECT_SECONDS = 10
 MOST_DEATHS = 2  # of Dask workers at one video
 
 _LOADING = threading.Lock()  # a Dask worker may have several threads
+
+
+class Workers(NamedTuple):
+    """Who works.
+
+    Attributes:
+        jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
+        backend: ``loky`` for processes on this machine; ``dask`` for all workers of a cluster, which must see the same folders
+            under the same names, and have this library, the model and the weights.
+        scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
+    """
+
+    jobs: int = 1
+    backend: Backend = "loky"
+    scheduler: str = ""
+
+    def check(self) -> None:
+        """Raise a ConfigError if the three do not fit."""
+        if self.jobs < 1 or self.backend not in ("loky", "dask") or (self.backend == "dask") != bool(self.scheduler):
+            raise ConfigError(
+                "expected jobs of 1 or more, and the backend dask with a scheduler's address or loky without, got jobs "
+                f"{self.jobs}, backend {self.backend!r}, scheduler {self.scheduler!r}."
+            )
 
 
 def load_backbone(settings: FeatureSettings, device: str = "cpu") -> I3D | ClipImage:
@@ -54,6 +78,19 @@ def load_backbone(settings: FeatureSettings, device: str = "cpu") -> I3D | ClipI
             f"and short_side to {network.pixels} (CLIP's own view) or more, as FeatureSettings.for_backbone does."
         )
     return network
+
+
+@functools.lru_cache(maxsize=1)
+def backbone(settings: FeatureSettings, device: str) -> I3D | ClipImage:
+    """The network of :func:`load_backbone`, on its device, loaded once in a process."""
+    return load_backbone(settings, device).to(device)
+
+
+def expected_snippets(path: Path) -> int:
+    """Snippets of a video as its header has them; 0 for one that cannot be opened, which is said when its turn comes."""
+    with suppress(VadError):
+        return -(-header_frames(path) // FRAMES_PER_SNIPPET)
+    return 0
 
 
 def try_video(
@@ -139,11 +176,6 @@ def write_features(
             forward(waiting)
 
 
-@functools.lru_cache(maxsize=1)
-def _network(settings: FeatureSettings, device: str) -> I3D | ClipImage:
-    return load_backbone(settings, device).to(device)
-
-
 def work(
     name: str, path: Path, part: Path, settings: FeatureSettings, device: str, weights_sha256: str, counted: bool
 ) -> tuple[str, str | None]:
@@ -168,7 +200,7 @@ def work(
     if part.is_file():  # finished by a worker that died before it could say so
         return name, None
     with _LOADING:
-        network = _network(settings, device)
+        network = backbone(settings, device)
     if network.weights_sha256 != weights_sha256:
         raise ExtractionError(
             f"video {name}: this worker's weights {settings.weights!r} have the hash {network.weights_sha256[:12]}, expected "

@@ -37,13 +37,14 @@ class Finding:
         return f"{said}; {self.fix}." if self.fix else f"{said}."
 
 
-def printable(text: str) -> str:
+def printable(text: Path | str) -> str:
     """A text with the name of a file in it, which may hold bytes that are no text and could not be printed.
 
     Example:
         >>> printable("videos/caf\\udce9.mp4")
         'videos/caf\\\\xe9.mp4'
     """
+    text = str(text)
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # halves of characters that stand for no byte

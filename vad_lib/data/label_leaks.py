@@ -18,7 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
+from vad_lib.data.importing.import_record import videos_folder
 from vad_lib.data.video import read_frames
+from vad_lib.data.video_files import find_videos
 from vad_lib.errors import DataError, MissingFileError
 
 THUMBNAIL = (8, 6)  # width and height, pixels
@@ -29,14 +31,15 @@ def guesses(dataset: Dataset) -> dict[str, np.ndarray]:
     """Fit a guess of each kind to the labels of the training videos, and score the test videos with it.
 
     Args:
-        dataset: any; features are not needed. Without a ``videos/`` folder only the lengths are there to guess from.
+        dataset: any; features are not needed. Its videos are found as extraction finds them; without a folder of videos only the
+            lengths are there to guess from.
 
     Returns:
         for ``first_frame`` and ``file_size``, or for ``length`` without videos: float64 (V,), unbounded, higher for videos that
         look abnormal.
 
     Raises:
-        MissingFileError: a listed video has no file.
+        MissingFileError: a listed video has no file, or several.
         DataError: the training videos are of one class only, or a video's first frame cannot be decoded.
     """
     labels, train = _known(dataset, "train")
@@ -57,22 +60,20 @@ def _known(dataset: Dataset, split: Literal["train", "test"]) -> tuple[np.ndarra
             f"{dataset.name}: controls need normal and abnormal {split} videos, got {len(labels) - labels.sum()} normal "
             f"and {labels.sum()} abnormal. Add videos of the other class."
         )
-    if not (dataset.folder / "videos").is_dir():
+    folder, names = videos_folder(dataset.folder), [record.name for record in records]
+    if not folder.is_dir():
         return labels, {"length": np.log([[record.num_frames] for record in records])}
-    paths = [_video_file(dataset, record) for record in records]
+    found, problems = find_videos(folder, names)
+    if problems:
+        raise MissingFileError(
+            f"{dataset.name}: expected one file of each of {len(names)} {split} videos, got {len(found)}; the first without: "
+            f"{next(iter(problems.values()))} Controls read the videos, not features."
+        )
+    paths = [found[name] for name in names]
     return labels, {
         "first_frame": np.stack([_first_frame(path) for path in paths]),
         "file_size": np.stack([_size(path, record) for path, record in zip(paths, records)]),
     }
-
-
-def _video_file(dataset: Dataset, record: VideoRecord) -> Path:
-    path = dataset.folder / "videos" / f"{record.name}.mp4"
-    if not path.is_file():
-        raise MissingFileError(
-            f"{path}: expected the video {record.name}, found no such file. Controls read the videos, not features."
-        )
-    return path
 
 
 def _first_frame(path: Path) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A data set by name, ready to train on: rendered or imported, and its features extracted."""
 
 from vad_lib.config import Profile
-from vad_lib.data import extraction, extraction_workers, prompts, synthetic
+from vad_lib.data import extraction, prompts, synthetic
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.importing import import_record, set_checks, settings, write
 from vad_lib.data.prompts import TextFeatures
@@ -16,10 +16,6 @@ def prepare_dataset(
     device: str = "cpu",
     progress: bool = True,
     importing: settings.ImportSettings | None = None,
-    *,
-    jobs: int = 1,
-    backend: extraction_workers.Backend = "loky",
-    scheduler: str = "",
 ) -> Dataset:
     """Video -> snippets -> features: render the set if it is a built-in one, import or extract what is missing, open it.
 
@@ -30,16 +26,11 @@ def prepare_dataset(
         device: of torch.
         progress: True for bars on a terminal, and a summary.
         importing: how a person's own folder is read; None for the settings of its last import, or the defaults.
-        jobs: processes that extract on this machine.
-        backend: ``loky`` for those; ``dask`` for all workers of a cluster.
-        scheduler: address of the Dask scheduler, with ``dask``.
 
     Raises:
         MissingFileError: not a built-in set and no folder of that name; or the weights are missing.
         DataError: videos that cannot be read (all others are extracted first), a folder that cannot be imported, or too few
             videos of a class to train, to validate or to measure.
-        ExtractionError: workers died or do not answer, and the same call goes on from there; or a script calls this outside
-            ``if __name__ == "__main__":``.
     """
     folder = layout.dataset(name)
     if name in synthetic.DATASETS:
@@ -58,9 +49,6 @@ def prepare_dataset(
         profile.features,
         device=device,
         progress=progress,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
     )
     if report.failures:
         raise DataError(f"{name}: {report}\nMake these videos again, or take them out of videos.csv; the others are done.")

@@ -1,6 +1,9 @@
 """Frames to a video file, through FFmpeg's libraries (PyAV)."""
 
-from collections.abc import Iterable
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Literal, cast
 
 import av
 import numpy as np
+from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
@@ -17,6 +21,8 @@ from vad_lib.storage.writing import atomic_path
 Codec = Literal["h264", "mpeg4"]
 
 TICKS = 90_000  # a second; times are rounded to these
+
+AT_ONCE = 32  # frames that wait for a :class:`VideoEncoder`
 
 ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4"}
 # Without B-frames ("bf"): an mp4 file counts its length in the order of decoding; at uneven times players would cut the end off.
@@ -41,7 +47,7 @@ def write_video(
 
     Raises:
         DataError: no frames, or frames of another shape or type.
-        OutputError: the file cannot be written, or the disk is full. What was there is whole.
+        OutputError: the file cannot be written, the disk is full, or PyAV has no such encoder. What was there is whole.
     """
     times = iter(seconds) if seconds is not None else None
     count, shape, stream = 0, None, None
@@ -64,6 +70,11 @@ def write_video(
                     count += 1
                 if stream is not None:
                     container.mux(stream.encode())
+        except UnknownCodecError as error:
+            raise OutputError(
+                f"cannot write {path}: expected PyAV with the encoder {ENCODERS[codec]}, got a build without it. Install PyAV's "
+                "own package (pip install --force-reinstall --only-binary av av), then run the command again."
+            ) from error
         except av.error.FFmpegError as error:
             raise OutputError(
                 f"cannot write {path}: {error.strerror}. Nothing was changed. Free some space or choose another folder, then run "
@@ -73,6 +84,81 @@ def write_video(
             raise DataError(f"{path}: expected at least one frame to write, got none.")
         _check_written(path, temporary, count)
     return count
+
+
+class VideoEncoder:
+    """Writes a video while its frames are made: a thread runs :func:`write_video`, which waits for each of them.
+
+    Args:
+        path: target, as for :func:`write_video`.
+        fps: frames per second that the file states.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._coming: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(AT_ONCE)
+        self._times: deque[float] = deque()
+        self._abandoned = False
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
+        self._thread.start()
+
+    def add(self, pixels: np.ndarray, seconds: float) -> None:
+        """Write one more frame; waits while the encoder is busy.
+
+        Args:
+            pixels: uint8 (H, W, 3), RGB, of the first frame's size.
+            seconds: when it is shown, growing, the first at 0 or later.
+
+        Raises:
+            VadError: an earlier frame could not be written, as :func:`write_video` says it.
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._coming.put((pixels, seconds))
+
+    def close(self) -> None:
+        """No more frames: the file is complete when this returns.
+
+        Raises:
+            VadError: it could not be written, as :func:`write_video` says it.
+        """
+        self._end()
+        if self._failure is not None:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """No file is wanted; after :meth:`close` nothing happens."""
+        self._abandoned = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._thread.is_alive():
+            self._coming.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        frames = self._frames()
+        try:
+            # write_video takes a time right after each frame
+            write_video(self._path, frames, self._fps, seconds=iter(self._times.popleft, None))
+        except _Abandoned:
+            pass
+        except Exception as error:  # of any kind: raised again by whoever gives the frames, who must not wait for ever
+            self._failure = error
+            for _ in frames:
+                pass
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        while (item := self._coming.get()) is not None:
+            self._times.append(item[1])
+            yield item[0]
+        if self._abandoned and self._failure is None:
+            raise _Abandoned
+
+
+class _Abandoned(Exception):
+    """The file is not wanted."""
 
 
 def _add_stream(container: OutputContainer, shape: tuple[int, ...], fps: float, codec: Codec) -> VideoStream:

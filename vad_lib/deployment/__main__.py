@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vad_lib.data.extraction_workers import Workers
+from vad_lib.data.finding import printable
 from vad_lib.deployment import live
 from vad_lib.deployment.calibration import calibrate
 from vad_lib.deployment.events import EventRule
-from vad_lib.deployment.footage_work import Workers
-from vad_lib.deployment.inputs import printable
 from vad_lib.deployment.model_choice import choose_model
 from vad_lib.deployment.own_footage import DEFAULT_THRESHOLD, score_videos
 from vad_lib.errors import command_line

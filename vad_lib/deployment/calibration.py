@@ -20,9 +20,10 @@ from scipy.stats import chi2
 from tqdm import tqdm
 
 from vad_lib.config import FRAMES_PER_SNIPPET, Settings
+from vad_lib.data.extraction_workers import Workers
 from vad_lib.deployment.events import EventRule, event_spans
 from vad_lib.deployment.footage_features import video_features
-from vad_lib.deployment.footage_work import Workers, each_video
+from vad_lib.deployment.footage_work import each_video
 from vad_lib.deployment.inputs import Footage, find_inputs, folder_name
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.page_parts import count

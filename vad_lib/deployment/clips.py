@@ -86,7 +86,8 @@ def _with_picture(frames: Iterator[np.ndarray], place: int, file: Path) -> Itera
     """The frames; the one at a place is written as a picture when it passes by."""
     for number, frame in enumerate(frames):
         if number == place:
-            write_jpeg(file, frame)
+            with atomic_path(file) as temporary:
+                temporary.write_bytes(jpeg(frame))
         yield frame
 
 
@@ -107,15 +108,9 @@ class _FromStart:
                 yield frame.pixels
 
 
-def write_jpeg(path: Path, frame: np.ndarray) -> None:
-    """Write a frame, uint8 (H, W, 3), RGB, as JPEG, atomically.
-
-    Raises:
-        OutputError: the file cannot be written, or the disk is full.
-    """
-    _, encoded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+def jpeg(frame: np.ndarray) -> bytes:
+    """A frame, uint8 (H, W, 3), RGB, as JPEG."""
+    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
 # --- the annotated video ----------------------------------------------------------------------------------

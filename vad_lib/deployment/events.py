@@ -117,7 +117,7 @@ def find_events(
     frames: pd.DataFrame,
     rule: EventRule,
     *,
-    end: float | None = None,
+    end: float,
     categories: Sequence[str] = (),
     probabilities: np.ndarray | None = None,
 ) -> list[Event]:
@@ -126,7 +126,7 @@ def find_events(
     Args:
         frames: a row per frame: ``seconds``, growing, and ``score`` in [0, 1].
         rule: how scores become events.
-        end: seconds at which the last frame ends; by default it lasts as long as the average one.
+        end: seconds at which the last frame ends.
         categories: K names, the normal one first; empty where the method knows none.
         probabilities: float (F, K) in [0, 1], of each category at each frame; None without categories.
 
@@ -134,10 +134,8 @@ def find_events(
         DataError: no frames, times that do not grow, an end before the last frame, or probabilities of another shape.
     """
     seconds, score = (frames[name].to_numpy(dtype=np.float64) for name in ("seconds", "score"))
-    if not len(seconds) or (np.diff(seconds) <= 0).any() or (end is not None and not end > seconds[-1]):
+    if not len(seconds) or (np.diff(seconds) <= 0).any() or not end > seconds[-1]:
         raise DataError("events: expected at least one frame, times that grow, and an end behind the last one.")
-    if end is None:
-        end = seconds[-1] + ((seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else 0.04)
     if probabilities is not None and probabilities.shape != (len(seconds), len(categories)):
         raise DataError(
             f"events: expected probabilities of shape {(len(seconds), len(categories))}, one row per frame and one column per "
@@ -147,7 +145,8 @@ def find_events(
     found = []
     for number, (start, behind) in enumerate(event_spans(edges, score, rule).tolist(), 1):
         peak = _peak(score, start, behind)
-        category, confidence = _category(probabilities, categories, start, behind)
+        means = None if probabilities is None else probabilities[start:behind].mean(axis=0, dtype=np.float64)
+        category, confidence = likeliest(means, categories)
         times = (float(edges[start]), float(edges[behind]), float(edges[peak]))
         found.append(Event(number, *times, start, behind, peak, float(score[peak]), category, confidence))
     return found
@@ -161,12 +160,10 @@ def _peak(score: np.ndarray, start: int, behind: int) -> int:
     return start + first + (length - 1) // 2
 
 
-def _category(
-    probabilities: np.ndarray | None, categories: Sequence[str], start: int, behind: int
-) -> tuple[str, float] | tuple[None, None]:
-    if probabilities is None or len(categories) < 2:
+def likeliest(means: np.ndarray | None, categories: Sequence[str]) -> tuple[str, float] | tuple[None, None]:
+    """The abnormal category of the largest mean probability, float (K,), and that mean; nothing without categories."""
+    if means is None or len(categories) < 2:
         return None, None
-    means = probabilities[start:behind].mean(axis=0, dtype=np.float64)
     best = 1 + int(means[1:].argmax())
     return categories[best], float(means[best])
 

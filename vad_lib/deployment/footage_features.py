@@ -4,7 +4,6 @@ Two files a video, named by the content of the video and of the recipe: the feat
 lost frames). The second is written last. Neither holds a picture.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +15,9 @@ from tqdm import tqdm
 
 from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
-from vad_lib.data.backbones.clip_image import ClipImage
-from vad_lib.data.backbones.i3d import FEATURE_DIM, I3D
+from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
-from vad_lib.data.extraction_workers import load_backbone, write_features
+from vad_lib.data.extraction_workers import backbone, write_features
 from vad_lib.data.feature_store import FeatureContract
 from vad_lib.data.snippets import CROP_NAMES, cut_snippets
 from vad_lib.data.video import Reading, VideoInfo
@@ -137,21 +135,6 @@ def _known_size(name: str, known: int | None, stated: int | None) -> int:
             "stride 16 (vad_lib.data.feature_comparison tells), state the sizes, e.g. --short-side 256 --crop-size 224."
         )
     return size
-
-
-@functools.lru_cache(maxsize=1)
-def backbone(recipe: FeatureSettings, device: str) -> I3D | ClipImage:
-    """The network of a recipe, loaded once in a process.
-
-    Args:
-        recipe: that names it and its weights.
-        device: of torch, where it goes.
-
-    Raises:
-        MissingFileError, DataError: the weights are missing or damaged.
-        ConfigError: the recipe's engine cannot run here.
-    """
-    return load_backbone(recipe, device).to(device)
 
 
 def recipe_key(recipe: FeatureSettings, weights_sha256: str) -> str:

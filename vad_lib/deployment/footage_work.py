@@ -10,39 +10,15 @@ import cv2
 import joblib
 from tqdm import tqdm
 
-from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.extraction_workers import Backend, counted_attempt, gave_up, start_workers
-from vad_lib.data.video import header_frames
-from vad_lib.deployment.inputs import Footage, printable
-from vad_lib.errors import BusyError, ConfigError, ExtractionError, OutputError, VadError
+from vad_lib.data.extraction_workers import Workers, counted_attempt, expected_snippets, gave_up, start_workers
+from vad_lib.data.finding import printable
+from vad_lib.deployment.inputs import Footage
+from vad_lib.errors import BusyError, ExtractionError, OutputError, VadError
 from vad_lib.storage.writing import atomic_path
 
 PROBE_BYTES = 2**20  # written to see whether a disk is full
 
 Task = Callable[..., Any]  # of a video and, by the name ``bar``, a bar that it moves on by one for each snippet
-
-
-class Workers(NamedTuple):
-    """Who works.
-
-    Attributes:
-        jobs: processes on this machine, sharing its cores; 1 works in this one. Not used with ``dask``.
-        backend: ``loky`` for processes on this machine; ``dask`` for all workers of a cluster, which must see the same folders
-            under the same names, and have this library, the model and the weights.
-        scheduler: address of the Dask scheduler, e.g. ``tcp://host:8786``.
-    """
-
-    jobs: int = 1
-    backend: Backend = "loky"
-    scheduler: str = ""
-
-    def check(self) -> None:
-        """Raise a ConfigError if the three do not fit."""
-        if self.jobs < 1 or self.backend not in ("loky", "dask") or (self.backend == "dask") != bool(self.scheduler):
-            raise ConfigError(
-                "expected jobs of 1 or more, and the backend dask with a scheduler's address or loky without, got jobs "
-                f"{self.jobs}, backend {self.backend!r}, scheduler {self.scheduler!r}."
-            )
 
 
 class Outcome(NamedTuple):
@@ -72,7 +48,7 @@ def each_video(
         ExtractionError: no scheduler or worker answers, a process died, or a worker has another model or other weights.
         OutputError: nothing more can be written. What is finished is kept.
     """
-    expected = {video: _expected_snippets(video.path) for video in footage}
+    expected = {video: expected_snippets(video.path) for video in footage}
     with tqdm(total=sum(expected.values()), unit="snippet", disable=None if progress else True) as bar:
         if workers.backend == "loky" and workers.jobs == 1:
             for video in footage:
@@ -83,7 +59,7 @@ def each_video(
             return
         work = functools.partial(_outcome, task=task, folder=folder, counted=workers.backend == "dask")
         queue = sorted(footage, key=lambda video: -expected[video])
-        with start_workers(workers.jobs, workers.backend, workers.scheduler) as parallel:
+        with start_workers(*workers) as parallel:
             for outcome in parallel(joblib.delayed(work)(video) for video in queue):
                 bar.update(expected[outcome.footage])
                 yield outcome
@@ -121,9 +97,3 @@ def _can_write(folder: Path) -> bool:
         probe.unlink(missing_ok=True)
         return True
     return False
-
-
-def _expected_snippets(path: Path) -> int:
-    with suppress(VadError):  # said when the video's turn comes
-        return -(-header_frames(path) // FRAMES_PER_SNIPPET)
-    return 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vad_lib.data.finding import printable
 from vad_lib.data.video_files import VIDEO_SUFFIXES, is_video_name, list_videos
 from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError
 from vad_lib.storage.hashing import file_sha256
@@ -48,11 +49,6 @@ class Inputs(NamedTuple):
 
     videos: tuple[Path, ...]
     failures: dict[str, str]
-
-
-def printable(text: Path | str) -> str:
-    """Text that can be printed and stored as UTF-8: bytes of a file name that are none stand there as ``\\xNN``."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def find_inputs(arguments: Iterable[Path | str]) -> Inputs:

@@ -24,9 +24,9 @@ from types import FrameType
 from typing import Any
 
 from vad_lib.config import FRAMES_PER_SNIPPET
+from vad_lib.data.extraction_workers import backbone
 from vad_lib.deployment import shipped
 from vad_lib.deployment.events import EventRule
-from vad_lib.deployment.footage_features import backbone
 from vad_lib.deployment.live_files import check_free
 from vad_lib.deployment.live_reader import Reader
 from vad_lib.deployment.live_session import LiveSession, SnippetScorer

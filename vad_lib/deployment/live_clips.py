@@ -5,23 +5,17 @@ go to the encoder as they come, so that memory does not grow with the event. An 
 Names are numbers; nothing of what a stream sends stands in them.
 """
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
-from vad_lib.data.video_writing import write_video
+from vad_lib.data.video_writing import VideoEncoder
 from vad_lib.deployment.clips import CLIPS, PICTURES
 from vad_lib.deployment.live_reader import Snippet
 from vad_lib.deployment.live_settings import LiveSettings
 from vad_lib.storage.writing import atomic_path
 
 BEFORE = 3  # snippets before an event that its clip shows
-AT_ONCE = 32  # frames that wait for the encoder
 
 
 class EventClips:
@@ -36,7 +30,9 @@ class EventClips:
         self._folder, self._settings = folder, settings
         self._before: deque[Snippet] = deque(maxlen=BEFORE)
         self._last_end = 0.0
-        self._clip: _Clip | None = None
+        self._clip: VideoEncoder | None = None
+        self._shape: tuple[int, ...] = ()  # of the clip's frames
+        self._start = 0.0  # its first frame, in seconds of the stream
         self._forget()
 
     def _forget(self) -> None:
@@ -108,71 +104,16 @@ class EventClips:
     def _write(self, snippet: Snippet) -> None:
         assert snippet.clip is not None  # such snippets are not kept
         clip = self._clip
-        if clip is None or clip.shape != snippet.clip.shape or snippet.end - clip.start > self._settings.clip_seconds:
+        if clip is None or self._shape != snippet.clip.shape or snippet.end - self._start > self._settings.clip_seconds:
             self._close()
             self._parts += 1
-            clip = self._clip = _Clip(self._folder / self._clip_name(self._parts), snippet)
+            self._shape, self._start = snippet.clip.shape, snippet.start
+            fps = len(snippet.seconds) / (snippet.end - snippet.start)
+            clip = self._clip = VideoEncoder(self._folder / self._clip_name(self._parts), fps)
         for pixels, seconds in zip(snippet.clip, snippet.seconds.tolist()):
-            clip.add(pixels, seconds - clip.start)
+            clip.add(pixels, seconds - self._start)
 
     def _close(self) -> None:
         if self._clip is not None:
             clip, self._clip = self._clip, None
             clip.close()
-
-
-class _Clip:
-    """One clip: a thread runs :func:`~vad_lib.data.video_writing.write_video`, which asks for frames where a stream brings them."""
-
-    def __init__(self, path: Path, first: Snippet) -> None:
-        assert first.clip is not None  # as in _write
-        self.shape, self.start = first.clip.shape, first.start
-        self._path, self._fps = path, len(first.seconds) / (first.end - first.start)
-        self._coming: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(AT_ONCE)
-        self._abandoned = False
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="live clip", daemon=True)
-        self._thread.start()
-
-    def add(self, pixels: np.ndarray, seconds: float) -> None:
-        """Write one more frame; waits while the encoder is busy."""
-        if self._failure is not None:
-            raise self._failure
-        self._coming.put((pixels, seconds))
-
-    def close(self) -> None:
-        """No more frames: the file is complete when this returns."""
-        self._coming.put(None)
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def abandon(self) -> None:
-        """No file is wanted."""
-        self._abandoned = True
-        self._coming.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        times: deque[float] = deque()
-
-        def frames() -> Iterator[np.ndarray]:
-            while (item := self._coming.get()) is not None:
-                times.append(item[1])
-                yield item[0]
-            if self._abandoned:
-                raise _Abandoned
-
-        try:
-            # write_video takes a time right after each frame
-            write_video(self._path, frames(), self._fps, seconds=iter(times.popleft, None))
-        except _Abandoned:
-            pass
-        except Exception as error:  # raised again by the thread that gives the frames, which must not wait for ever
-            self._failure = error
-            while self._coming.get() is not None:
-                pass
-
-
-class _Abandoned(Exception):
-    """A clip is not wanted."""

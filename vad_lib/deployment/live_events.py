@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vad_lib.deployment.events import ROUNDING, Event, EventRule
+from vad_lib.deployment.events import ROUNDING, Event, EventRule, likeliest
 
 
 class Piece(NamedTuple):
@@ -119,16 +119,10 @@ class OnlineEvents:
         if end - first.start < self._rule.shortest - ROUNDING:
             return []
         self.count += 1
-        category, confidence = self._category(growing)
+        means = growing.sums / growing.frames if isinstance(growing.sums, np.ndarray) else None
+        category, confidence = likeliest(means, self._categories)
         times = (first.start, end, peak.peak, first.start_frame, end_frame, peak.peak_frame)
         return [Event(self.count, *times, peak.score, category, confidence)]
-
-    def _category(self, growing: _Growing) -> tuple[str, float] | tuple[None, None]:
-        if len(self._categories) < 2 or not isinstance(growing.sums, np.ndarray):
-            return None, None
-        means = growing.sums / growing.frames
-        best = 1 + int(means[1:].argmax())
-        return self._categories[best], float(means[best])
 
 
 def _weighted(piece: Piece) -> tuple[np.ndarray | float, int]:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import cv2
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.data.backbones.clip_image import ClipImage
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.snippets import resize_frame, resized_size
+from vad_lib.deployment.clips import jpeg
 from vad_lib.deployment.live_settings import LiveSettings
 from vad_lib.deployment.live_source import Arrived, Source, StreamLost, arriving
 from vad_lib.errors import DataError
@@ -26,7 +26,6 @@ from vad_lib.errors import DataError
 PEAK = (FRAMES_PER_SNIPPET - 1) // 2  # the middle frame of a snippet
 JUMP = 10.0  # seconds; a stream's clock that runs further ahead than this of the time that passes was set anew
 TICK = 0.001  # seconds between frames whose clock stands still
-JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,8 +284,3 @@ class Reader(threading.Thread):
             return None
         scale = min(1.0, self._settings.clip_height / min(pixels.shape[:2]))
         return resize_frame(pixels, *(2 * max(round(side * scale / 2), 1) for side in pixels.shape[:2]))
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
-    """A frame, uint8 (H, W, 3), RGB, as JPEG."""
-    return cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -74,10 +74,7 @@ class SnippetScorer:
 
     def probabilities(self, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         """float (K,), of each category; None where the model has no alignment."""
-        if "alignment" not in arrays:
-            return None
-        cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (self._model.temperature or 1.0)
-        return cosines.softmax(dim=0).numpy()
+        return self._model.probabilities(arrays)
 
 
 class LiveSession:

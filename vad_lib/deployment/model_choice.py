@@ -6,8 +6,9 @@ from pathlib import Path
 
 from vad_lib.config import FeatureSettings
 from vad_lib.data.backbones.i3d_weights import state_sha256
+from vad_lib.data.extraction_workers import backbone
 from vad_lib.deployment import shipped
-from vad_lib.deployment.footage_features import backbone, feature_recipe, recipe_key
+from vad_lib.deployment.footage_features import feature_recipe, recipe_key
 from vad_lib.deployment.scoring_model import ScoringModel, open_model
 from vad_lib.errors import ExtractionError
 from vad_lib.runs.run_folder import RunInFolder

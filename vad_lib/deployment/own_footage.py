@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from vad_lib.data.extraction_workers import Workers
+from vad_lib.data.finding import printable
 from vad_lib.deployment.calibration import event_rule, read_calibration
 from vad_lib.deployment.events import EventRule
-from vad_lib.deployment.footage_work import Workers, each_video
-from vad_lib.deployment.inputs import RECORD, find_inputs, named, printable
+from vad_lib.deployment.footage_work import each_video
+from vad_lib.deployment.inputs import RECORD, find_inputs, named
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.page import IndexRow, write_index
 from vad_lib.deployment.page_parts import clock, count

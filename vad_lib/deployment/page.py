@@ -8,7 +8,6 @@ rule of :mod:`vad_lib.deployment.events`.
 import base64
 import os
 import shutil
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +21,13 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.video import VideoInfo, VideoWarning, read_frames
-from vad_lib.data.video_writing import write_video
+from vad_lib.data.video import VideoInfo
 from vad_lib.deployment.events import Event, EventRule
-from vad_lib.deployment.page_parts import as_script, clock, count, escaped, filled, valid
+from vad_lib.deployment.page_parts import clock, count, escaped, filled, valid
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.scoring import snippet_frames
 from vad_lib.report.figures import style
+from vad_lib.report.web_files import as_script
 from vad_lib.storage.writing import atomic_path, write_text
 
 LARGEST_PICTURE = (640, 360)  # pixels, width and height, of the copy of the video in a page
@@ -73,20 +72,19 @@ def write_page(
     categories: tuple[str, ...],
     alignment: np.ndarray | None,
     model_title: str,
-    probabilities: np.ndarray | None = None,
-    end: float | None = None,
+    probabilities: np.ndarray | None,
+    end: float,
     threshold_note: str = "",
-    ready: bool = False,
 ) -> Path:
     """Write the report of one video: pictures, curves, alignment map and events, in step.
 
-    The pictures are a small copy of the video, at most 640 x 360 pixels, every frame at its own time, without sound. Up to
-    :data:`EMBEDDED_AT_MOST` bytes it stands in the page; a larger one lies beside it, under the page's name with ``.mp4``.
+    The pictures are those of a :class:`~vad_lib.deployment.small_copy.SmallCopy`. Up to :data:`EMBEDDED_AT_MOST` bytes it stands in
+    the page; a larger one lies beside it, under the page's name with ``.mp4``.
 
     Args:
         path: target, ending ``.html``.
         title: name of the video, any characters.
-        video: the file; None leaves all pictures out.
+        video: its small copy, of :func:`shrunk` frames, without sound; None leaves all pictures out.
         info: of the video, as :func:`vad_lib.data.video.probe` gives it.
         frames: a row per frame with ``seconds`` and ``score`` in [0, 1], and perhaps ``visual`` and ``semantic`` in [0, 1].
         events: that ``rule`` finds.
@@ -95,21 +93,20 @@ def write_page(
         alignment: float (T, K), cosine of each snippet with each category's words; None where the method has none.
         model_title: name of the model.
         probabilities: float (F, K) in [0, 1], of each category at each frame, as the events were found with; None without.
-        end: seconds at which the last frame ends, as the events were found with; by default the average frame's length later.
+        end: seconds at which the last frame ends, as the events were found with.
         threshold_note: where the threshold comes from, in a few words.
-        ready: True if ``video`` is a small copy already, made of :func:`shrunk` frames, to be taken as it is.
 
     Returns:
         the path.
 
     Raises:
         ConfigError: the video lies where its copy would.
-        DataError: lengths of table, video, alignment or probabilities differ, or the video cannot be decoded.
+        DataError: lengths of table, video, alignment or probabilities differ.
         OutputError: the folder cannot be written or the disk is full; what was there is whole.
     """
     path = Path(path)
     _check(title, info, frames, categories, alignment, probabilities)
-    pieces = _pieces(frames, _end(info) if end is None else end, probabilities)
+    pieces = _pieces(frames, end, probabilities)
     content: dict[str, Any] = {
         "rule": rule.model_dump(),
         "events": [asdict(event) for event in events],
@@ -120,7 +117,7 @@ def write_page(
         "words": {name: words for name, (words, *_) in style.CURVES.items()},
         "colours": [to_hex(colour) for colour in matplotlib.colormaps["cividis"](np.linspace(0, 1, 64))],
     }
-    source = "" if video is None else _copy(video, path.with_suffix(".mp4"), info, ready)
+    source = "" if video is None else _copy(video, path.with_suffix(".mp4"))
     parts = {
         "title": escaped(title),
         "about": escaped(
@@ -185,10 +182,6 @@ def _check(
             raise DataError(f"{title}: expected {name} of shape {(rows, len(categories))}, got {array.shape}. Score it again.")
 
 
-def _end(info: VideoInfo) -> float:
-    return float(info.seconds[-1]) + 1 / info.fps
-
-
 def _stretches(values: np.ndarray) -> np.ndarray:
     """Bounds of the stretches of equal values: the first index of each, and the length at the end."""
     return np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1, [len(values)]))
@@ -240,22 +233,16 @@ def _map(alignment: np.ndarray, end: float, frames: pd.DataFrame, title: str) ->
 # --- pictures ---------------------------------------------------------------------------------------------
 
 
-def _copy(video: Path, beside: Path, info: VideoInfo, ready: bool) -> str:
-    """Write the small copy; returns a data URI, or the name of the file beside the page if it is too large for one."""
+def _copy(video: Path, beside: Path) -> str:
+    """The small copy as a data URI, or the name of the file beside the page that it is written to if it is too large for one."""
     if video.resolve() == beside.resolve():
         raise ConfigError(f"{video}: the copy for the page would take the place of the video itself; choose another folder.")
-    if ready and video.stat().st_size > EMBEDDED_AT_MOST:
+    if video.stat().st_size > EMBEDDED_AT_MOST:
         with atomic_path(beside) as temporary:
             shutil.copyfile(video, temporary)
-    elif not ready:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VideoWarning)  # stands in the page's notes
-            write_video(beside, map(shrunk, read_frames(video)), info.fps, seconds=info.seconds)
-    if beside.is_file() and beside.stat().st_size > EMBEDDED_AT_MOST:
         return quote(os.fsencode(beside.name))
-    content = (video if ready else beside).read_bytes()
     beside.unlink(missing_ok=True)
-    return f"data:video/mp4;base64,{base64.b64encode(content).decode()}"
+    return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
 
 
 def shrunk(frame: np.ndarray) -> np.ndarray:

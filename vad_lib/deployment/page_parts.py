@@ -4,42 +4,18 @@ The templates of ``vad_lib/deployment/web`` have places ``{{name}}``. Style and 
 lets no other code run and nothing be asked of a network.
 """
 
-import base64
-import hashlib
 import html
-import json
 import math
-import re
-from importlib import resources
-from typing import Any
 
 from vad_lib.report.figures import style
-
-_POLICY = (
-    "default-src 'none'; script-src {script}; style-src {style}; img-src data:; media-src data: file: 'self'; base-uri 'none'; "
-    "form-action 'none'"
-)
+from vad_lib.report.web_files import offline_page, put, web_file
 
 
 def filled(name: str, parts: dict[str, str]) -> str:
     """A template with its style, its script and these parts; what is put in is not looked at again."""
     colours = {colour: getattr(style, colour.upper()) for colour in ("blue", "green", "orange", "vermilion", "sky")}
-    css, script = _put(_resource("page.css"), colours), _resource(f"{name}.js")
-    policy = _POLICY.format(script=_hash(script), style=_hash(css))
-    return _put(_resource(f"{name}.html"), parts | {"style": css, "script": script, "policy": policy})
-
-
-def _put(template: str, parts: dict[str, str]) -> str:
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
-
-
-def _resource(name: str) -> str:
-    return (resources.files("vad_lib.deployment") / "web" / name).read_text(encoding="utf-8")
-
-
-def _hash(code: str) -> str:
-    """How a policy names the only code that may run."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+    template, script, css = (web_file("vad_lib.deployment", file) for file in (f"{name}.html", f"{name}.js", "page.css"))
+    return offline_page(template, put(css, colours), script, "data: file: 'self'", parts)
 
 
 def escaped(text: str) -> str:
@@ -50,11 +26,6 @@ def escaped(text: str) -> str:
 def valid(text: str) -> str:
     """The text with a mark for each part of a file name that is no Unicode and could not be written."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def as_script(content: dict[str, Any]) -> str:
-    """JSON that cannot end the script element that it stands in."""
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def count(number: int, noun: str) -> str:

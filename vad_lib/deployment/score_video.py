@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
+from vad_lib.data.finding import printable
 from vad_lib.data.video import VideoInfo
 from vad_lib.data.video_writing import write_video
 from vad_lib.deployment.clips import annotated_frames, write_pictures
 from vad_lib.deployment.events import Event, EventRule, find_events, read_events, write_events
 from vad_lib.deployment.footage_features import Stopwatch, video_features
-from vad_lib.deployment.inputs import RECORD, Footage, printable
+from vad_lib.deployment.inputs import RECORD, Footage
 from vad_lib.deployment.model_choice import ModelChoice
 from vad_lib.deployment.page import write_page
 from vad_lib.deployment.scoring_model import ScoringModel
@@ -144,12 +144,10 @@ def frame_table(arrays: dict[str, np.ndarray], info: VideoInfo, model: ScoringMo
     num_frames = info.num_frames
     columns: dict[str, Any] = {"frame": np.arange(num_frames), "seconds": info.seconds}
     columns |= {name: frame_scores(arrays[name], num_frames) for name in style.CURVES if name in arrays}
-    probabilities = None
-    if "alignment" in arrays:
+    if (probabilities := model.probabilities(arrays)) is not None:
         nearest = frame_scores(arrays["alignment"].argmax(axis=1), num_frames)
         columns["category"] = np.array(model.categories, dtype=object)[nearest]
-        cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (model.temperature or 1.0)
-        probabilities = frame_scores(torch.softmax(cosines, dim=1).float().numpy(), num_frames)
+        probabilities = frame_scores(probabilities.astype(np.float32), num_frames)
     return FrameScores(pd.DataFrame(columns), arrays, probabilities, float(info.seconds[0]) + info.duration)
 
 
@@ -259,7 +257,6 @@ def _fill(
             partial / "report.html",
             title=shown,
             video=None if copy is None else copy.file,
-            ready=True,
             info=info,
             frames=scores.table,
             events=events,

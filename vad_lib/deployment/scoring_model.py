@@ -16,51 +16,13 @@ from torch import Tensor
 
 from vad_lib.data.feature_store import FeatureContract
 from vad_lib.deployment import shipped
-from vad_lib.deployment.streaming import StreamingScorer
+from vad_lib.deployment.streaming import StreamingScorer, crops_first
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.methods.base import Method
 from vad_lib.methods.causal import Causal
 from vad_lib.runs.trained_model import load_model
 
 TOKENS = 2048  # snippets x crops in one forward pass of a causal model, and of crops that fit together
-
-
-class ScoreStream:
-    """Scores of a stream as it comes, the same as those of the whole at once; made by :meth:`ScoringModel.stream`.
-
-    Memory and time per snippet do not grow. Several streams may share a model, but not from several threads at a time.
-
-    Args:
-        method: one that sees nothing later.
-    """
-
-    def __init__(self, method: Method) -> None:
-        self._scorer = StreamingScorer(method)
-
-    def push(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        """Score the next snippets.
-
-        Args:
-            features: float (T, N, D); T is 1 if every snippet is scored when it comes. The first call decides N.
-
-        Returns:
-            arrays as :meth:`ScoringModel.scores` gives them: ``score`` float32 (T,) in [0, 1] and so on.
-
-        Raises:
-            DataError: another shape, or NaN or infinity; the stream is as it was before.
-        """
-        if np.ndim(features) != 3:
-            raise DataError(f"stream: expected features of shape (snippets, crops, width), got {np.shape(features)}.")
-        return self._scorer.push(_crops_first(features))
-
-    def reset(self) -> None:
-        """Forget the stream; the next snippet is the first of another one."""
-        self._scorer.reset()
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of what is kept of the stream; constant once the model's lookback is full."""
-        return self._scorer.state_bytes
 
 
 class ScoringModel:
@@ -125,7 +87,18 @@ class ScoringModel:
         with torch.inference_mode():
             return self._by_time(features) if self.causal else self._by_crops(features)
 
-    def stream(self) -> ScoreStream:
+    def probabilities(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """float64 (..., K), of each category: softmax of the cosines over the temperature; None where the method has none.
+
+        Args:
+            arrays: of :meth:`scores`, or of one snippet.
+        """
+        if "alignment" not in arrays:
+            return None
+        cosines = torch.from_numpy(arrays["alignment"].astype(np.float64)) / (self.temperature or 1.0)
+        return cosines.softmax(dim=-1).numpy()
+
+    def stream(self) -> StreamingScorer:
         """Score snippets as they come.
 
         Raises:
@@ -137,7 +110,7 @@ class ScoringModel:
                 f"{self.source}: expected a model that sees nothing later, to score a stream as it comes; choose a shipped one "
                 f"({causal}), or the folder of a run trained with context='causal'. Exported files score whole videos only."
             )
-        return ScoreStream(self._method)
+        return StreamingScorer(self._method)
 
     def _check(self, features: np.ndarray) -> None:
         shape = np.shape(features)
@@ -150,7 +123,7 @@ class ScoringModel:
 
     def _by_time(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Piece by piece, as a stream."""
-        stream, step = ScoreStream(self._method), max(1, TOKENS // features.shape[1])
+        stream, step = StreamingScorer(self._method), max(1, TOKENS // features.shape[1])
         parts = [stream.push(features[start : start + step]) for start in range(0, len(features), step)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -159,7 +132,7 @@ class ScoringModel:
         crops, step = features.shape[1], max(1, TOKENS // len(features))
         sums: dict[str, Tensor] = {}
         for start in range(0, crops, step):
-            chunk = torch.from_numpy(_crops_first(features[:, start : start + step])).to(self._device)
+            chunk = torch.from_numpy(crops_first(np.asarray(features[:, start : start + step]))).to(self._device)
             for name, value in self._method.scores(self._method(chunk[None])).items():
                 part = value[0].float() * (len(chunk) / crops)
                 sums[name] = sums[name] + part if name in sums else part
@@ -210,8 +183,3 @@ def _open_onnx(path: Path) -> ScoringModel:
         ) from error
     scorer = OnnxScorer(path, threads=torch.get_num_threads())
     return ScoringModel(scorer, scorer.about, str(path))
-
-
-def _crops_first(features: np.ndarray) -> np.ndarray:
-    """float (T, N, D) -> float32 (N, T, D)."""
-    return np.ascontiguousarray(np.moveaxis(np.asarray(features), 0, 1), dtype=np.float32)

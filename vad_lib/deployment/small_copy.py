@@ -4,11 +4,6 @@ Both are kept beside the features, so that another threshold needs neither anew.
 none are made, and those that are there are removed.
 """
 
-import queue
-import threading
-from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +11,8 @@ import numpy as np
 from vad_lib.data.snippets import resize_frame
 from vad_lib.data.video import Frame
 from vad_lib.data.video_opening import ASSUMED_FPS
-from vad_lib.data.video_writing import write_video
+from vad_lib.data.video_writing import VideoEncoder
 from vad_lib.deployment.page import shrunk
-from vad_lib.errors import VadError
 from vad_lib.report.figures.strips import Strip
 from vad_lib.storage.reading import read_arrays
 from vad_lib.storage.writing import write_arrays
@@ -26,9 +20,6 @@ from vad_lib.storage.writing import write_arrays
 STRIP_FRAMES, STRIP_HEIGHT = 8, 96
 
 MOST_KEPT = 64  # frames that the strip is chosen from
-
-AT_ONCE = 16  # frames that wait for the encoder
-
 
 COPY_ENDING = ".copy"  # an mp4 file, but no name that is searched for as footage
 
@@ -54,11 +45,7 @@ class SmallCopy:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.file, self._strip_file = folder / f"{name}{COPY_ENDING}", folder / f"{name}{STRIP_ENDING}"
-        self._thread: threading.Thread | None = None
-        self._waiting: queue.Queue[Frame | None] = queue.Queue(AT_ONCE)
-        self._seconds: deque[float] = deque()
-        self._failure: VadError | None = None
-        self._wanted = True
+        self._encoder: VideoEncoder | None = None
         self._kept: dict[int, np.ndarray] = {}
         self._count, self._every = 0, 1
 
@@ -82,12 +69,9 @@ class SmallCopy:
             OutputError: the copy cannot be written or the disk is full.
         """
         self._keep(frame.pixels)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._write, name="small copy", daemon=True)
-            self._thread.start()
-        self._waiting.put(Frame(shrunk(frame.pixels), frame.seconds))
-        if self._failure is not None:
-            raise self._failure
+        if self._encoder is None:
+            self._encoder = VideoEncoder(self.file, ASSUMED_FPS)
+        self._encoder.add(shrunk(frame.pixels), frame.seconds)
 
     def finish(self) -> None:
         """All frames were taken: wait for the encoder, and write the strip.
@@ -95,9 +79,8 @@ class SmallCopy:
         Raises:
             OutputError: a file cannot be written or the disk is full.
         """
-        self._end()
-        if self._failure is not None:
-            raise self._failure
+        if self._encoder is not None:
+            self._encoder.close()
         kept = np.array(sorted(self._kept))
         wanted = np.linspace(0, self._count - 1, STRIP_FRAMES)
         chosen = np.unique(kept[np.abs(kept[:, None] - wanted).argmin(axis=0)])
@@ -105,13 +88,8 @@ class SmallCopy:
 
     def abandon(self) -> None:
         """Stop without a copy; after :meth:`finish` nothing happens."""
-        self._wanted = False
-        self._end()
-
-    def _end(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
+        if self._encoder is not None:
+            self._encoder.abandon()
 
     def _keep(self, pixels: np.ndarray) -> None:
         """Keep every n-th frame for the strip, n growing with the video."""
@@ -122,28 +100,3 @@ class SmallCopy:
                 self._every *= 2
                 self._kept = {place: image for place, image in self._kept.items() if place % self._every == 0}
         self._count += 1
-
-    def _write(self) -> None:
-        frames = self._coming()
-        with suppress(_Abandoned):
-            try:
-                write_video(self.file, frames, ASSUMED_FPS, seconds=self._times())
-            except VadError as error:  # raised again by whoever gives the frames
-                self._failure = error
-                for _ in frames:  # it must not wait for ever
-                    pass
-
-    def _coming(self) -> Iterator[np.ndarray]:
-        while (frame := self._waiting.get()) is not None:
-            self._seconds.append(frame.seconds)
-            yield frame.pixels
-        if not self._wanted:
-            raise _Abandoned
-
-    def _times(self) -> Iterator[float]:
-        while True:
-            yield self._seconds.popleft()
-
-
-class _Abandoned(Exception):
-    """The copy is not wanted."""

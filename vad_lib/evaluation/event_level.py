@@ -5,7 +5,6 @@ Legend: P pieces (snippets), E events, S alarms, G distinct scores.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,6 @@ from vad_lib.evaluation.operating import BestF1, frames_reached, highest_f1
 from vad_lib.evaluation.scored_videos import ScoredVideos
 
 IOUS = (0.1, 0.3, 0.5)
-
-
-class PointAdjusted(NamedTuple):
-    """Frames after point adjustment; fractions, precision missing (NaN) if no frame reaches the threshold."""
-
-    precision: float
-    recall: float
-    f1: float
 
 
 def alarm_segments(scored: ScoredVideos, threshold: float) -> np.ndarray:
@@ -94,30 +85,12 @@ def _overlapping(alarms: np.ndarray, events: np.ndarray) -> tuple[np.ndarray, np
     return which, of, overlap
 
 
-def point_adjusted(scored: ScoredVideos, threshold: float) -> PointAdjusted:
-    """Precision, recall and F1 of frames after point adjustment: an event counts whole once one of its frames is found.
-
-    **Do not rank methods by it.** A long event is found by one high score anywhere in it, so that random scores reach a high F1,
-    often above that of trained methods (Kim et al., Towards a rigorous evaluation of time-series anomaly detection,
-    AAAI 2022). It is here because other papers report it.
-
-    Args:
-        scored: scores of a run.
-        threshold: a frame is called abnormal if its score is at least this.
-
-    Raises:
-        UndefinedMetricError: no event.
-    """
-    _check_events(scored)
-    length = scored.events[:, 2] - scored.events[:, 1]
-    found = length[_highest_in_events(scored) >= threshold].sum()
-    false = scored.normal[scored.score >= threshold].sum()
-    precision = float(found / (found + false)) if found + false else np.nan
-    return PointAdjusted(precision, float(found / length.sum()), float(2 * found / (found + false + length.sum())))
-
-
 def best_point_adjusted_f1(scored: ScoredVideos) -> BestF1:
-    """The highest F1 after point adjustment over all thresholds, chosen on the test frames; see :func:`point_adjusted`.
+    """The highest F1 of frames after point adjustment over all thresholds, chosen on the test frames.
+
+    Point adjustment counts an event whole once one of its frames is found. **Do not rank methods by it.** A long event is found
+    by one high score anywhere in it, so that random scores reach a high F1, often above that of trained methods (Kim et al.,
+    Towards a rigorous evaluation of time-series anomaly detection, AAAI 2022). It is here because other papers report it.
 
     Raises:
         UndefinedMetricError: frames of one class only, or no event.

@@ -62,13 +62,14 @@ def interval(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap 
     """Interval of the mean over seeds with both sources of chance: another seed and other test videos.
 
     The two confidence distributions are added: Student's t of the seeds and the BCa bootstrap of the videos, drawn once
-    for all seeds because the seeds share their videos. Drawing seeds as well would do the same for many seeds, and
-    understate few (see :func:`interval_over_seeds`). What a seed does on single videos shows in both spreads; it is counted
-    once, with the seeds. In simulations with 2 to 5 seeds, whichever source prevailed, a 95 % interval held the true mean
-    94 to 98 % of the time; with drawn seeds it was 84 % for five and 45 % for two where seeds alone differ.
+    for all seeds because the seeds share their videos. Drawing seeds as well would do the same for many seeds, and understate few:
+    five values have 126 different draws, whose variance is a fifth too small and whose tails are too short. What a seed does on
+    single videos shows in both spreads; it is counted once, with the seeds. In simulations with 2 to 5 seeds, whichever source
+    prevailed, a 95 % interval held the true mean 94 to 98 % of the time; with drawn seeds it was 84 % for five and 45 % for two
+    where seeds alone differ.
 
-    If the seeds agree this is :func:`interval_over_videos`; if the videos do, :func:`interval_over_seeds`. With one seed it
-    is the former, and ``kind`` says so.
+    If the seeds agree this is :func:`interval_over_videos`; if the videos do, Student's t of the seeds, mean ± t s / sqrt(S) with
+    S - 1 degrees of freedom. With one seed it is the former, and ``kind`` says so.
 
     Args:
         runs: one run, or the seeds of one row.
@@ -98,34 +99,6 @@ def interval_over_videos(runs: Sequence[ScoredVideos], metric: Metric, bootstrap
     """
     draws, values = draws_and_values(runs, metric, bootstrap)
     return _within_range(interval_of_values(values, draws, metric, seeds_of(runs), videos_only=True))
-
-
-def interval_over_seeds(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Interval:
-    """Interval of the mean over seeds when only the seeds are chance: mean ± t s / sqrt(S), Student's t with S - 1 degrees.
-
-    Not a bootstrap: five values have 126 different draws, whose variance is a fifth too small and whose tails are too
-    short, so that a 95 % percentile interval holds the true mean some 85 % of the time. Student's t is right if the
-    seeds' values are normal, which five values can neither show nor refute. Five seeds give a rough spread (the
-    standard deviation itself is known within a factor of 0.6 to 2.9) and a fair interval of the mean; they say nothing of rare
-    bad seeds, and nothing of other test videos.
-
-    Args:
-        runs: the seeds of one row, two or more.
-        metric: ``auc``, ``ap`` or a fine-grained one.
-        bootstrap: its level is that of the interval; nothing is drawn.
-
-    Raises:
-        DataError: one run or none, a seed twice, or runs on different test videos.
-    """
-    check_row(runs)
-    if len(runs) < 2:
-        raise DataError(f"{runs[0].title}: an interval over seeds needs two seeds or more, got one; train further seeds.")
-    values = np.array([run.value(metric) for run in runs])
-    kind = "seeds, test videos fixed (Student's t)"
-    mean, sd, half = mean_sd_half_width(values, bootstrap.level)
-    num_videos = len(runs[0].videos)
-    ends = (mean - half, mean + half, bootstrap.level)
-    return _within_range(Interval(metric, mean, sd, *ends, kind, seeds_of(runs), tuple(values.tolist()), num_videos))
 
 
 def mean_sd_half_width(values: np.ndarray, level: float) -> tuple[float, float | None, float]:

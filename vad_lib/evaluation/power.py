@@ -129,21 +129,6 @@ def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.D
     return frame.astype({"seeds": "Int64", "videos": "Int64"})
 
 
-def needed_text(needed: pd.DataFrame) -> str:
-    """What :func:`needed_for_steps` found in words; steps with the same needs stand together.
-
-    Example: a step that one can have, and two that no number of test videos shows with the seeds at hand.
-        >>> columns = {"difference": [0.02, 0.01, 0.011], "seeds": [7, 1300, 1300], "videos": [40, None, None]}
-        >>> needed_text(pd.DataFrame(columns).astype({"videos": "Int64"}))
-        '2.00 points: 7 seeds, or 40 test videos; 1.00, 1.10 points: 1,300 seeds, or no number of test videos'
-    """
-    needs: dict[str, list[str]] = {}
-    for row in needed.itertuples():
-        seeds, videos = ("no number of" if pd.isna(number) else f"{number:,}" for number in (row.seeds, row.videos))
-        needs.setdefault(f"{seeds} seeds, or {videos} test videos", []).append(f"{100 * row.difference:.2f}")
-    return "; ".join(f"{', '.join(steps)} points: {need}" for need, steps in needs.items())
-
-
 def power_curves(components: Components, seeds: Sequence[int] | None = None, videos: Sequence[int] | None = None) -> pd.DataFrame:
     """Half-width and detectable difference over the number of seeds, and over the number of test videos.
 

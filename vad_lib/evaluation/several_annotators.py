@@ -4,8 +4,9 @@ An annotator is an int64 array (E, 3) of events: place of the video, first abnor
 :func:`vad_lib.evaluation.score_arrays.events_of` makes it of frame masks. Frames are never expanded.
 
 Source: Liu et al., Rethinking metrics and benchmarks of video anomaly detection, arXiv 2505.19022. Its first version averages
-AUC and AP over rounds of annotation (:func:`averaged`). Its second version names probabilistic ones, Prob-AUC and Prob-AP, whose
-equations were not at hand; :func:`shared_labels` is a measure of this kind and has its own name for that reason.
+AUC and AP over rounds of annotation, as ``mean`` of :func:`ranks_under_annotators` does with the same weight for every annotator.
+Its second version names probabilistic ones, Prob-AUC and Prob-AP, whose equations were not at hand; :func:`shared_labels` is a
+measure of this kind and has its own name for that reason.
 
 Legend: A annotators, E events, P pieces (snippets).
 """
@@ -112,25 +113,6 @@ def relabelled(scored: ScoredVideos, events: np.ndarray) -> ScoredVideos:
     return replace(scored, abnormal=abnormal, normal=lengths - abnormal, events=events, fine_grained=None)
 
 
-def averaged(scored: ScoredVideos, annotators: Sequence[np.ndarray], metric: Area) -> float:
-    """Mean over annotators of the frame AUC or AP under each of them (arXiv 2505.19022, first version).
-
-    The abstract says that AUC and AP are averaged over rounds of annotation. Chosen here: every annotator has the same weight, and
-    the data set's own annotation counts only if it is among them.
-
-    Args:
-        scored: scores of a run.
-        annotators: A arrays of events, as :func:`relabelled` takes them.
-        metric: ``auc`` or ``ap``.
-
-    Raises:
-        DataError: no annotator, or events that do not fit the videos.
-        UndefinedMetricError: an annotator marks nothing or everything.
-    """
-    _check_annotators(annotators)
-    return float(np.mean([relabelled(scored, events).value(metric) for events in annotators]))
-
-
 def shared_labels(scored: ScoredVideos, annotators: Sequence[np.ndarray], metric: Area) -> float:
     """Frame AUC or AP when a frame is abnormal to the part p of the annotators who say so, and normal to the part 1 - p.
 
@@ -169,7 +151,7 @@ def ranks_under_annotators(
         metric: ``auc`` or ``ap``.
 
     Returns:
-        a row per annotator and method: ``annotator`` (``own labels``, ``1`` to ``A``, ``mean`` of :func:`averaged`, ``shares``
+        a row per annotator and method: ``annotator`` (``own labels``, ``1`` to ``A``, their ``mean``, ``shares``
         of :func:`shared_labels`), ``method``, ``value`` (mean over seeds, a fraction) and ``rank`` (1 is best, ties share the
         better rank).
 

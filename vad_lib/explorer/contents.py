@@ -1,12 +1,13 @@
 """What the explorer shows: a JSON file of each data set, with small videos beside it."""
 
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.report.web_files import web_file
 from vad_lib.storage.paths import EXPLORER
 from vad_lib.storage.reading import damaged_as_data_error, read_json
 from vad_lib.storage.safe_names import plain_name
@@ -186,6 +187,4 @@ def start(contents: dict[str, DataSet]) -> dict[str, Any]:
     }
 
 
-def web(name: str) -> str:
-    """The text of a file of ``vad_lib/explorer/web``."""
-    return (resources.files("vad_lib.explorer") / "web" / name).read_text(encoding="utf-8")
+web = partial(web_file, "vad_lib.explorer")

@@ -1,8 +1,10 @@
 """LaTeX to MathML, which browsers draw without a script, a font or a network."""
 
 import re
+from typing import Any
 
 from latex2mathml.converter import convert
+from nbconvert.filters.markdown_mistune import IPythonRenderer
 
 from vad_lib.errors import DataError
 
@@ -42,3 +44,25 @@ def mathml(latex: str, where: str, *, block: bool = False) -> str:
             "commands."
         )
     return made
+
+
+class MathRenderer(IPythonRenderer):
+    """nbconvert's HTML of Markdown, with formulas that need no script.
+
+    Args:
+        where: the Markdown stands, for messages.
+        attachments: of a notebook cell.
+    """
+
+    def __init__(self, where: str, attachments: dict[str, Any] | None = None) -> None:
+        super().__init__(escape=False, attachments=attachments or {}, exclude_anchor_links=True)
+        self._where = where
+
+    def block_math(self, body: str) -> str:
+        return mathml(body, self._where, block=True)
+
+    def inline_math(self, body: str) -> str:
+        return mathml(body, self._where)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")

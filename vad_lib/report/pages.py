@@ -1,13 +1,11 @@
 """The generated parts of the README, and the page that has all tables and findings."""
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
@@ -34,12 +32,11 @@ _FINDINGS = (
 )
 
 
-def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> str:
+def results_table_markdown(layout: Layout) -> str:
     """The short table of the README: the methods by the headline metric of each data set.
 
     Args:
         layout: where runs are read from.
-        datasets: loaded, or names of their folders; a column each.
 
     Returns:
         Markdown: the grid, and a sentence on what its cells are.
@@ -47,6 +44,7 @@ def results_table_markdown(layout: Layout, datasets: Sequence[Dataset | str] = (
     Raises:
         DataError: runs that do not belong into one table.
     """
+    datasets = ("synth-crime", "synth-violence")
     grid = markdown_grid(short_methods_frame(layout, datasets))
     remarks = "; ".join(f"{title}: {', '.join(names)}" for title, names in remarked_methods(layout, datasets).items())
     trained = f" Not trained as they would need, see the notes of Tables 2 and 3: {remarks}." if remarks else ""

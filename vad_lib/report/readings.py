@@ -47,13 +47,13 @@ def read_video(scores: RunScores, video: str, fps: float, threshold: float = 0.5
     }
 
 
-def read_panels(scores: RunScores, categories: Sequence[str], fps: float, threshold: float = 0.5) -> pd.DataFrame:
-    """The panels of a score figure in numbers, beside what the same threshold does on all test videos of their category.
+def read_panels(scores: RunScores, categories: Sequence[str], fps: float) -> pd.DataFrame:
+    """The panels of a score figure in numbers, beside what the same threshold, 0.5, does on all test videos of their category.
 
     Args:
         scores: of the run that the figure shows.
         categories: of its panels.
-        fps, threshold: see :func:`read_video`.
+        fps: see :func:`read_video`.
 
     Returns:
         one row per panel: :func:`read_video` of the video shown, and ``hits in the category``, such as ``30 of 36``.
@@ -62,8 +62,8 @@ def read_panels(scores: RunScores, categories: Sequence[str], fps: float, thresh
     rows = []
     for category, shown in chosen.items():
         theirs = [v.name for v in scores.videos.values() if category in v.categories and v.labels.any()]
-        hits = sum(read_video(scores, name, fps, threshold)["reading"] == "hit" for name in theirs)
-        row = {"category": category, **read_video(scores, shown, fps, threshold)}
+        hits = sum(read_video(scores, name, fps)["reading"] == "hit" for name in theirs)
+        row = {"category": category, **read_video(scores, shown, fps)}
         rows.append({**row, "hits in the category": f"{hits} of {len(theirs)}"})
     return pd.DataFrame(rows)
 

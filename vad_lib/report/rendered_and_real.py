@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, Table
@@ -67,16 +66,13 @@ def question_title(first: str, second: str) -> str:
 
 
 def differences(
-    rows: Mapping[str, Sequence[ScoredVideos]],
-    metrics: Iterable[HeadlineMetric] = METRICS,
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    rows: Mapping[str, Sequence[ScoredVideos]], metrics: Iterable[HeadlineMetric] = METRICS
 ) -> dict[tuple[str, str, str], Comparison]:
     """Every question that some rows can answer, by every metric; a question without a common seed is left out.
 
     Args:
         rows: variant -> its runs, one per seed.
         metrics: to compare by.
-        bootstrap: level of each interval by itself, number and seed of the draws.
 
     Raises:
         DataError: a seed twice, or runs on different test videos.
@@ -86,7 +82,7 @@ def differences(
     for first, second in QUESTIONS:
         one, other = rows.get(first, ()), rows.get(second, ())
         if {run.seed for run in one} & {run.seed for run in other}:
-            found |= {(first, second, metric): compare(one, other, metric, bootstrap) for metric in metrics}
+            found |= {(first, second, metric): compare(one, other, metric) for metric in metrics}
     return found
 
 

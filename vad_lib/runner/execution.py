@@ -32,16 +32,19 @@ class NotebookError(VadError):
 
 def _fill(layout: Layout, pattern: str, dataset: str | None) -> list[Path]:
     """Files that match a manifest pattern; the pattern itself (missing) if none does."""
-    filled = pattern.format(
-        dataset=dataset or "",
-        results=layout.results,
-        figures=layout.figures,
-        data=layout.dataset(dataset or ""),
-        features=layout.features(dataset or ""),
-        runs=layout.results / "runs/*/*/seed*/metrics.json" if layout.source == "own" else layout.packed_runs("*.json"),
-        read=layout.read_from,
-    )
-    return [Path(name) for name in sorted(glob.glob(filled))] or [Path(filled)]
+    runs = "{results}/runs/*/*/seed*/metrics.json" if layout.source == "own" else "{read}/runs/*.json"
+    pattern = pattern.replace("{runs}", runs)
+    places = {
+        "dataset": dataset or "",
+        "results": str(layout.results),
+        "figures": str(layout.figures),
+        "data": str(layout.dataset(dataset or "")),
+        "features": str(layout.features(dataset or "")),
+        "read": str(layout.read_from),
+    }
+    # only the pattern's own wildcards count: folders may have brackets in their names
+    found = glob.glob(pattern.format(**{name: glob.escape(place) for name, place in places.items()}))
+    return [Path(name) for name in sorted(found)] or [Path(pattern.format(**places))]
 
 
 def execution_key(layout: Layout, execution: Execution) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import papermill
 from pydantic import Field
 
 from vad_lib.config import Settings
@@ -127,7 +126,6 @@ def plan(
             of_data = {"dataset": dataset} if dataset is not None else {"datasets": ordered}
             values = checked(notebook, {**_base(layout, notebook), **of_data, **given})
             executions.append(Execution(entry, dataset, values))
-            check_parameters(layout, executions[-1])
     return executions
 
 
@@ -187,27 +185,3 @@ def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...])
             f"{', '.join(manifest.datasets)}. Put the lists and features of {name} into that folder, and give the folder above it "
             "as --data."
         )
-
-
-def notebook_parameters(layout: Layout, notebook: str) -> dict[str, str]:
-    """Parameter names of a notebook and their defaults, as source text.
-
-    Raises:
-        MissingFileError: no such notebook.
-    """
-    path = layout.notebooks / f"{notebook}.ipynb"
-    if not path.is_file():
-        raise MissingFileError(f"{path}: the manifest names this notebook, but it is not there. Restore it from git.")
-    return {name: details["default"] for name, details in papermill.inspect_notebook(str(path)).items()}
-
-
-def check_parameters(layout: Layout, execution: Execution) -> None:
-    """Papermill only warns about a parameter that the notebook does not have; here it is an error.
-
-    Raises:
-        ConfigError: names the notebook, the parameter, and the ones that there are.
-    """
-    known = notebook_parameters(layout, execution.entry.notebook)
-    unknown = [name for name in execution.parameters if name not in known]
-    if unknown:
-        raise ConfigError(f"{execution.entry.notebook} has no parameter {', '.join(unknown)}; it has {', '.join(known)}.")

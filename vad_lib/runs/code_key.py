@@ -71,12 +71,6 @@ def _definition(module: str, name: str, package: Path) -> tuple[str, list[tuple[
     return "\n".join(_meaning(statement) for statement in statements), sorted(uses)
 
 
-def forget() -> None:
-    """Read all files again at the next key; for whoever edits them while the process runs."""
-    _definition.cache_clear()
-    _parsed.cache_clear()
-
-
 def file_meaning(source: str) -> str:
     """The meaning of a whole file, for keys that a comment should not change."""
     return "\n".join(_meaning(statement) for statement in ast.parse(source).body)

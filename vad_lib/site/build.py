@@ -12,12 +12,13 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import ConfigError, DataError, first_few
 from vad_lib.explorer.contents import DataSet, read_contents
 from vad_lib.explorer.page import write_page
+from vad_lib.report.web_files import web_file
 from vad_lib.runner.manifest import read_manifest
 from vad_lib.site import check, findings, landing, methods, search, sources, tables
 from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, to_html
 from vad_lib.site.notebooks import Made, Source, notebook_page
-from vad_lib.site.page import NAVIGATION, Page, filled, framed, plain_text, relative, web_file
+from vad_lib.site.page import NAVIGATION, Page, filled, framed, plain_text, relative
 from vad_lib.storage.paths import EXECUTED_LESSONS, LESSONS, PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import partial_folder, replace_folder, write_text
@@ -151,7 +152,7 @@ def _write(folder: Path, layout: Layout, root: Path, strict: bool, repository: s
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / source, folder / place)
     for name in WEB:
-        write_text(folder / name, web_file(name))
+        write_text(folder / name, web_file("vad_lib.site", name))
     write_text(folder / INDEX, search.index_script([page for page in pages if page.path != "search.html"]))
     built.pages = len(pages)
     return built

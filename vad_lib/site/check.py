@@ -1,6 +1,7 @@
 """What is wrong with written pages: links and anchors that lead nowhere, ids that are there twice, pictures without words."""
 
 import posixpath
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -33,7 +34,7 @@ def problems(folder: Path) -> list[str]:
     pages = {path.relative_to(folder).as_posix(): _read(path) for path in sorted(folder.rglob("*.html"))}
     wrong = []
     for page, found in pages.items():
-        wrong += [f"{page}: the id {twice} is there twice" for twice in sorted({i for i in found.ids if found.ids.count(i) > 1})]
+        wrong += [f"{page}: the id {twice} is there twice" for twice, times in sorted(Counter(found.ids).items()) if times > 1]
         wrong += [f"{page}: {image} has no alternative text" for image in found.undescribed]
         for link in found.links:
             target, _, fragment = link.partition("#")

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
-from vad_lib.report.formulas import mathml
+from vad_lib.report.formulas import MathRenderer
 from vad_lib.site.links import Links, slug
-from vad_lib.site.page import escaped, plain_text
+from vad_lib.site.page import plain_text
 
 
 @dataclass
@@ -64,21 +64,15 @@ class Text:
         return anchor
 
 
-class _Renderer(IPythonRenderer):
+class _Renderer(MathRenderer):
     """HTML as the site wants it; everything else is nbconvert's."""
 
     def __init__(self, text: Text, attachments: dict[str, Any] | None = None) -> None:
-        super().__init__(escape=False, attachments=attachments or {}, exclude_anchor_links=True)
+        super().__init__(text.where, attachments)
         self._place = text
 
     def block_math(self, body: str) -> str:
-        return f'<div class="scroll formula">{mathml(body, self._place.where, block=True)}</div>'
-
-    def inline_math(self, body: str) -> str:
-        return mathml(body, self._place.where)
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+        return f'<div class="scroll formula">{super().block_math(body)}</div>'
 
     def heading(self, text: str, level: int, **attrs: Any) -> str:
         first = level == 1 and "h1" not in self._place.anchors and self._place.deepest_first == 1
@@ -90,7 +84,7 @@ class _Renderer(IPythonRenderer):
         down = 1 if first else min(6, max(level + below, self._place.deepest_first, 2))
         anchor = self._place.anchor(plain_text(text))
         mark = "" if first else f' <a class="anchor" href="#{anchor}" aria-label="Link to this section">#</a>'
-        return f'<h{down} id="{escaped(anchor)}">{text}{mark}</h{down}>\n'
+        return f'<h{down} id="{html.escape(anchor)}">{text}{mark}</h{down}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         place = self._place

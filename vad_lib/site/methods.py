@@ -18,14 +18,13 @@ QUESTIONS = {
 }
 
 
-def methods_page(links: Links, path: str = "methods.html") -> Page:
+def methods_page(links: Links) -> Page:
     """A card per method of the registry: paper, idea, what it builds on, and the head of its file.
 
     Args:
         links: of the site; the files of the methods are noted there.
-        path: of the page.
     """
-    cards = []
+    path, cards = "methods.html", []
     for spec in METHODS.values():
         module = spec.root.removesuffix(".SPEC")
         file = f"{module.replace('.', '/')}.py"
@@ -43,16 +42,15 @@ def methods_page(links: Links, path: str = "methods.html") -> Page:
     return Page(path, "Methods", filled("methods.html.j2", cards=cards), "methods", contents=True)
 
 
-def equations_page(links: Links, notebooks: Path, read: str, path: str = "equations.html") -> Page:
+def equations_page(links: Links, notebooks: Path, read: str) -> Page:
     """Every equation of the paper with its function, its test, and the section of a notebook that explains it.
 
     Args:
         links: of the site; functions and tests are noted there.
         notebooks: folder of the project's notebooks, in which equations are looked up.
         read: path of the page of all notebooks, for an equation without a place.
-        path: of the page.
     """
-    places = equation_places(notebooks)
+    path, places = "equations.html", equation_places(notebooks)
     rows = []
     for equation in EQUATIONS:
         module, _, name = equation.function.rpartition(".")

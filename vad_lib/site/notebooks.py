@@ -1,5 +1,6 @@
 """Notebooks as pages: nbconvert with a template of our own, formulas as MathML, pictures as files with their alternative text."""
 
+import html
 import io
 import re
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from nbconvert.preprocessors import ExtractOutputPreprocessor
 from PIL import Image
 
 from vad_lib.errors import DataError
+from vad_lib.report.web_files import web_file
 from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, scrolling, to_html
-from vad_lib.site.page import Page, escaped, plain_text, relative, web_file
+from vad_lib.site.page import Page, plain_text, relative
 from vad_lib.storage.reading import read_text
 
 OPEN_LINES = 14  # code cells of at most so many lines are open at first
@@ -91,7 +93,7 @@ class _Exporter(HTMLExporter):
         if not alternative:
             self.undescribed.append(f"{self._text.source}, cell {cell.get('id', '')}")
         file = about["filenames"][kind]
-        return f'<img src="{escaped(file)}" alt="{escaped(alternative or NO_ALTERNATIVE)}" loading="lazy">'
+        return f'<img src="{html.escape(file)}" alt="{html.escape(alternative or NO_ALTERNATIVE)}" loading="lazy">'
 
     def _output_html(self, markup: str) -> str:
         """HTML of an output: pandas' styles, scripts and borders go, wide tables scroll."""
@@ -114,7 +116,7 @@ class _Exporter(HTMLExporter):
 
 @cache
 def _template() -> str:
-    return web_file("notebook.html.j2")
+    return web_file("vad_lib.site", "notebook.html.j2")
 
 
 def notebook_page(links: Links, source: Source, section: str) -> Made:
@@ -166,7 +168,7 @@ def _sized(found: re.Match[str], files: dict[str, bytes], folder: str) -> str:
 
 
 def _above(links: Links, source: Source) -> str:
-    words = f"Executed on {escaped(source.dataset)}." if source.dataset else ""
+    words = f"Executed on {html.escape(source.dataset)}." if source.dataset else ""
     if source.download:
         file = links.copied.setdefault(source.download, f"downloads/{source.download}")
         words += f' <a href="{relative(file, source.page)}" download>Download this notebook</a> to run it yourself.'

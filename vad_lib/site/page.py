@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from html.parser import HTMLParser
-from importlib import resources
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import jinja2
+from jinja2.filters import do_striptags
 
 NAME = "Weakly supervised video anomaly detection: a companion"
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
 class Entry(NamedTuple):
@@ -95,11 +93,6 @@ def relative(target: str, page: str) -> str:
     return quote(posixpath.relpath(path, posixpath.dirname(page) or ".")) + mark + fragment
 
 
-def escaped(text: str) -> str:
-    """The text as HTML shows it, within attributes too."""
-    return html.escape(text)
-
-
 @cache
 def templates() -> jinja2.Environment:
     """The templates of ``vad_lib/site/web``; what is put in is escaped unless it is marked as HTML."""
@@ -109,11 +102,6 @@ def templates() -> jinja2.Environment:
     )
     environment.filters["relative"] = relative
     return environment
-
-
-def web_file(name: str) -> str:
-    """A file of ``vad_lib/site/web``."""
-    return (resources.files("vad_lib.site") / "web" / name).read_text(encoding="utf-8")
 
 
 def filled(template: str, **values: Any) -> str:
@@ -141,34 +129,6 @@ def headings(body: str) -> Iterator[Heading]:
         yield Heading(int(level), html.unescape(anchor), plain_text(inner))
 
 
-class _Text(HTMLParser):
-    """Collects text; inside some elements it is left out."""
-
-    LEFT_OUT = ("script", "style", "svg", "nav", "button")
-    INLINE = ("a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "mark")
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._depth = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self.LEFT_OUT:
-            self._depth += 1
-        elif tag not in self.INLINE:
-            self.parts.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.LEFT_OUT:
-            self._depth -= 1
-        elif tag not in self.INLINE:
-            self.parts.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._depth:
-            self.parts.append(data)
-
-
 def plain_text(markup: str) -> str:
     """The words of some HTML, one space between them.
 
@@ -176,7 +136,7 @@ def plain_text(markup: str) -> str:
         >>> plain_text("<p>An <b>event</b></p><p>of <code>x &lt; 3</code><script>no()</script></p>")
         'An event of x < 3'
     """
-    reader = _Text()
-    reader.feed(markup)
-    reader.close()
-    return " ".join("".join(reader.parts).split())
+    markup = re.sub(r"<(script|style|svg|nav|button)\b.*?</\1>", "", markup, flags=re.DOTALL)
+    # striptags joins what stands on both sides of an element, which is right only within a sentence
+    apart = re.sub(r"<(?!/?(?:a|b|code|em|i|span|strong|sub|sup|mark)\b)", " <", markup)
+    return " ".join(do_striptags(apart).split())

@@ -1,5 +1,6 @@
 """Pages of source text: files of the project that other pages link to, with a number and an anchor at each line."""
 
+import html
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pygments.lexers import TextLexer, get_lexer_for_filename  # type: ignore[im
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 from vad_lib.site.links import Links
-from vad_lib.site.page import Page, escaped, relative
+from vad_lib.site.page import Page, relative
 from vad_lib.storage.reading import read_text
 
 LARGEST_BYTES = 200_000  # of a file that is shown whole
@@ -25,9 +26,10 @@ def source_pages(links: Links, repository: str) -> list[Page]:
     pages = []
     for path, place in sorted(links.sources.items()):
         whole = links.root / path
-        there = f'<p><a href="{escaped(repository.rstrip("/"))}/{escaped(path)}">In the repository</a></p>' if repository else ""
+        address = html.escape(f"{repository.rstrip('/')}/{path}")
+        there = f'<p><a href="{address}">In the repository</a></p>' if repository else ""
         shown = _folder(links, whole, path, place) if whole.is_dir() else _text(whole)
-        body = f'<h1 class="path">{escaped(path)}</h1>\n{there}{shown}'
+        body = f'<h1 class="path">{html.escape(path)}</h1>\n{there}{shown}'
         pages.append(Page(place, path, body))
     return pages
 
@@ -52,7 +54,7 @@ def _folder(links: Links, folder: Path, path: str, page: str) -> str:
         if child.name.startswith((".", "__pycache__")):
             continue
         place = links.pages.get(inside) or links.sources.get(inside) or links.pages.get(f"{inside}/README.md")
-        name = escaped(child.name + "/" * child.is_dir())
+        name = html.escape(child.name + "/" * child.is_dir())
         items.append(f'<li><a href="{relative(place, page)}">{name}</a></li>' if place else f"<li>{name}</li>")
     return f"<ul>\n{''.join(items)}\n</ul>"
 

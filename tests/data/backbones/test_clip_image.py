@@ -237,16 +237,6 @@ def test_a_state_dict_of_torch_save_is_the_same(small_clip, tmp_path):
     assert one.weights_sha256 == other.weights_sha256
 
 
-@pytest.fixture
-def unreachable_hub(tmp_path, monkeypatch):
-    """An empty hub cache, and a hub at a port of this machine where nobody listens."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    return tmp_path / "hub"
-
-
 @pytest.mark.parametrize(("name", "size"), [("clip-vit-b-16", 599), ("clip-vit-b-32", 605)])
 def test_without_weights_nothing_is_extracted_and_the_fix_is_said(unreachable_hub, videos, tmp_path, name, size):
     message = rf"CLIP ViT-B/{PATCHES[name]} weights: not in .*download open_clip_model\.safetensors of {PUBLISHED[name].hub[0]}"
