@@ -246,7 +246,7 @@ def show(shown: Mapping[str, Path] | Figure, text: str = "", width: int = SHOWN_
 
 
 def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Literal["png", "jpeg"]]:
-    """A picture in few bytes: as PNG with 24 to 128 colours, which suits lines, or as JPEG, which suits photographs.
+    """A picture in few bytes: as PNG with 24 to 64 colours, which suits lines, or as JPEG, which suits photographs.
 
     Args:
         image: any picture.
@@ -258,7 +258,7 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     height = max(1, round(image.height * width / image.width))
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
     lines, photograph = io.BytesIO(), io.BytesIO()
-    for colours in (*range(24, 65, 8), 128):  # the fewest that are close to it
+    for colours in range(24, 65, 8):  # the fewest that are close to it
         distance, drawn = min((_reduced(small, colours, method) for method in _METHODS), key=lambda reduced: reduced[0])
         if distance < CLOSE:
             break
