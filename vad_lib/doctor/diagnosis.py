@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vad_lib.doctor.case import Case, is_abnormal
-from vad_lib.doctor.conventions import own_protocol
+from vad_lib.doctor.conventions import not_tried, own_protocol
 from vad_lib.doctor.explaining import Explanation, Tried, explain, parse_protocol, steps
 from vad_lib.doctor.fitting import Fitted
 from vad_lib.doctor.measuring import Evaluator
@@ -130,11 +130,11 @@ def diagnose(
     case, evaluator = fitted.case, evaluator or Evaluator(fitted.case)
     stated = parse_protocol(case, theirs)
     found = explain(case, claimed, evaluator)
-    changes = stated or (found.matches[0].changes if found.matches else ())
+    changes = stated or (found.matches[0].changes if found.matches and not found.few_digits else ())
     way = tuple(steps(case, changes, evaluator)) if changes else ()
     metric = TITLES[own_protocol(case).metric]
     verdict = [*_on_scores(case), *_on_own(found, metric)]
-    verdict += _on_claim(found) if claimed else _on_effects(found, metric)
+    verdict += _on_claim(found, case) if claimed else _on_effects(found, metric)
     if stated:
         path = [f"{value:.2f} without {text}" for text, value in way[1:]]
         verdict.append(f"Under the protocol that you state the number is {way[0][1]:.2f}; then {', '.join(path)}.")
@@ -195,13 +195,19 @@ def _on_effects(found: Explanation, metric: str) -> list[str]:
     ]
 
 
-def _on_claim(found: Explanation) -> list[str]:
+def _on_claim(found: Explanation, case: Case) -> list[str]:
     own, claimed = found.own.percent or 0.0, found.claimed or 0.0
+    low, high = max(0.0, claimed - found.tolerance), min(100.0, claimed + found.tolerance)
+    few = f"It has few digits: every number from {low:.2f} to {high:.2f} is written so. Give more of them, such as 86.97."
     if found.own_is_claimed:
-        return [f"The claimed {claimed:g} is this library's number; no convention is needed."]
-    said = []
+        said = [f"The claimed {claimed:g} is this library's number; no convention is needed."]
+        return said + [few] * found.few_digits
     one = [each for each in found.matches if len(each.changes) == 1]
     two = [each for each in found.matches if len(each.changes) == 2]
+    if found.matches and found.few_digits:
+        kind = f"{len(one)} single conventions" if one else f"{len(two)} pairs of conventions"
+        return [f"The claimed {claimed:g} can be any of {kind}. {few}"]
+    said = []
     for match in one:
         said.append(
             f"The claimed {claimed:g} is explained by one convention: {match.sentence()} ({signed((match.percent or 0) - own)} "
@@ -217,13 +223,20 @@ def _on_claim(found: Explanation) -> list[str]:
             f"{found.pairs} pairs were tried, and {len(two)} hit; {found.chance:.1f} would be expected to hit by chance. Look in "
             "the other code for these very steps before you believe it."
         )
-    if not found.matches:
-        said.append(
-            f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}. "
-            "The evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or "
-            "training."
-        )
-        for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
-            away = abs((near.percent or 0) - claimed)
-            said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
+    return said or _unexplained(found, case)
+
+
+def _unexplained(found: Explanation, case: Case) -> list[str]:
+    claimed = found.claimed or 0.0
+    said = [f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}."]
+    open_ = [*not_tried(case), *[f"{found.untried} pairs with some categories alone marked"] * bool(found.untried)]
+    if open_:
+        said[0] += f" Not tried: {'; '.join(open_)}."
+    said[0] += (
+        f" {'As far as it was tried, the' if open_ else 'The'} evaluation does not explain it: other scores do, of another "
+        "checkpoint, seed, number of crops, features or training."
+    )
+    for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
+        away = abs((near.percent or 0) - claimed)
+        said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
     return said
