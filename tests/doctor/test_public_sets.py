@@ -170,7 +170,7 @@ def test_mismatch_5_the_normal_class_without_events(ucf, tmp_path):
         < numbers["segments of all videos, mean without the normal class"]
     )
     claimed = round(numbers["segments of all videos, mean with the normal class"], 2)
-    said = " ".join(detection_sentences(path, truth, claimed, 0.005))
+    said = " ".join(detection_sentences(numbers, truth, claimed, 0.005))
     assert "the mean over all 14 classes is at most 92.86" in said
     assert f"The claimed {claimed:g} is that with segments of all videos, mean with the normal class" in said
 

@@ -67,11 +67,12 @@ class Explanation(NamedTuple):
         return self.tolerance > FEW_DIGITS
 
 
-def claimed_number(text: str) -> tuple[float, float]:
+def claimed_number(text: str, fractions: bool = True) -> tuple[float, float]:
     """A claimed number in points and the half of its last digit.
 
     Args:
         text: such as ``86.97`` or ``0.8697``; a number of 1 or less is a fraction.
+        fractions: False for a rate in percent, which may well be below 1.
 
     Raises:
         ConfigError: no number between 0 and 100.
@@ -87,7 +88,7 @@ def claimed_number(text: str) -> tuple[float, float]:
     if not 0 <= value <= 100:
         raise ConfigError(f"--claimed: expected a number of 0 to 100 points or a fraction, such as 86.97 or 0.8697, got {text!r}.")
     decimals = len(text.strip().partition(".")[2])
-    scale = 100 if value <= 1 else 1
+    scale = 100 if fractions and value <= 1 else 1
     return round(value * scale, 9), round(scale * 0.5 * 10.0**-decimals, 9)
 
 
@@ -172,6 +173,9 @@ def parse_protocol(case: Case, parts: Sequence[str]) -> tuple[tuple[str, str | i
                 f"--theirs {part!r}: expected one of {there or 'no change of this axis, which the case does not allow'}."
             )
         found.append(match[0])
+    axes = [axis for axis, _ in found]
+    if twice := [axis for axis in dict.fromkeys(axes) if axes.count(axis) > 1]:
+        raise ConfigError(f"--theirs: expected each axis once, got {', '.join(twice)} twice; keep one choice of it.")
     return tuple(found)
 
 
