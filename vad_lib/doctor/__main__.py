@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         help="official annotation files or their folder, a videos.csv, and/or a .npy of frame labels")  # fmt: skip
     add("--claimed", default="", help="the number to explain, as it is written, such as 86.97")
     add("--metric", choices=("auc", "ap", "far", "map"), default="",
-        help="measure of the claim: far is a false alarm rate in percent, map a detection mAP (default: that of the set)")  # fmt: skip
+        help="measure of the claim; far: a false alarm rate in percent, map: a detection mAP (default: the set's)")  # fmt: skip
     add("--order", type=Path, help="text file that names the videos in the order of one array of scores")
     add(
         "--theirs",
