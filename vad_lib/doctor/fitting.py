@@ -164,7 +164,12 @@ def _by_name(
         )
     if surplus:
         said.append(f"{len(surplus)} videos have scores but are no test videos, and are left out: {first_few(surplus)}.")
-    return kept, [scores.by_video[key] for key in keys if key in scores.by_video]
+    parts = [scores.by_video[key] for key in keys if key in scores.by_video]
+    ends = [(max(end for _, end in video.intervals), part.shape[1]) for video, part in zip(kept, parts) if video.intervals]
+    if ends and not all(video.num_frames for video in kept) and all(end <= count for end, count in ends):
+        said.append("The frames of some videos are not known. No interval ends behind the scores, so there is one per frame.")
+        kept = tuple(replace(video, num_frames=video.num_frames or part.shape[1]) for video, part in zip(kept, parts))
+    return kept, parts
 
 
 def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, said: list[str]) -> tuple[Per, MaskRule]:

@@ -25,6 +25,7 @@ from vad_lib.data.importing.sets.xd_violence import (
 from vad_lib.data.importing.video_names import video_key
 from vad_lib.doctor.annotation_checks import annotation_sentences, ending_sentences
 from vad_lib.doctor.case import is_abnormal, list_order
+from vad_lib.doctor.official_sets import read_official
 from vad_lib.doctor.score_tables import read_score_table
 from vad_lib.errors import DataError, MissingFileError, first_few
 from vad_lib.storage.reading import read_array, read_arrays, read_csv, read_json
@@ -155,7 +156,8 @@ def read_truth(paths: list[Path]) -> GivenTruth:
 
     Args:
         paths: any of: a folder with the official annotation files, or such a file (``Temporal_Anomaly_Annotation.txt``,
-            ``annotations.txt``); a ``videos.csv`` of this library; a ``.npy`` of frame labels (``gt-ucf.npy``).
+            ``annotations.txt``), or with all files of ShanghaiTech, UBnormal, TAD, MSAD, Ped2 or Avenue; a ``videos.csv`` of this
+            library; a ``.npy`` of frame labels (``gt-ucf.npy``).
 
     Raises:
         MissingFileError: a file is not there.
@@ -203,9 +205,14 @@ def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
         videos = _public_videos(XD_VIOLENCE, {key: intervals for key, (_, intervals) in spans.items()}, events)
         said = (*ending_sentences(by_name[XD_BINARY]), *annotation_sentences(videos))
         return replace(found, videos=videos, known=XD_VIOLENCE, sentences=said)
-    own = by_name.get("videos.csv") or (path if path.suffix == ".csv" else None)
+    own = by_name.get("videos.csv") or (path if path.suffix.lower() == ".csv" else None)
+    if own is None and path.is_dir() and (official := read_official(path)):
+        return replace(found, videos=official[0], sentences=official[1])
     if own is None:
-        raise DataError(f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY} or videos.csv, found {first_few(sorted(by_name))}.")
+        raise DataError(
+            f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY}, all files of another public set or videos.csv, found "
+            f"{first_few(sorted(by_name))}."
+        )
     records = [record for row in read_list(own) if (record := record_of(row)) and record.split == "test"]
     # whatever the list calls normal videos: they have no intervals
     videos = tuple(record if record.intervals else replace(record, categories=(NORMAL,)) for record in records)
