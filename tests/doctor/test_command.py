@@ -1,5 +1,7 @@
 """The command: claims of other measures, options that do not go together, results that cannot be written."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted_scores import public_scores, saved, small_case
@@ -114,3 +116,14 @@ def test_the_largest_effects_are_one_sentence_and_the_picture_has_words(doctor, 
     for fig, _ in (effects(explain(CASE), "AUC"), waterfall([("", 80.0), ("smoothed", 70.0)], "AUC")):
         text = described(fig)
         assert ": :" not in text and ". ." not in text and "Bars" in text
+
+
+def test_an_order_of_sorted_files_is_tried_but_is_no_convention_of_the_table(tmp_path, capsys):
+    path = write_list(tmp_path, CASE.videos[::-1])
+    assert main([str(saved(tmp_path, SCORES)), "--truth", str(path)]) == 0
+    assert "in the order of the names" not in capsys.readouterr().out
+    videos = CASE.videos[::-1]
+    case = replace(CASE, videos=videos, scores=CASE.scores[::-1], masks=None)
+    crossed = 100 * Evaluator(case).value(own_protocol(case)._replace(order="by name"))
+    assert main([str(tmp_path / "scores.npz"), "--truth", str(path), "--claimed", f"{crossed:.4f}"]) == 0
+    assert "explained by one convention: scores in the order of the names" in capsys.readouterr().out

@@ -100,4 +100,4 @@ def signed(points: float) -> str:
 def shown(change: tuple[str, str | int], metric: str) -> bool:
     """Whether a change stands in tables and pictures: AUC beside AP, and faults of a file, are tried but are no conventions."""
     axis, choice = change
-    return axis != "marked" and (axis != "metric" or (metric != "AUC" and choice != "auc"))
+    return axis != "marked" and choice != "by name" and (axis != "metric" or (metric != "AUC" and choice != "auc"))
