@@ -217,7 +217,8 @@ def _on_claim(found: Explanation, case: Case, others: Sequence[str], metric: str
     low, high = max(0.0, claimed - found.tolerance), min(100.0, claimed + found.tolerance)
     few = f"It has few digits: every number from {low:.2f} to {high:.2f} is written so. Give more of them, such as 86.97."
     if found.own_is_claimed:
-        said = [f"The claimed {claimed:g} is this library's number; no convention is needed."]
+        word = "may be" if found.few_digits else "is"
+        said = [f"The claimed {claimed:g} {word} this library's number; no convention is needed."]
         return said + [few] * found.few_digits
     one = [each for each in found.matches if len(each.changes) == 1]
     two = [each for each in found.matches if len(each.changes) == 2]
