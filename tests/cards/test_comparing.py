@@ -5,6 +5,7 @@ import pytest
 
 from vad_lib.cards.card import parse_card
 from vad_lib.cards.comparing import BETWEEN_RULES, compare
+from vad_lib.errors import ConfigError
 
 
 @pytest.fixture
@@ -37,6 +38,21 @@ def test_intervals_that_overlap_and_that_do_not(card):
     assert "do not overlap" in compare(card(), card(5)).numbers and "5.00 points higher" in compare(card(), card(5)).numbers
 
 
+def test_two_data_sets_cannot_be_compared_and_that_is_said_first(card):
+    other = card(3, data={"title": "XD-Violence", "test_videos_sha256": "c" * 64}, features={"content_hash": "x"}, seeds=[1, 3])
+    found = compare(card(), other)
+    assert found.numbers.startswith("The two numbers cannot be compared: A is of UCF-Crime (290 test videos), B of XD-Violence")
+    said = found.text()
+    assert "features" not in said and "points" not in said and "overlap" not in said
+    assert found.explanations["seeds"] == "Not to be judged here: the numbers cannot be compared."
+    assert "cannot be compared" in compare(card(), card(data={"title": "XD-Violence", "test_videos_sha256": ""})).numbers
+
+
+def test_a_metric_that_neither_card_has(card):
+    with pytest.raises(ConfigError, match=r"--metric: expected one of auc, got 'acu' .did you mean auc"):
+        compare(card(), card(), "acu")
+
+
 def test_other_test_videos_explain_anything(card):
     found = compare(card(), card(data={"test_videos_sha256": "c" * 64}))
     assert list(found.differences) == ["data"] and "measure different things" in found.explanations["data"]
@@ -47,8 +63,8 @@ def test_other_test_videos_explain_anything(card):
 def test_a_mask_rule_is_worth_less_than_its_bound(card):
     found = compare(card(), card(1, data={"mask_rule": "B"}))
     assert list(found.differences) == ["mask rule"]
-    assert "less than 0.01 points; the rule cannot explain" in found.explanations["mask rule"]
-    assert "it may be this" in compare(card(), card(0.005, data={"mask_rule": "B"})).explanations["mask rule"]
+    assert "by less than 0.01 points in our test scores on UCF-Crime and XD-Violence; measure" in found.explanations["mask rule"]
+    assert "It may be this" in compare(card(), card(0.005, data={"mask_rule": "B"})).explanations["mask rule"]
     assert "score one model under both" in compare(card(), card(data={"mask_rule": "raw"})).explanations["mask rule"]
 
 

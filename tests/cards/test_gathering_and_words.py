@@ -9,7 +9,7 @@ from vad_lib.cards.__main__ import main
 from vad_lib.cards.card import NAME, parse_card, seal
 from vad_lib.cards.gathering import gather
 from vad_lib.cards.wording import _entries, bibtex, protocol_sentence
-from vad_lib.errors import DataError
+from vad_lib.errors import ConfigError, DataError
 from vad_lib.registry import METHODS
 
 
@@ -58,6 +58,23 @@ def test_a_card_that_was_changed_is_refused(sealed):
     assert "the card was changed" in gather([sealed("a.json"), path]).refused[0]
     with pytest.raises(DataError, match="no card could be taken"):
         gather([path])
+
+
+def test_the_same_card_is_taken_once_and_a_metric_must_be_there(sealed):
+    path = sealed("a.json")
+    found = gather([path, sealed("b.json")])
+    assert len(found.table) == 1 and found.refused == [f"{path.with_name('b.json')}: refused, it is the same card as {path}."]
+    with pytest.raises(ConfigError, match=r"--metric: expected one of auc, got 'AUC' .did you mean auc"):
+        gather([path], "AUC")
+
+
+@pytest.mark.parametrize("command", ["text", "compare"])
+def test_a_changed_card_says_nothing(sealed, capsys, command):
+    path = sealed("b.json")
+    path.write_text(path.read_text().replace("0.83", "0.84"))
+    assert main([command, *[str(path)] * (1 + (command == "compare"))]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and "the card was changed" in printed.err
 
 
 def test_cards_that_know_several_selections_are_read_under_the_one_asked_for(sealed):

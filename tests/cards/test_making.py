@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vad_lib.cards import measuring
-from vad_lib.cards.card import NAME, read_card
+from vad_lib.cards.card import NAME, read_card, seal
 from vad_lib.cards.making import make_cards
 from vad_lib.cards.verifying import problems
 from vad_lib.errors import DataError, MissingFileError
@@ -148,6 +148,35 @@ def test_packed_runs_have_their_cards_in_a_folder_of_their_own(finished, tmp_pat
     assert list(card.measure().values) == own
     assert make_cards(folder, every_run=True) == [row / "seed1" / NAME, row / "seed2" / NAME, row / NAME]
     assert read_card(row / "seed2" / NAME).measure().mean == own[1]
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_a_false_number_is_found_though_the_card_is_sealed_anew(finished, tmp_path, packs):
+    """The row of two seeds, packed or not: every recorded metric is held against the runs."""
+    folder = tmp_path / "reference"
+    runs = reference_of(finished, folder)
+    path = make_cards(folder)[0] if packs else make_cards(next(iter(runs.values())).folder.parent)[-1]
+    assert problems(path) == []
+    whole = read_json(path)
+    auc, place = whole["measures"][0], next(p for p, m in enumerate(whole["measures"]) if m["selection"] == "last")
+    lower = [value - 0.01 for value in auc["values"]]
+    for changed in (
+        {**auc, "values": lower, "mean": sum(lower) / 2},
+        {**auc, "sd": auc["sd"] + 0.1},
+        {key: value for key, value in auc.items() if key not in ("values", "sd")},
+    ):
+        write_json(path, {**whole, "measures": [changed, *whole["measures"][1:]]})
+        seal(path)
+        assert "auc (best_on_validation) is not what its runs have recorded" in problems(path)[0]
+        assert problems(path, files=False) == []
+    other = whole["measures"][place]
+    whole["measures"][place] = {**other, "values": [0.5, 0.5], "mean": 0.5, "sd": 0.0}
+    write_json(path, whole)
+    seal(path)
+    assert f"{other['metric']} (last) is not what its runs have recorded" in problems(path)[0]
+    write_json(path, {**whole, "run_keys": ["a", "b"]})
+    seal(path)
+    assert "its runs and seeds are not those of its files" in problems(path)[0]
 
 
 def test_a_list_of_videos_that_the_runs_were_not_made_with(finished, tmp_path):

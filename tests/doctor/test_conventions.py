@@ -40,14 +40,18 @@ def ordered(label, score, first, measure) -> float:
     return measure(label, score + shift + np.linspace(0, 1e-8, len(score)))
 
 
-def of_each(labels, scores, padded=False) -> list[float]:
+def of_each(labels, scores, padded="") -> list[float]:
     found = []
     for label, score in zip(labels, scores):
-        if padded:
+        if padded == "padded" or (padded and label.min() == label.max()):
             label, score = np.append(label, [0, 1]), np.append(score, [0, 1])
         if 0 < label.sum() < len(label):
             found.append(roc_auc_score(label, score))
     return found
+
+
+def padding(choice):
+    return lambda labels, scores: of_each(labels, scores, choice)
 
 
 def growing(labels, scores) -> list[float]:
@@ -67,9 +71,7 @@ def expected(case, axis: str, choice) -> float:
     if axis == "ties":
         return ordered(np.concatenate(labels), np.concatenate(scores), choice.split()[0], roc_auc_score)
     if axis == "average":
-        return np.mean(
-            {"both classes": of_each, "padded": lambda a, b: of_each(a, b, True), "growing": growing}[choice](labels, scores)
-        )
+        return np.mean({"both classes": of_each, "growing": growing}.get(choice, padding(choice))(labels, scores))
     if axis == "videos":
         return pooled([labels[p] for p in abnormal], [scores[p] for p in abnormal])
     if axis == "tail":

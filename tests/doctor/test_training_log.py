@@ -62,3 +62,21 @@ def test_logs_without_values(tmp_path):
     (tmp_path / "empty.log").write_text("hello")
     with pytest.raises(DataError, match="found none"):
         read_log(tmp_path / "empty.log")
+
+
+def test_the_value_of_the_test_is_read_and_not_the_best_so_far(tmp_path):
+    path = csv(tmp_path, ["best_auc,train_auc,val_ap,test_auc,test_ap", "90,95,50,80,40", "90,96,51,85,41"])
+    found = read_log(path)
+    assert found.values[""].tolist() == [80, 85]
+    assert "test_auc is read, not best_auc, train_auc, val_ap, test_ap; --log-column names another." in found.sentences[0]
+    assert read_log(path, metric="ap").values[""].tolist() == [40, 41]
+    with pytest.raises(DataError, match="--log-column"):
+        read_log(csv(tmp_path, ["best_auc,lapse", "90,1"]))
+
+
+def test_words_of_a_log_are_whole(tmp_path):
+    path = tmp_path / "train.log"
+    path.write_text("lapse 3.2 train AUC: 0.9 best test AUC: 0.99 test AUC: 0.80\nlapse 3.1 train AUC: 0.91 test AUC: 0.81\n")
+    found = read_log(path)
+    assert found.values[""].tolist() == [80, 81]
+    assert "train AUC, best test AUC" in found.sentences[0]

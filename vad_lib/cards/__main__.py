@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vad_lib.cards.card import NAME, read_card, schema_text, seal
+from vad_lib.cards.card import NAME, Card, read_card, schema_text, seal
 from vad_lib.cards.comparing import compare
 from vad_lib.cards.gathering import gather
 from vad_lib.cards.making import make_cards
 from vad_lib.cards.verifying import problems
 from vad_lib.cards.wording import bibtex, protocol_sentence
-from vad_lib.errors import MissingFileError, command_line
+from vad_lib.errors import DataError, MissingFileError, command_line
 from vad_lib.storage.writing import write_text
 
 
@@ -28,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(found) or f"{len(cards)} {'cards are' if len(cards) > 1 else 'card is'} whole.")
         return int(bool(found))
     elif options.command == "compare":
-        print(compare(read_card(options.a), read_card(options.b), options.metric).text())
+        print(compare(_whole(options.a), _whole(options.b), options.metric).text())
     elif options.command == "gather":
         gathered = gather(_cards(options.cards), options.metric, options.selection)
         _give(gathered.table.to_csv(index=False, lineterminator="\n", float_format="%.4f"), options.out)
         print(*gathered.refused, sep="\n", end="\n" if gathered.refused else "", file=sys.stderr)
         return int(bool(gathered.refused))
     elif options.command == "text":
-        card = read_card(options.card)
+        card = _whole(options.card)
         print(f"{protocol_sentence(card)}\n\n{bibtex(card)}")
     elif options.command == "seal":
         print(f"sealed {seal(options.card)}")
@@ -67,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (("text", "a sentence and BibTeX for a paper"), ("seal", "check a card that you wrote, and add its hash")):
         commands.add_parser(name, help=what).add_argument("card", type=Path, metavar="CARD")
     return parser
+
+
+def _whole(path: Path) -> Card:
+    """A card whose hash holds; a changed one says nothing."""
+    if found := problems(path, files=False):
+        raise DataError(found[0])
+    return read_card(path)
 
 
 def _give(text: str, out: Path | None) -> None:

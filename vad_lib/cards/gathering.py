@@ -8,7 +8,7 @@ import pandas as pd
 
 from vad_lib.cards.card import Card, read_card
 from vad_lib.cards.verifying import problems
-from vad_lib.errors import DataError
+from vad_lib.errors import ConfigError, DataError, did_you_mean
 
 PROTOCOL = {
     "title": "data set",
@@ -45,19 +45,27 @@ def gather(paths: Sequence[Path | str], metric: str = "", selection: str = "") -
 
     Raises:
         DataError: no card could be taken.
+        ConfigError: a metric that the first card does not have; the message names those that it has.
     """
     rows, refused = [], []
     first: Card | None = None
+    taken: dict[str, Path | str] = {}
     for path in paths:
         if wrong := problems(path, files=False):
             refused.append(wrong[0])
             continue
         card = read_card(path)
         if first is None and card.seeds:
+            there = sorted({measure.metric for measure in card.measures})
+            if metric and metric not in there:
+                raise ConfigError(f"--metric: expected one of {', '.join(there)}, got {metric!r}{did_you_mean(metric, there)}.")
             first, metric, selection = card, metric or card.headline_metric, selection or card.selection.rule
-        if reason := _reason(card, first, metric, selection):
+        if card.card_sha256 in taken:
+            refused.append(f"{path}: refused, it is the same card as {taken[card.card_sha256]}.")
+        elif reason := _reason(card, first, metric, selection):
             refused.append(f"{path}: refused, {reason}.")
         else:
+            taken[card.card_sha256] = path
             rows.append(_row(card, metric, selection, Path(path)))
     if not rows:
         raise DataError("gather: no card could be taken. " + " ".join(refused or ["Name some result cards."]))

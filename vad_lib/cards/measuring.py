@@ -137,6 +137,12 @@ def _measure(
     return Measure(metric=metric, selection=selection, setting=setting, values=tuple(values), mean=mean, sd=sd, interval=bounds)
 
 
+def recorded_measures(run: Run) -> dict[tuple[str, str, str], float | None]:
+    """(metric, selection, setting) -> the recorded value: all that a card holds of a run."""
+    found = {(metric, rule, ""): value for rule in run.measured["selections"] for metric, value in _recorded(run, rule).items()}
+    return found | {(metric, run.selection, setting): value for (setting, metric), value in _settings(run)}
+
+
 def _recorded(run: Run, selection: str) -> dict[str, float | None]:
     """Recorded metrics by name; of the selection that the run uses also those of categories and of events."""
     metrics = run.measured["selections"][selection]["metrics"]

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from vad_lib.data.importing.public_lists import read_names
-from vad_lib.doctor.detection_conventions import detection_sentences
-from vad_lib.doctor.diagnosis import diagnose
+from vad_lib.doctor.detection_conventions import detection_numbers, detection_sentences
+from vad_lib.doctor.diagnosis import diagnose, writable
 from vad_lib.doctor.explaining import claimed_number
 from vad_lib.doctor.features import describe_features
 from vad_lib.doctor.fitting import fit
@@ -14,7 +14,7 @@ from vad_lib.doctor.lists import list_sentences
 from vad_lib.doctor.one_video import compare_video
 from vad_lib.doctor.reading import read_scores, read_truth
 from vad_lib.doctor.training_log import read_log
-from vad_lib.errors import OutputError, command_line
+from vad_lib.errors import ConfigError, command_line
 
 _ABOUT = """Why is my number different? Give scores and a ground truth; the doctor says what they are, measures them under every
 convention of evaluation that is in use, and says which one, or which two, give the number that you claim (or none)."""
@@ -27,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--truth", nargs="+", type=Path, required=True,
         help="official annotation files or their folder, a videos.csv, and/or a .npy of frame labels")  # fmt: skip
     add("--claimed", default="", help="the number to explain, as it is written, such as 86.97")
-    add("--metric", choices=("auc", "ap"), default="", help="the measure of the claim (default: that of the data set)")
+    add("--metric", choices=("auc", "ap", "far", "map"), default="",
+        help="measure of the claim; far: a false alarm rate in percent, map: a detection mAP (default: the set's)")  # fmt: skip
     add("--order", type=Path, help="text file that names the videos in the order of one array of scores")
     add(
         "--theirs",
@@ -50,23 +51,31 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     given = _parser().parse_args(arguments)
-    if given.out and given.out.exists() and not given.out.is_dir():
-        raise OutputError(f"{given.out}: expected a folder for the results, found a file; name another with --out.")
+    measure = given.metric if given.metric in ("far", "map") else ""
+    if given.video and not given.features:
+        raise ConfigError("--video: expected a .npy of its features too; name it with --features.")
+    if measure == "map" and not given.probabilities:
+        raise ConfigError("--metric map: expected class probabilities, from which it is measured; name them with --probabilities.")
+    if given.out:
+        writable(given.out)
     truth = read_truth(given.truth)
     order = read_names(given.order) if given.order else ()
     further: list[str] = []
-    number, tolerance = claimed_number(given.claimed) if given.claimed else (None, 0.0)
+    number, tolerance = claimed_number(given.claimed, measure != "far") if given.claimed else (None, 0.0)
     if given.log:
-        further += read_log(given.log, given.log_column, number, tolerance).sentences
+        usual = truth.known.headline_metric if truth.known else ""
+        further += read_log(given.log, given.log_column, None if measure else number, tolerance, given.metric or usual).sentences
     if given.train_list:
         further += list_sentences(given.train_list, truth.known.name if truth.known else "")
-    if given.video and given.features:
+    if given.video:
         further.append(compare_video(given.video, given.features).verdict)
     elif given.features:
         further += describe_features(given.features, truth.videos)
-    if given.probabilities:
-        further += detection_sentences(given.probabilities, truth, number, tolerance)
-    found = diagnose(fit(read_scores(given.scores), truth, order, given.metric), given.claimed, given.theirs, further)
+    maps = detection_numbers(given.probabilities, truth) if given.probabilities else {}
+    if maps:
+        further += detection_sentences(maps, truth, None if measure == "far" else number, tolerance)
+    fitted = fit(read_scores(given.scores), truth, order, "" if measure else given.metric)
+    found = diagnose(fitted, given.claimed, given.theirs, further, measure=measure, maps=maps)
     print(found.text(), end="")
     if given.out:
         print("\nwritten: " + ", ".join(map(str, found.write(given.out))))

@@ -80,22 +80,20 @@ def is_abnormal(video: VideoRecord) -> bool:
 
 
 def list_order(videos: tuple[VideoRecord, ...], known: PublicSet | None) -> np.ndarray | None:
-    """Places of the videos in the order of the released test list, where that is not the order of the released masks.
+    """Places of the videos in the order of the released test list, or of an own list by name, where that is another order.
 
     ``Anomaly_Test.txt`` of UCF-Crime goes through the folders by name, and the normal videos' folder,
     ``Testing_Normal_Videos_Anomaly``, stands before ``Vandalism``. Lists of XD-Violence go by the names of the videos, violent
-    and normal ones mixed. The released masks hold the abnormal videos first.
+    and normal ones mixed. The released masks hold the abnormal videos first. Of an own list, sorted files come by name.
 
     Returns:
-        int64 (V,); None if the two orders are the same, or the set is not public.
+        int64 (V,); None if the two orders are the same.
     """
-    if known is None:
-        return None
 
     def key(place: int) -> tuple[str, str]:
         video = videos[place]
-        folder = {"ucf-crime": video.categories[0] if is_abnormal(video) else "Testing_Normal_Videos_Anomaly"}.get(known.name, "")
-        return folder, video.name
+        folder = "" if known is None or known.name != "ucf-crime" else video.categories[0]
+        return "Testing_Normal_Videos_Anomaly" if folder == NORMAL else folder, video.name
 
     order = np.array(sorted(range(len(videos)), key=key), dtype=np.int64)
     return None if (order == np.arange(len(videos))).all() else order

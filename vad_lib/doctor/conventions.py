@@ -25,8 +25,10 @@ class Protocol(NamedTuple):
         expansion: ``repeated``, ``interpolated``, or a snippet as the unit: ``any frame`` or ``most frames``.
         videos: ``all``, or ``abnormal``.
         marked: number of categories whose abnormal frames are marked, in the order of the set; 0 for all.
-        order: ``own``: every video with its own mask; ``list``: scores in the order of the released list, masks in their own.
-        average: ``pooled`` frames of all videos; mean over videos: ``both classes`` only, or ``padded``; ``growing`` subsets.
+        order: ``own``: every video with its own mask; ``list`` or ``by name``: scores in
+            the order of the released list, or of the names, masks in their own.
+        average: ``pooled`` frames of all videos; mean over videos: ``both classes`` only, ``padded``, or
+            ``padded one-class``; ``growing`` subsets.
         ties: equal scores count ``half``, ``abnormal first`` or ``normal first``.
     """
 
@@ -82,10 +84,14 @@ AXES: dict[str, dict[str | int, str]] = {
     },
     "videos": {"abnormal": "abnormal videos alone (Ano-AUC)"},
     "marked": {},
-    "order": {"list": "scores in the order of the released test list, masks in the order of the released arrays"},
+    "order": {
+        "list": "scores in the order of the released test list, masks in the order of the released arrays",
+        "by name": "scores in the order of the names, as sorted files come, masks in the order of your list",
+    },
     "average": {
         "both classes": "the mean over videos of the value of each video; videos of one class are left out",
         "padded": "the mean over videos of the value of each video; a normal frame of score 0 and an abnormal one of score 1 added",
+        "padded one-class": "the mean over videos of the value of each video; videos of one class alone get these two frames",
         "growing": "the mean over the first 1, 2, ... videos of the value so far, as codes give that evaluate inside the loop",
     },
     "ties": {
@@ -134,13 +140,27 @@ def _allowed(case: Case, own: Protocol, axis: str, choice: str | int) -> bool:
     if axis == "annotation":
         return any(video.class_intervals for video in case.videos)
     if axis == "order":
-        return list_order(case.videos, case.known) is not None
+        return choice == ("list" if case.known else "by name") and list_order(case.videos, case.known) is not None
     if axis == "videos":
         return case.divided and any(abnormal) and not all(abnormal)
     if axis in ("average", "tail", "scaling"):
         return case.divided and len(case.videos) > 1
-    if axis in ("shift", "smoothing") or choice == "interpolated":
+    if choice == "interpolated":
         return case.per == "snippet"
-    if axis == "expansion":
+    if axis in ("shift", "smoothing", "expansion"):
         return case.per != "segment"
     return True
+
+
+def not_tried(case: Case) -> list[str]:
+    """What cannot be tried on the case, though their evaluation may do it, and why; in words."""
+    found = []
+    if case.per == "segment":
+        found.append("a shift, smoothing, lines between scores and snippets as units, since scores are of segments")
+    elif case.per == "frame":
+        found.append("lines between scores, since there is one score per frame")
+    if not case.divided:
+        found.append("what goes video by video, since nobody says where a video ends")
+    elif not case.known and not all(video.num_frames for video in case.videos):
+        found.append("other mask rules, since the frames of the videos are not known")
+    return found

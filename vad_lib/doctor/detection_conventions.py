@@ -40,6 +40,8 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
         array = arrays[video_key(video.name)]
         if array.ndim != 2 or array.shape[1] != len(known.categories):
             raise DataError(f"{path}, {video.name}: expected shape (snippets, {len(known.categories)}), got {array.shape}.")
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"{path}, {video.name}: expected class probabilities, got values of type {array.dtype}; save numbers.")
         given[video.name] = np.asarray(array, dtype=np.float64)
         frames = FRAMES_PER_SNIPPET * len(array)
         records.append(VideoRecord(video.name, "test", video.categories, frames, video.intervals, video.class_intervals, "A"))
@@ -54,9 +56,8 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
     return found
 
 
-def detection_sentences(path: Path | str, truth: GivenTruth, claimed: float | None, tolerance: float) -> list[str]:
+def detection_sentences(numbers: dict[str, float], truth: GivenTruth, claimed: float | None, tolerance: float) -> list[str]:
     """The numbers of :func:`detection_numbers` as sentences, and which of them is claimed."""
-    numbers = detection_numbers(path, truth)
     said = _ceiling(truth)
     said += [f"mAP@IoU (mean of 0.1 to 0.5), {name}: {value:.2f}." for name, value in numbers.items()]
     hits = [name for name, value in numbers.items() if claimed is not None and abs(value - claimed) <= tolerance]

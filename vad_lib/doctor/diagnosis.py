@@ -1,6 +1,7 @@
 """All that the doctor finds, as sentences, as a table and as JSON."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vad_lib.doctor.case import Case, is_abnormal
-from vad_lib.doctor.conventions import own_protocol
+from vad_lib.doctor.case import Case
+from vad_lib.doctor.conventions import not_tried, own_protocol
 from vad_lib.doctor.explaining import Explanation, Tried, explain, parse_protocol, steps
 from vad_lib.doctor.fitting import Fitted
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.doctor.picture import effects, shown, signed, waterfall
-from vad_lib.metrics import false_positive_rate
+from vad_lib.doctor.rates import THRESHOLD, false_alarm_rates, measured_claim, met, rates_by_convention
+from vad_lib.errors import DataError, OutputError
 from vad_lib.storage.writing import atomic_path, write_json, write_text
 
 TITLES = {"auc": "AUC", "ap": "AP", "ap trapezoid": "AP"}
-THRESHOLD = 0.5  # of the false alarm rates that the field reports
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ class Diagnosis:
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``doctor.md``, ``doctor.json`` and ``doctor.png`` into a folder, and return their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+        writable(folder)
         fig, _ = self.figure()
         with atomic_path(folder / "doctor.png") as temporary:
             fig.savefig(temporary, dpi=150)
@@ -108,12 +109,29 @@ class Diagnosis:
         ]
 
 
+def writable(folder: Path) -> None:
+    """Make a folder for results, before anything is measured for them.
+
+    Raises:
+        OutputError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = "found a file" if folder.is_file() else f"it cannot be written ({error.strerror or error})"
+        raise OutputError(f"{folder}: expected a folder for the results, {what}; name another with --out.") from error
+
+
 def diagnose(
     fitted: Fitted,
     claimed: str = "",
     theirs: Sequence[str] = (),
     further: Sequence[str] = (),
     evaluator: Evaluator | None = None,
+    measure: str = "",
+    maps: Mapping[str, float] | None = None,
 ) -> Diagnosis:
     """Measure a case under every convention and say what makes the difference.
 
@@ -123,47 +141,48 @@ def diagnose(
         theirs: their protocol as ``AXIS=CHOICE``, if it is known.
         further: sentences on other files.
         evaluator: of the case, to go on with what it has computed.
+        measure: ``far`` or ``map`` if the claimed number is a false alarm rate in percent, or a detection mAP.
+        maps: detection mAP by convention, in points.
 
     Raises:
         ConfigError: no number is claimed, or a choice that the case does not allow.
+        DataError: all frames are of one class.
     """
     case, evaluator = fitted.case, evaluator or Evaluator(fitted.case)
     stated = parse_protocol(case, theirs)
-    found = explain(case, claimed, evaluator)
-    changes = stated or (found.matches[0].changes if found.matches else ())
+    _check_classes(evaluator)
+    found = explain(case, "" if measure else claimed, evaluator)
+    rates = false_alarm_rates(evaluator)
+    changes = stated or (found.matches[0].changes if found.matches and not found.few_digits else ())
     way = tuple(steps(case, changes, evaluator)) if changes else ()
     metric = TITLES[own_protocol(case).metric]
     verdict = [*_on_scores(case), *_on_own(found, metric)]
-    verdict += _on_claim(found) if claimed else _on_effects(found, metric)
+    if claimed and measure:
+        verdict += measured_claim(claimed, measure, rates_by_convention(evaluator), maps or {})
+    elif claimed:
+        verdict += _on_claim(found, case, met(claimed, rates, maps or {}), metric)
+    else:
+        verdict += _on_effects(found, metric)
     if stated:
         path = [f"{value:.2f} without {text}" for text, value in way[1:]]
         verdict.append(f"Under the protocol that you state the number is {way[0][1]:.2f}; then {', '.join(path)}.")
-    return Diagnosis(tuple(fitted.sentences), found, tuple(verdict), way, false_alarm_rates(evaluator), tuple(further), metric)
+    return Diagnosis(tuple(fitted.sentences), found, tuple(verdict), way, rates, tuple(further), metric)
 
 
-def false_alarm_rates(evaluator: Evaluator) -> dict[str, float]:
-    """False alarm rates at 0.5 by convention, in percent; empty where scores leave [0, 1] or no frame is normal."""
-    case = evaluator.case
-    scores = [part.mean(axis=0) for part in case.scores]
-    if min(part.min() for part in scores) < 0 or max(part.max() for part in scores) > 1:
-        return {}
-    labels, values = evaluator.frames(own_protocol(case))
-    found = {}
-    normal = [place for place, video in enumerate(case.videos) if not is_abnormal(video)]
-    for name, places in (("normal frames of all videos", range(len(labels))), ("frames of normal videos", normal)):
-        if not places:
-            continue
-        mask, score = np.concatenate([labels[p] for p in places]), np.concatenate([values[p] for p in places])
-        if not (mask == 0).any():
-            continue
-        above = np.nextafter(THRESHOLD, 1)  # "> 0.5" as ">= the next number"
-        found[f"{name}, score >= {THRESHOLD}"] = 100 * false_positive_rate(mask, score, THRESHOLD)
-        found[f"{name}, score > {THRESHOLD}"] = 100 * false_positive_rate(mask, score, above)
-    return found
+def _check_classes(evaluator: Evaluator) -> None:
+    labels = evaluator.frames(own_protocol(evaluator.case))[0]
+    frames, abnormal = sum(map(len, labels)), int(sum(mask.sum() for mask in labels))
+    if abnormal in (0, frames):
+        raise DataError(
+            f"ground truth: expected abnormal and normal frames, got {frames:,} frames (videos: {len(labels)}), {abnormal:,} of "
+            "them abnormal. No measure is defined there; give scores and annotations of the whole test set."
+        )
 
 
 def _on_scores(case: Case) -> list[str]:
-    every = np.concatenate([part.ravel() for part in case.scores])
+    """What stands out among the scores; of equal ones in a row of frames, one counts."""
+    rows = [row for part in case.scores for row in part]
+    every = np.concatenate([row[np.append(True, np.diff(row) != 0)] if case.per == "frame" else row for row in rows])
     distinct, counts = np.unique(every, return_counts=True)
     said = []
     if every.min() < 0 or every.max() > 1:
@@ -171,7 +190,7 @@ def _on_scores(case: Case) -> list[str]:
             f"Scores reach from {every.min():.3g} to {every.max():.3g}: they are no probabilities. AUC and AP know their order "
             "alone and stay the same under a sigmoid; thresholds do not, and means over crops or smoothing do not either."
         )
-    if counts.max() > 0.05 * len(every):
+    if counts.max() > max(1, 0.05 * len(every)):
         said.append(
             f"{counts.max() / len(every):.0%} of the scores are {distinct[counts.argmax()]:g}. So many equal scores make the "
             "number depend on how ties are treated; look for a saturated sigmoid or rounding."
@@ -180,28 +199,33 @@ def _on_scores(case: Case) -> list[str]:
 
 
 def _on_own(found: Explanation, metric: str) -> list[str]:
-    own = found.own.percent
-    if own is None:
-        return [f"{metric} is not defined: there are frames of one class only."]
-    return [f"This library's {metric} is {own:.2f}."]
+    return [f"This library's {metric} is {found.own.percent or 0.0:.2f}."]
 
 
 def _on_effects(found: Explanation, metric: str) -> list[str]:
     own = found.own.percent or 0.0
     largest = [one for one in found.singles if one.percent is not None and shown(one.changes[0], metric)][:3]
-    return [
-        f"Among single conventions this moves it most: {one.sentence()} ({signed((one.percent or 0) - own)} points)."
-        for one in largest
-    ]
+    told = ", ".join(
+        f"{place}) {one.sentence()} ({signed((one.percent or 0) - own)} points)" for place, one in enumerate(largest, start=1)
+    )
+    return [f"The single conventions that move it most are {told}."] if told else []
 
 
-def _on_claim(found: Explanation) -> list[str]:
+def _on_claim(found: Explanation, case: Case, others: Sequence[str], metric: str) -> list[str]:
+    """Sentences on a claimed number; ``others`` are rates and mAP numbers that are as large."""
     own, claimed = found.own.percent or 0.0, found.claimed or 0.0
+    low, high = max(0.0, claimed - found.tolerance), min(100.0, claimed + found.tolerance)
+    few = f"It has few digits: every number from {low:.2f} to {high:.2f} is written so. Give more of them, such as 86.97."
     if found.own_is_claimed:
-        return [f"The claimed {claimed:g} is this library's number; no convention is needed."]
-    said = []
+        word = "may be" if found.few_digits else "is"
+        said = [f"The claimed {claimed:g} {word} this library's number; no convention is needed."]
+        return said + [few] * found.few_digits
     one = [each for each in found.matches if len(each.changes) == 1]
     two = [each for each in found.matches if len(each.changes) == 2]
+    if found.matches and found.few_digits:
+        kind = f"{len(one)} single conventions" if one else f"{len(two)} pairs of conventions"
+        return [f"The claimed {claimed:g} can be any of {kind}. {few}"]
+    said = []
     for match in one:
         said.append(
             f"The claimed {claimed:g} is explained by one convention: {match.sentence()} ({signed((match.percent or 0) - own)} "
@@ -217,13 +241,21 @@ def _on_claim(found: Explanation) -> list[str]:
             f"{found.pairs} pairs were tried, and {len(two)} hit; {found.chance:.1f} would be expected to hit by chance. Look in "
             "the other code for these very steps before you believe it."
         )
-    if not found.matches:
-        said.append(
-            f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}. "
-            "The evaluation does not explain it: other scores do, of another checkpoint, seed, number of crops, features or "
-            "training."
-        )
-        for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
-            away = abs((near.percent or 0) - claimed)
-            said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
+    said += [f"The claimed number is {each}. Was it called {metric} by mistake?" for each in others]
+    return said or _unexplained(found, case)
+
+
+def _unexplained(found: Explanation, case: Case) -> list[str]:
+    claimed = found.claimed or 0.0
+    said = [f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}."]
+    open_ = [*not_tried(case), *[f"{found.untried} pairs with some categories alone marked"] * bool(found.untried)]
+    if open_:
+        said[0] += f" Not tried: {'; '.join(open_)}."
+    said[0] += (
+        f" {'As far as it was tried, the' if open_ else 'The'} evaluation does not explain it: other scores do, of another "
+        "checkpoint, seed, number of crops, features or training."
+    )
+    for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
+        away = abs((near.percent or 0) - claimed)
+        said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
     return said

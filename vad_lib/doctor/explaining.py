@@ -11,7 +11,8 @@ from vad_lib.doctor.conventions import Protocol, deviations, own_protocol, says
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.errors import ConfigError
 
-ALONE = frozenset({"average", "marked"})  # axes of many or slow choices: tried alone, and with a change of the measure
+ALONE = "marked"  # an axis of many choices: tried alone, and with a change of the measure
+FEW_DIGITS = 0.1  # points; a claim that leaves more than this open is met by many conventions
 
 
 class Tried(NamedTuple):
@@ -41,6 +42,7 @@ class Explanation(NamedTuple):
         matches: singles, or if there is none pairs, that give the claimed number.
         nearest: the nearest that do not, three at most.
         pairs: number of pairs that were tried.
+        untried: number of pairs that were not, since there are too many categories.
         chance: pairs that would hit a number of this size by chance, from how dense their numbers lie around it.
     """
 
@@ -52,18 +54,25 @@ class Explanation(NamedTuple):
     nearest: tuple[Tried, ...] = ()
     pairs: int = 0
     chance: float = 0.0
+    untried: int = 0
 
     @property
     def own_is_claimed(self) -> bool:
         """True if no convention is needed."""
-        return self.claimed is not None and not self.matches and _hits(self.own, self.claimed, self.tolerance)
+        return self.claimed is not None and _hits(self.own, self.claimed, self.tolerance)
+
+    @property
+    def few_digits(self) -> bool:
+        """True if the claim is too rough to tell conventions apart."""
+        return self.tolerance > FEW_DIGITS
 
 
-def claimed_number(text: str) -> tuple[float, float]:
+def claimed_number(text: str, fractions: bool = True) -> tuple[float, float]:
     """A claimed number in points and the half of its last digit.
 
     Args:
         text: such as ``86.97`` or ``0.8697``; a number of 1 or less is a fraction.
+        fractions: False for a rate in percent, which may well be below 1.
 
     Raises:
         ConfigError: no number between 0 and 100.
@@ -79,12 +88,12 @@ def claimed_number(text: str) -> tuple[float, float]:
     if not 0 <= value <= 100:
         raise ConfigError(f"--claimed: expected a number of 0 to 100 points or a fraction, such as 86.97 or 0.8697, got {text!r}.")
     decimals = len(text.strip().partition(".")[2])
-    scale = 100 if value <= 1 else 1
+    scale = 100 if fractions and value <= 1 else 1
     return round(value * scale, 9), round(scale * 0.5 * 10.0**-decimals, 9)
 
 
 def explain(case: Case, claimed: str = "", evaluator: Evaluator | None = None) -> Explanation:
-    """Try every single convention, and every two where no single one explains a claimed number.
+    """Try every single convention, and every two where neither this library's protocol nor a single one gives a claimed number.
 
     Args:
         case: scores and ground truth.
@@ -107,15 +116,25 @@ def explain(case: Case, claimed: str = "", evaluator: Evaluator | None = None) -
     if not claimed:
         return Explanation(start, tuple(singles))
     number, tolerance = claimed_number(claimed)
-    matches = [one for one in singles if _hits(one, number, tolerance)]
+    if _hits(start, number, tolerance):
+        return Explanation(start, tuple(singles), number, tolerance)
+
+    def explains(one: Tried) -> bool:
+        """A change within the rounding of the claim explains nothing."""
+        return _hits(one, number, tolerance) and abs((one.percent or 0) - (start.percent or 0)) > tolerance
+
+    matches = [one for one in singles if explains(one)]
     pairs: list[Tried] = []
-    if not matches and not _hits(start, number, tolerance):
-        pairs = [tried(*two) for two in itertools.combinations(changes, 2) if _together(*two)]
-        matches = [pair for pair in pairs if _hits(pair, number, tolerance)]
+    possible = [] if matches else [two for two in itertools.combinations(changes, 2) if _possible(*two)]
+    worth = [two for two in possible if ALONE not in (axes := {axis for axis, _ in two}) or "metric" in axes]
+    if not matches:
+        pairs = [tried(*two) for two in worth]
+        matches = [pair for pair in pairs if explains(pair)]
     others = [one for one in (start, *singles, *pairs) if one.percent is not None and one not in matches]
     nearest = sorted(others, key=lambda one: (abs((one.percent or 0) - number), len(one.changes)))[:3]
     chance = _chance([pair.percent for pair in pairs if pair.percent is not None], number, tolerance)
-    return Explanation(start, tuple(singles), number, tolerance, tuple(matches), tuple(nearest), len(pairs), chance)
+    untried = len(possible) - len(worth)
+    return Explanation(start, tuple(singles), number, tolerance, tuple(matches), tuple(nearest), len(pairs), chance, untried)
 
 
 def steps(case: Case, changes: Sequence[tuple[str, str | int]], evaluator: Evaluator) -> list[tuple[str, float]]:
@@ -154,6 +173,9 @@ def parse_protocol(case: Case, parts: Sequence[str]) -> tuple[tuple[str, str | i
                 f"--theirs {part!r}: expected one of {there or 'no change of this axis, which the case does not allow'}."
             )
         found.append(match[0])
+    axes = [axis for axis, _ in found]
+    if twice := [axis for axis in dict.fromkeys(axes) if axes.count(axis) > 1]:
+        raise ConfigError(f"--theirs: expected each axis once, got {', '.join(twice)} twice; keep one choice of it.")
     return tuple(found)
 
 
@@ -161,12 +183,10 @@ def _hits(one: Tried, claimed: float, tolerance: float) -> bool:
     return one.percent is not None and abs(one.percent - claimed) <= tolerance + 1e-9
 
 
-def _together(one: tuple[str, str | int], other: tuple[str, str | int]) -> bool:
-    """Whether two changes can be made at once, and are worth the time."""
+def _possible(one: tuple[str, str | int], other: tuple[str, str | int]) -> bool:
+    """Whether two changes can be made at once; a file of frame labels has its own intervals."""
     axes = {one[0], other[0]}
-    if len(axes) == 1 or (("rule", "file") in (one, other) and axes & {"ends", "order", "annotation"}):
-        return False
-    return not axes & ALONE or "metric" in axes
+    return len(axes) > 1 and not (("rule", "file") in (one, other) and axes & {"ends", "order", "annotation"})
 
 
 def _chance(values: list[float], claimed: float, tolerance: float) -> float:

@@ -39,6 +39,8 @@ def describe_features(folder: Path | str, videos: Sequence[VideoRecord] = ()) ->
     files = [with_shape(file) for file in files_below(folder, (".npy",))]
     if not files:
         raise DataError(f"{folder}: expected .npy files of features, found none; check --features.")
+    if empty := [file.path.name for file in files if 0 in file.shape]:
+        raise DataError(f"{folder}: expected features in every file, got empty arrays in {first_few(empty)}; extract them again.")
     layout = find_layout(folder, files, None)
     assert layout is not None  # or it was raised
     widths, by_key = Counter(file.shape[-1] for file in files), _by_video(files)
@@ -85,7 +87,7 @@ def _crop_advice(number: int) -> str:
     if number == 5:
         return ": the usual five of XD-Violence, and half of the ten of UCF-Crime."
     if number == 1:
-        return ": published numbers on ten crops are not expected from it; the difference is measured with --scores of both."
+        return ": published numbers on ten crops are not expected from it; score both and give the doctor each file of scores."
     return ", which is no usual number."
 
 

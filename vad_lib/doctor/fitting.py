@@ -1,5 +1,6 @@
 """Scores and ground truth -> a :class:`~vad_lib.doctor.case.Case`, and in sentences what both are."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -7,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import MaskRule, VideoRecord
+from vad_lib.data.annotations import MaskRule, VideoRecord, mask_intervals
+from vad_lib.data.importing.public_sets import NORMAL
 from vad_lib.data.importing.video_names import video_key
 from vad_lib.doctor.case import Case, Per, is_abnormal, list_order
 from vad_lib.doctor.conventions import Protocol
+from vad_lib.doctor.masks import with_mask
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.doctor.reading import GivenScores, GivenTruth
 from vad_lib.errors import DataError, first_few
@@ -50,17 +53,26 @@ def fit(scores: GivenScores, truth: GivenTruth, order: Sequence[str] = (), metri
     if truth.known:
         said.append(f"The ground truth is that of {truth.known.title}: {len(videos)} test videos.")
     said += truth.sentences
-    divided = len(videos) > 1 or truth.mask is None
+    divided = bool(truth.known) or len(videos) > 1 or truth.mask is None
+    if not divided and scores.whole is None:
+        truth = _joined(scores, truth, said)
+        videos, divided = truth.videos, True
+    scores = _named(scores, videos, said)
     if scores.whole is None:
+        if order:
+            said.append("--order is not used: the scores come by name.")
         videos, parts = _by_name(scores, videos, said)
-        per, rule = _unit(videos, [part.shape[1] for part in parts], truth, said)
+        per, rule, parts = _unit_of_parts(videos, parts, truth, said)
     else:
         per, rule, lengths = _whole_unit(scores, truth, videos, said)
         videos, parts = _divided(scores.whole, truth, videos, lengths, order, (per, rule), said)
+        if per == "frame" and (snippets := _without_repetition(videos, parts)):
+            per, parts = "snippet", snippets
+            said.append(_REPEATED)
     chosen = metric or (truth.known.headline_metric if truth.known else "auc")
     case = Case(tuple(videos), tuple(parts), per, rule, truth.known, chosen, None, divided)  # type: ignore[arg-type]
-    if truth.mask is not None and (truth.known or not divided):
-        case = _with_mask(case, truth, said)
+    if truth.mask is not None:
+        case = with_mask(case, truth, _rules(truth), said)
     crops = {part.shape[0] for part in parts}
     if crops != {1}:
         said.append(f"There are scores of {', '.join(map(str, sorted(crops)))} crops; this library takes their mean.")
@@ -68,6 +80,70 @@ def fit(scores: GivenScores, truth: GivenTruth, order: Sequence[str] = (), metri
 
 
 # --- one array per video --------------------------------------------------------------------------
+_REPEATED = "Every score stands there 16 times, once per frame: they are scores of snippets, and are taken as such."
+
+
+def _named(scores: GivenScores, videos: tuple[VideoRecord, ...], said: list[str]) -> GivenScores:
+    """A single array that has the name of a video is of this video; another name is said."""
+    if scores.whole is None or not scores.name:
+        return scores
+    if video_key(scores.name) in {video_key(video.name) for video in videos}:
+        return GivenScores(scores.path, {video_key(scores.name): scores.whole})
+    if not re.match("arr_|score|pred", scores.name.lower()):
+        said.append(f"The one array is called {scores.name}, which is no test video; it is taken as the scores of all videos.")
+    return scores
+
+
+def _joined(scores: GivenScores, truth: GivenTruth, said: list[str]) -> GivenTruth:
+    """Frame labels alone, cut where arrays of scores in the order of their file end."""
+    assert truth.mask is not None
+    lengths = np.array([part.shape[1] for part in scores.by_video.values()])
+    for each in (1, FRAMES_PER_SNIPPET):
+        if each * lengths.sum() == len(truth.mask):
+            said.append(
+                f"Nothing says which videos {truth.mask_path} is of. It has as many frames as the {len(lengths)} arrays of scores "
+                "together, so they are laid beside it in the order of their file. If that is not the order of the labels, the "
+                "number is wrong: give a videos.csv with --truth to be sure."
+            )
+            parts = np.split(truth.mask, np.cumsum(each * lengths)[:-1])
+            videos = tuple(
+                VideoRecord(name, "test", ("Abnormal" if part.any() else NORMAL,), len(part), tuple(mask_intervals(part)))
+                for name, part in zip(scores.by_video, parts)
+            )
+            return replace(truth, videos=videos, mask=None)
+    raise DataError(
+        f"{scores.path}: {len(lengths)} arrays with {lengths.sum():,} scores do not fit the {len(truth.mask):,} frame labels of "
+        f"{truth.mask_path}, which do not say where a video ends. Give a videos.csv with --truth (columns video, split, category, "
+        "n_frames, intervals), or one array of scores in the order of the labels."
+    )
+
+
+def _unit_of_parts(
+    videos: Sequence[VideoRecord], parts: list[np.ndarray], truth: GivenTruth, said: list[str]
+) -> tuple[Per, MaskRule, list[np.ndarray]]:
+    """What one score stands for, the mask rule, and the scores, each of them once."""
+    snippets = _without_repetition(videos, parts)
+    if snippets is None:
+        return *_unit(videos, [part.shape[1] for part in parts], truth, said), parts
+    said.append(_REPEATED)
+    frames, found = np.array([video.num_frames for video in videos]), np.array([part.shape[1] for part in parts])
+    for rule in _rules(truth)[: None if truth.known else 2]:  # the number of frames tells rules with the same snippets apart
+        if not len(_misfits(found, _expected(videos, rule, truth), frames, "frame", rule)):
+            said.append(f"The numbers of frames are those of mask rule {rule} in all videos.")
+            return "snippet", rule, snippets
+    return *_unit(videos, [part.shape[1] for part in snippets], truth, said), snippets
+
+
+def _without_repetition(videos: Sequence[VideoRecord], parts: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+    """Every sixteenth score, if scores of frames are constant in between; else None."""
+    frames, count = sum(video.num_frames for video in videos), sum(part.shape[1] for part in parts)
+    if 4 * count < frames or all(np.ptp(part, axis=1).max() == 0 for part in parts):
+        return None
+    found = [part[:, ::FRAMES_PER_SNIPPET] for part in parts]
+    whole = (np.repeat(own, FRAMES_PER_SNIPPET, axis=1)[:, : part.shape[1]] for own, part in zip(found, parts))
+    return found if all(np.array_equal(again, part) for again, part in zip(whole, parts)) else None
+
+
 def _by_name(
     scores: GivenScores, videos: tuple[VideoRecord, ...], said: list[str]
 ) -> tuple[tuple[VideoRecord, ...], list[np.ndarray]]:
@@ -88,7 +164,12 @@ def _by_name(
         )
     if surplus:
         said.append(f"{len(surplus)} videos have scores but are no test videos, and are left out: {first_few(surplus)}.")
-    return kept, [scores.by_video[key] for key in keys if key in scores.by_video]
+    parts = [scores.by_video[key] for key in keys if key in scores.by_video]
+    ends = [(max(end for _, end in video.intervals), part.shape[1]) for video, part in zip(kept, parts) if video.intervals]
+    if ends and not all(video.num_frames for video in kept) and all(end <= count for end, count in ends):
+        said.append("The frames of some videos are not known. No interval ends behind the scores, so there is one per frame.")
+        kept = tuple(replace(video, num_frames=video.num_frames or part.shape[1]) for video, part in zip(kept, parts))
+    return kept, parts
 
 
 def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, said: list[str]) -> tuple[Per, MaskRule]:
@@ -109,7 +190,7 @@ def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, 
     (per, rule), bad = min(wrong.items(), key=lambda pair: len(pair[1]))
     if not len(bad):
         said.append(f"One score per {_UNIT[per]}; the numbers of scores are those of mask rule {rule} in all videos.")
-        return per, rule
+        return per, _by_list(rule, truth)
     stride = _stride(found, frames)
     if stride:
         said.append(
@@ -124,7 +205,7 @@ def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, 
         f"scores than it says ({off.min():+,} to {off.max():+,}): {names}. Here the last score holds to the end, and surplus ones "
         "are cut off."
     )
-    return per, rule
+    return per, _by_list(rule, truth)
 
 
 _PER: tuple[Per, ...] = ("snippet", "frame")
@@ -132,7 +213,12 @@ _UNIT = {"snippet": "snippet of 16 frames", "frame": "frame", "segment": "segmen
 
 
 def _rules(truth: GivenTruth) -> tuple[MaskRule, ...]:
-    return tuple(truth.known.totals) if truth.known else ("frames", "A")
+    return tuple(truth.known.totals) if truth.known else ("frames", "A", "B")
+
+
+def _by_list(rule: MaskRule, truth: GivenTruth) -> MaskRule:
+    """Scores of an own list may be padded to whole snippets; its intervals are no others for that."""
+    return rule if truth.known or rule != "B" else "frames"
 
 
 def _usual_rule(truth: GivenTruth) -> MaskRule:
@@ -177,7 +263,7 @@ def _whole_unit(
             if lengths.sum() == count:
                 rest = "" if len(videos) == 1 else f", as mask rule {rule} gives {len(videos)} videos"
                 said.append(f"{count:,} scores, one per {_UNIT[per]}{rest}.")
-                return per, rule, lengths  # type: ignore[return-value]
+                return per, _by_list(rule, truth), lengths  # type: ignore[return-value]
     if count % len(videos) == 0 and count // len(videos) in SEGMENTS and len(videos) > 1:
         size = count // len(videos)
         said.append(
@@ -226,10 +312,11 @@ def _divided(
     unit: tuple[Per, MaskRule],
     said: list[str],
 ) -> tuple[tuple[VideoRecord, ...], list[np.ndarray]]:
-    """One array cut into videos: in a stated order, or in that of the two public ones under which the scores tell more."""
+    """One array cut into videos: in a stated order, or in that of the two usual ones under which the scores tell more."""
     if len(videos) == 1:
         return videos, [whole]
-    orders = {"of the released masks, abnormal videos first": np.arange(len(videos))}
+    own = "of the released masks, abnormal videos first" if truth.known else "of your list"
+    orders = {own: np.arange(len(videos))}
     released = list_order(videos, truth.known)
     if order:
         known = {video_key(video.name): place for place, video in enumerate(videos)}
@@ -241,7 +328,7 @@ def _divided(
             )
         orders = {"that you gave": np.array([known[key] for key in keys])}
     elif released is not None:
-        orders["of the released list, by name"] = released
+        orders["of the released list, by name" if truth.known else "of the names"] = released
     found = {}
     for name, places in orders.items():
         parts = np.split(whole, np.cumsum(lengths[places])[:-1], axis=1)
@@ -256,41 +343,3 @@ def _divided(
     other = [f"{value[name]:.2%} in the order {name}" for name in value if name != chosen]
     said.append(f"Videos are taken in the order {chosen}: AUC {value[chosen]:.2%}{f', but {other[0]}' if other else ''}.")
     return videos, found[chosen]
-
-
-# --- a file of frame labels -----------------------------------------------------------------------
-def _with_mask(case: Case, truth: GivenTruth, said: list[str]) -> Case:
-    """Compare a person's frame labels with every mask rule; keep them where they fit the videos."""
-    mask = truth.mask
-    assert mask is not None
-    text = f"{truth.mask_path}: {len(mask):,} frames, {int(mask.sum()):,} abnormal"
-    if len(case.videos) != len(truth.videos):
-        said.append(f"{text}. Videos are missing, so it is not compared with the annotation.")
-        return case
-    for rule in _rules(truth) if case.known else ():
-        masks = [case.mask(place, rule) for place in range(len(case.videos))]
-        lengths = np.array([len(part) for part in masks])
-        if lengths.sum() != len(mask):
-            continue
-        parts: list[np.ndarray] = np.split(mask, np.cumsum(lengths)[:-1])
-        differ = [place for place, (part, own) in enumerate(zip(parts, masks)) if (part != own).any()]
-        if not differ:
-            said.append(f"{text}: this is mask rule {rule}, frame by frame.")
-            return case
-        empty = [case.videos[place] for place in differ if is_abnormal(case.videos[place]) and not parts[place].any()]
-        rest = ""
-        if empty:
-            names = sorted({name for video in empty for name in video.categories})
-            rest = f" {len(empty)} abnormal videos have no abnormal frame in it, of {', '.join(names)}: they count as normal."
-        said.append(
-            f"{text}: as long as mask rule {rule}, but it differs in {int((mask != np.concatenate(masks)).sum()):,} frames of "
-            f"{len(differ)} videos: {first_few([case.videos[place].name for place in differ])}. Rule {rule} has "
-            f"{int(sum(part.sum() for part in masks)):,} abnormal frames.{rest}"
-        )
-        return replace(case, masks=tuple(parts))
-    if not case.known:
-        said.append(f"{text}. Which videos they are of is not known, so conventions that go video by video are not tried.")
-        return case
-    totals = ", ".join(f"{rule} {total[0]:,}" for rule, total in case.known.totals.items() if total)
-    said.append(f"{text}. No mask rule of {case.known.title} has so many frames ({totals}); the annotation is used in its place.")
-    return case

@@ -27,7 +27,10 @@ def list_sentences(path: Path | str, dataset: str, split: Split = "train") -> li
         ConfigError: another data set.
     """
     if dataset not in _SETS:
-        raise ConfigError(f"lists: expected one of {', '.join(_SETS)}, got {dataset!r}.")
+        raise ConfigError(
+            f"--train-list: expected the ground truth of {' or '.join(_SETS)}, whose released counts are known, got "
+            f"{dataset or 'a list of your own'}; leave the option out."
+        )
     known, names = _SETS[dataset], read_names(path)
     normal = sum(categories_of(known, name) == (NORMAL,) for name in names)
     found, released = (len(names) - normal, normal), known.counts[split]

@@ -36,6 +36,7 @@ class Evaluator:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._labels: dict[tuple[object, ...], list[np.ndarray]] = {}
+        self._scores: dict[tuple[object, ...], list[np.ndarray]] = {}
         self._values: dict[Protocol, float | None] = {}
 
     def value(self, protocol: Protocol) -> float | None:
@@ -47,7 +48,7 @@ class Evaluator:
     # --- frames -----------------------------------------------------------------------------------
     def _measured(self, protocol: Protocol) -> float | None:
         labels, scores = self.frames(protocol)
-        if protocol.order == "list":
+        if protocol.order != "own":
             labels, scores = self._crossed(labels, scores)
         if protocol.videos == "abnormal":
             kept = [place for place, video in enumerate(self.case.videos) if is_abnormal(video)]
@@ -57,9 +58,8 @@ class Evaluator:
     def frames(self, protocol: Protocol) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Labels and scores of the frames of every video, uint8 and float64 (L,) each, before videos are left out or crossed."""
         found = []
-        for place, mask in enumerate(self._masks(protocol)):
-            snippets = _changed(self.case.scores[place], protocol)
-            scores = _frame_scores(snippets, len(mask), self.case.per, protocol.expansion)
+        for mask, changed in zip(self._masks(protocol), self._changed(protocol)):
+            scores = _frame_scores(changed, len(mask), self.case.per, protocol.expansion)
             if protocol.expansion in ("any frame", "most frames"):
                 mask, scores = _by_snippet(mask, scores, protocol.expansion)
             if protocol.tail == "dropped":
@@ -87,8 +87,18 @@ class Evaluator:
             self._labels[key] = masks
         return self._labels[key]
 
+    def _changed(self, protocol: Protocol) -> list[np.ndarray]:
+        """Scores of every video after crops, shift, smoothing and scaling; where one of them alone is changed, they are kept."""
+        key = protocol.crops, protocol.shift, protocol.smoothing, protocol.scaling
+        if key in self._scores:
+            return self._scores[key]
+        found = [_changed(scores, protocol, FRAMES_PER_SNIPPET if self.case.per == "frame" else 1) for scores in self.case.scores]
+        if sum(one != other for one, other in zip(key, ("mean", 0, "none", "none"))) < 2:
+            self._scores[key] = found
+        return found
+
     def _crossed(self, labels: list[np.ndarray], scores: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Scores in the order of the released list, cut anew where the masks in their own order end."""
+        """Scores in the order of the released list, or of the names, cut anew where the masks in their own order end."""
         order = list_order(self.case.videos, self.case.known)
         if order is None:
             return labels, scores
@@ -96,8 +106,8 @@ class Evaluator:
         return labels, np.split(laid, np.cumsum([len(mask) for mask in labels])[:-1])
 
 
-def _changed(scores: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Scores (N, P) of a video after crops, shift, smoothing and scaling, float64 (P,)."""
+def _changed(scores: np.ndarray, protocol: Protocol, each: int) -> np.ndarray:
+    """Scores (N, P) of a video, ``each`` of them for a snippet, after crops, shift, smoothing and scaling, float64 (P,)."""
     if protocol.crops == "mean":
         found = scores.mean(axis=0)
     elif protocol.crops == "maximum":
@@ -105,14 +115,15 @@ def _changed(scores: np.ndarray, protocol: Protocol) -> np.ndarray:
     else:
         found = scores[int(protocol.crops)]
     if protocol.shift:
-        places = np.clip(np.arange(len(found)) - protocol.shift, 0, len(found) - 1)
+        places = np.clip(np.arange(len(found)) - each * protocol.shift, 0, len(found) - 1)
         found = found[places]
     if protocol.smoothing != "none":
-        kind, _, window = protocol.smoothing.partition(" ")
+        kind, _, snippets = protocol.smoothing.partition(" ")
+        window = each * int(snippets)
         if kind == "centred":
-            found = uniform_filter1d(found, int(window), mode="nearest")
+            found = uniform_filter1d(found, window, mode="nearest")
         else:
-            found = smoothed(found, kind, int(window))  # type: ignore[arg-type]
+            found = smoothed(found, kind, window)  # type: ignore[arg-type]
     if protocol.scaling == "per video":
         low, high = found.min(), found.max()
         found = (found - low) / (high - low) if high > low else np.zeros_like(found)
@@ -146,7 +157,8 @@ def _runs(labels: list[np.ndarray], scores: list[np.ndarray]) -> _Frames:
 
 # --- numbers --------------------------------------------------------------------------------------
 def _value(frames: _Frames, protocol: Protocol) -> float | None:
-    distinct, rank = ranked_scores(frames.score)
+    distinct, ranks = ranked_scores(np.append(frames.score, (0.0, 1.0)))  # the two are those of padding frames
+    rank, (bottom, top) = ranks[:-2], ranks[-2:]
     if protocol.average == "pooled":
         return _area(*counts_by_rank(rank, frames.label, frames.length), protocol)
     edges = np.searchsorted(frames.video, np.arange(frames.video[-1] + 2))
@@ -158,12 +170,11 @@ def _value(frames: _Frames, protocol: Protocol) -> float | None:
         if protocol.average == "growing":
             so_far += own
             values.append(_area(so_far[0], so_far[1], protocol))
-        elif protocol.average == "padded":
-            top, bottom = np.array([[1], [0]]), np.array([[0], [1]])  # an abnormal frame of score 1, a normal one of score 0
-            padded = np.hstack([top, own, bottom])
-            values.append(_area(padded[0], padded[1], protocol))
-        else:
-            values.append(_area(own[0], own[1], protocol))
+            continue
+        if protocol.average == "padded" or (protocol.average == "padded one-class" and not own.any(axis=1).all()):
+            own[1, bottom] += 1
+            own[0, top] += 1
+        values.append(_area(own[0], own[1], protocol))
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
 
@@ -177,9 +188,8 @@ def _area(abnormal: np.ndarray, normal: np.ndarray, protocol: Protocol) -> float
     areas = {"auc": area_under_roc, "ap": area_by_steps, "ap trapezoid": area_by_trapezoids}
     if protocol.metric not in areas:
         raise ConfigError(f"protocol: expected a metric of {', '.join(areas)}, got {protocol.metric!r}.")
-    with np.errstate(invalid="ignore"):  # padded videos have scores without frames in front
-        there = abnormal + normal > 0
-        return areas[protocol.metric](abnormal[there], normal[there])
+    there = abnormal + normal > 0  # the highest scores of all videos may have no frame of this one
+    return areas[protocol.metric](abnormal[there], normal[there])
 
 
 def _area_by_order(abnormal: np.ndarray, normal: np.ndarray, protocol: Protocol) -> float:

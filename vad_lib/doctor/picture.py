@@ -50,7 +50,7 @@ def effects(explanation: Explanation, metric: str) -> tuple[Figure, pd.DataFrame
         axes.margins(x=0.15)
         headline(fig, "What each convention alone does to the number")
     parts = [f"{text}: {signed(value)}" for text, value in zip(points["convention"], points["points"])]
-    describe(fig, composed(f"Bars of points of {metric} from {own:.2f}: ", parts, "."))
+    describe(fig, composed(f"Bars of points of {metric} from {own:.2f}", parts))
     return fig, points
 
 
@@ -83,7 +83,7 @@ def waterfall(steps: Sequence[tuple[str, float]], metric: str) -> tuple[Figure, 
         axes.set_xlabel(f"{metric} in points; the axis begins at {base:.1f}")
         headline(fig, "From their number to ours, one convention taken back at a time")
     parts = [f"without {text}: {value:.2f}" for text, value in steps[1:]]
-    describe(fig, composed(f"Bars from their {numbers[0]:.2f} to our {numbers[-1]:.2f} points of {metric}: ", parts, "."))
+    describe(fig, composed(f"Bars from their {numbers[0]:.2f} to our {numbers[-1]:.2f} points of {metric}", parts))
     return fig, points
 
 
@@ -100,4 +100,4 @@ def signed(points: float) -> str:
 def shown(change: tuple[str, str | int], metric: str) -> bool:
     """Whether a change stands in tables and pictures: AUC beside AP, and faults of a file, are tried but are no conventions."""
     axis, choice = change
-    return axis != "marked" and (axis != "metric" or (metric != "AUC" and choice != "auc"))
+    return axis != "marked" and choice != "by name" and (axis != "metric" or (metric != "AUC" and choice != "auc"))

@@ -24,7 +24,9 @@ from vad_lib.data.importing.sets.xd_violence import (
 )
 from vad_lib.data.importing.video_names import video_key
 from vad_lib.doctor.annotation_checks import annotation_sentences, ending_sentences
-from vad_lib.doctor.case import is_abnormal
+from vad_lib.doctor.case import is_abnormal, list_order
+from vad_lib.doctor.official_sets import read_official
+from vad_lib.doctor.score_tables import read_score_table
 from vad_lib.errors import DataError, MissingFileError, first_few
 from vad_lib.storage.reading import read_array, read_arrays, read_csv, read_json
 
@@ -41,11 +43,13 @@ class GivenScores:
         path: of the file or folder.
         by_video: name -> float64 (N, P); empty if one array holds all videos.
         whole: float64 (N, P), all videos one after the other; None if there is one array per video.
+        name: of the one array, where a file gives it one.
     """
 
     path: Path
     by_video: dict[str, np.ndarray]
     whole: np.ndarray | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,57 +85,69 @@ def read_scores(path: Path | str) -> GivenScores:
         DataError: no scores, numbers that are not finite, or another format; pickles are never loaded.
     """
     path = Path(path)
+    suffix = path.suffix.lower()
     if path.is_dir():
-        arrays: dict[str, Any] = {file.stem: read_array(file) for file in sorted(path.glob("*.npy"))}
-    elif path.suffix == ".npz":
+        arrays: dict[str, Any] = {file.stem: read_array(file) for file in sorted(path.iterdir()) if file.suffix.lower() == ".npy"}
+    elif suffix == ".npz":
         arrays = read_arrays(path)
-    elif path.suffix == ".json":
+    elif suffix == ".json":
         arrays = read_json(path)
         arrays = arrays if isinstance(arrays, dict) else {"": arrays}
-    elif path.suffix in (".csv", ".txt"):
-        arrays = _table(path)
-    elif path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".mat"):
+    elif suffix in (".csv", ".txt"):
+        arrays = read_score_table(path)
+    elif suffix in (".pkl", ".pickle", ".pt", ".pth", ".mat"):
         raise DataError(f"{path}: files of this kind can run code or are no plain arrays; save the scores with numpy.savez.")
     else:
         arrays = {"": read_array(path)}
     if not arrays:
         raise DataError(f"{path}: expected scores, found none; give .npy, .npz, .csv, .json or a folder of .npy files.")
-    found = {name: _checked(path, name, values) for name, values in arrays.items()}
+    found = _crops_first(path, {name: _numbers(path, name, values) for name, values in arrays.items()})
     if len(found) == 1:
-        return GivenScores(path, {}, next(iter(found.values())))
+        return GivenScores(path, {}, next(iter(found.values())), next(iter(found)))
     by_key = {video_key(name): scores for name, scores in found.items()}
     if len(by_key) < len(found):
         raise DataError(f"{path}: two arrays are of one video; found {first_few(sorted(found))}. Keep one for each.")
     return GivenScores(path, by_key)
 
 
-def _table(path: Path) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for line, row in read_csv(path, ("score",), "scores with a column 'score', and 'video' if there are several"):
-        try:
-            found.setdefault(row.get("video", "").strip(), []).append(float(row["score"]))
-        except ValueError:
-            raise DataError(f"{path}, line {line}: expected a number as score, got {row['score']!r}; correct it.") from None
-    return found
+def _where(path: Path, name: str) -> str:
+    return f"{path}{f', {name}' if name else ''}"
 
 
-def _checked(path: Path, name: str, values: Any) -> np.ndarray:
-    where = f"{path}{f', {name}' if name else ''}"
+def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
+    """Scores as float64 of one or two axes, both longer than nothing."""
+    where, kind = _where(path, name), getattr(values, "dtype", np.dtype(float)).kind
     try:
-        array = np.asarray(values, dtype=np.float64)
+        if kind not in "fiub" or values is None or (isinstance(values, list) and None in values):
+            raise TypeError
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
     except (ValueError, TypeError):
-        raise DataError(f"{where}: expected an array of numbers; save one array per video.") from None
-    array = np.atleast_2d(np.squeeze(array)) if array.size else array
-    if array.ndim != 2 or not array.size:
+        what = f"values of type {values.dtype}" if hasattr(values, "dtype") else "other values, such as null, texts or lists"
+        raise DataError(f"{where}: expected an array of numbers, got {what}; save one array of real numbers per video.") from None
+    while array.ndim > 2 and 1 in array.shape:
+        array = array.squeeze(array.ndim - 1 - array.shape[::-1].index(1))  # the last axis of length 1; (10, 1) are ten crops
+    if array.ndim > 2 or not array.size:
         raise DataError(f"{where}: expected scores (P,) or crops x scores, got shape {np.shape(values)}; save one array per video.")
-    if array.shape[0] > array.shape[1]:  # fewer crops than scores, however the file is laid
-        array = array.T
-    if array.shape[0] > 10:
-        raise DataError(f"{where}: expected at most 10 crops, got shape {array.shape}; save one array per video by name (.npz).")
     if not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise DataError(f"{where}: {bad:,} of {array.size:,} scores are NaN or infinite; look for broken features of these videos.")
     return array
+
+
+def _crops_first(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All arrays as crops x scores. A short video may have fewer scores than crops, so one file has one way for all of them."""
+    shapes = np.array([array.shape for array in arrays.values() if array.ndim == 2] or [(1, 1)])
+    first, second = (len(set(sizes)) for sizes in shapes.T.tolist())
+    # crops are as many in every video, scores are not; else there are fewer crops than scores
+    crops_last = second < first if first != second else shapes[:, 0].sum() > shapes[:, 1].sum()
+    found = {name: array[None] if array.ndim == 1 else array.T if crops_last else array for name, array in arrays.items()}
+    for name, array in found.items():
+        if array.shape[0] > 10:
+            raise DataError(
+                f"{_where(path, name)}: expected at most 10 crops, got shape {arrays[name].shape}; save one array per video by "
+                "name (.npz)."
+            )
+    return found
 
 
 # --- ground truth ---------------------------------------------------------------------------------
@@ -140,7 +156,8 @@ def read_truth(paths: list[Path]) -> GivenTruth:
 
     Args:
         paths: any of: a folder with the official annotation files, or such a file (``Temporal_Anomaly_Annotation.txt``,
-            ``annotations.txt``); a ``videos.csv`` of this library; a ``.npy`` of frame labels (``gt-ucf.npy``).
+            ``annotations.txt``), or with all files of ShanghaiTech, UBnormal, TAD, MSAD, Ped2 or Avenue; a ``videos.csv`` of this
+            library; a ``.npy`` of frame labels (``gt-ucf.npy``).
 
     Raises:
         MissingFileError: a file is not there.
@@ -150,7 +167,7 @@ def read_truth(paths: list[Path]) -> GivenTruth:
     for path in map(Path, paths):
         if not path.exists():
             raise MissingFileError(f"{path}: expected annotations, a videos.csv or a .npy of frame labels, found nothing there.")
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             found = replace(found, mask=_frame_labels(path), mask_path=path)
         else:
             found = _with_list(found, path)
@@ -166,8 +183,11 @@ def _frame_labels(path: Path) -> np.ndarray:
             f"{path}: expected frame labels, got an empty array. A script gives this that looks for rows of one crop (NAME__0) in "
             "a list of another (NAME__5), as VadCLIP's for UCF-Crime does; make it from the annotation."
         )
-    if labels.ndim != 1 or not len(labels) or not np.isin(labels, (0, 1)).all():
+    if labels.ndim != 1:
         raise DataError(f"{path}: expected frame labels 0 and 1 in one row, got shape {labels.shape}; give the released array.")
+    if labels.dtype.kind not in "fiub" or not np.isin(labels, (0, 1)).all():
+        values = first_few([str(each) for each in np.unique(labels)[:8].tolist()])
+        raise DataError(f"{path}: expected frame labels 0 and 1, got the values {values}; save them as 0 and 1.")
     return labels.astype(np.uint8)
 
 
@@ -185,9 +205,14 @@ def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
         videos = _public_videos(XD_VIOLENCE, {key: intervals for key, (_, intervals) in spans.items()}, events)
         said = (*ending_sentences(by_name[XD_BINARY]), *annotation_sentences(videos))
         return replace(found, videos=videos, known=XD_VIOLENCE, sentences=said)
-    own = by_name.get("videos.csv") or (path if path.suffix == ".csv" else None)
+    own = by_name.get("videos.csv") or (path if path.suffix.lower() == ".csv" else None)
+    if own is None and path.is_dir() and (official := read_official(path)):
+        return replace(found, videos=official[0], sentences=official[1])
     if own is None:
-        raise DataError(f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY} or videos.csv, found {first_few(sorted(by_name))}.")
+        raise DataError(
+            f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY}, all files of another public set or videos.csv, found "
+            f"{first_few(sorted(by_name))}."
+        )
     records = [record for row in read_list(own) if (record := record_of(row)) and record.split == "test"]
     # whatever the list calls normal videos: they have no intervals
     videos = tuple(record if record.intervals else replace(record, categories=(NORMAL,)) for record in records)
@@ -224,25 +249,40 @@ def frames_of_test_videos(known: PublicSet) -> dict[str, int]:
 
 def _of_mask(found: GivenTruth, mask: np.ndarray) -> GivenTruth:
     """A mask alone: if it is as long as that of a public set, its videos are known; else all frames stand in one video."""
+    said: tuple[str, ...] = ()
     for known in (UCF_CRIME, XD_VIOLENCE):
         for rule, totals in known.totals.items():
-            if totals and totals[0] == len(mask):
-                videos = _videos_of_mask(known, rule, mask)
-                said = _on_totals(f"{found.mask_path}: {len(mask):,} frames", known, rule, totals[1], int(mask.sum()), videos)
-                return GivenTruth(videos, known, sentences=(said,))
+            if not totals or totals[0] != len(mask):
+                continue
+            text = f"{found.mask_path}: {len(mask):,} frames"
+            usual = _videos_of_mask(known, rule, mask)
+            orders = [usual, _videos_of_mask(known, rule, mask, list_order(usual, known))]
+            wrong = [[video.name for video in videos if video.intervals and not is_abnormal(video)] for videos in orders]
+            for videos, misplaced, order in zip(orders, wrong, ("", " Its videos stand in the order of the released list.")):
+                if not misplaced:
+                    sentence = _on_totals(text, known, rule, totals[1], int(mask.sum()), videos)
+                    return GivenTruth(videos, known, sentences=(sentence + order,))
+            said = (
+                f"{text}, as mask rule {rule} of {known.title} has, but in the order of the released masks {len(wrong[0])} normal "
+                f"videos have abnormal frames: {first_few(wrong[0])}. So nobody knows where its videos stand, and all frames are "
+                "taken as one video. Give the annotation with --truth too.",
+            )
     whole = VideoRecord("all videos", "test", ("Abnormal",), len(mask), tuple(mask_intervals(mask)))
-    return replace(found, videos=(whole,))
+    return replace(found, videos=(whole,), sentences=said)
 
 
-def _videos_of_mask(known: PublicSet, rule: MaskRule, mask: np.ndarray) -> tuple[VideoRecord, ...]:
-    videos, start = [], 0
-    for name, count in frames_of_test_videos(known).items():
+def _videos_of_mask(known: PublicSet, rule: MaskRule, mask: np.ndarray, order: np.ndarray | None = None) -> tuple[VideoRecord, ...]:
+    """The videos of a mask, in their usual order; ``order`` says in which they stand in the mask."""
+    frames = list(frames_of_test_videos(known).items())
+    videos, start = {}, 0
+    for place in range(len(frames)) if order is None else order.tolist():
+        name, count = frames[place]
         end = start + (count if rule == "frames" else FRAMES_PER_SNIPPET * known.expected_snippets(rule, name, count))
         # under rule B the frame of an interval's end belongs to it
         intervals = tuple((first, last - (rule == "B")) for first, last in mask_intervals(mask[start:end]))
-        videos.append(VideoRecord(name, "test", categories_of(known, name), count, intervals))
+        videos[place] = VideoRecord(name, "test", categories_of(known, name), count, intervals)
         start = end
-    return tuple(videos)
+    return tuple(videos[place] for place in sorted(videos))
 
 
 def _on_totals(text: str, known: PublicSet, rule: str, abnormal: int, found: int, videos: Sequence[VideoRecord]) -> str:

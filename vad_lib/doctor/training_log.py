@@ -28,26 +28,31 @@ class LogFound(NamedTuple):
     sentences: tuple[str, ...]
 
 
-def read_log(path: Path | str, column: str = "", claimed: float | None = None, tolerance: float = 0.005) -> LogFound:
+def read_log(
+    path: Path | str, column: str = "", claimed: float | None = None, tolerance: float = 0.005, metric: str = ""
+) -> LogFound:
     """Read the evaluations of a training, and say what choosing the best of them adds.
 
     Args:
         path: a CSV with a column of test values (and ``seed``, if there are several), or a text in which every evaluation
             stands as ``NAME: 0.8697`` or ``NAME=86.97``.
-        column: NAME; by default the first column, or word, that holds ``auc`` or ``ap``.
+        column: NAME; by default the first column, or word, with ``auc`` or ``ap`` in it; those of a test before others, and none
+            of a best value so far, which is no value of its step.
         claimed: the claimed number, in points.
         tolerance: points within which two numbers are the same.
+        metric: ``auc`` or ``ap``, which is preferred.
 
     Raises:
         MissingFileError: there is no such file.
         DataError: no such values.
     """
     path = Path(path)
-    values, name = _from_csv(path, column) if path.suffix == ".csv" else _from_text(path, column)
+    reader = _from_csv if path.suffix.lower() == ".csv" else _from_text
+    values, name, others = reader(path, column, metric)
     every = np.concatenate(list(values.values()))
     best, ends = float(every.max()), np.array([run[-1] for run in values.values()])
     tails = [float(run[-max(1, len(run) // 4) :].std()) for run in values.values() if len(run) > 3]
-    said = []
+    said = [f"{path.name}: {name} is read, not {', '.join(others)}; --log-column names another."] if others else []
     for seed, run in values.items():
         place = int(run.argmax())
         of = f"seed {seed}: " if len(values) > 1 else ""
@@ -83,30 +88,49 @@ def _explained(claimed: float, tolerance: float, best: float, ends: np.ndarray) 
     return f"The claimed {claimed:g} lies between the last and the best value, or below both; it is no special value of this log."
 
 
-def _from_csv(path: Path, column: str) -> tuple[dict[str, np.ndarray], str]:
+def _from_csv(path: Path, column: str, metric: str) -> tuple[dict[str, np.ndarray], str, list[str]]:
     rows = [row for _, row in read_csv(path, (), "a training log with a header")]
     names = list(rows[0]) if rows else []
-    name = column or next((each for each in names if _measures(each)), "")
+    name, others = (column, []) if column else _chosen(names, metric)
     if name not in names:
         raise DataError(f"{path}: expected a column {column or 'auc or ap'}, found {first_few(names)}; name it with --log-column.")
     found: dict[str, list[float]] = {}
     for row in rows:
         if row[name].strip():
             found.setdefault(row.get(_SEED, ""), []).append(_number(path, name, row[name]))
-    return _in_points(path, name, found), name
+    return _in_points(path, name, found), name, others
 
 
-def _from_text(path: Path, column: str) -> tuple[dict[str, np.ndarray], str]:
+def _from_text(path: Path, column: str, metric: str) -> tuple[dict[str, np.ndarray], str, list[str]]:
     text = read_text(path, "a training log")
-    word = re.escape(column) if column else r"[A-Za-z_]*(?:auc|ap)[A-Za-z_]*"
-    hits = re.findall(rf"(?i)\b({word})\b\s*[:=]?\s*({_NUMBER})", text)
-    name = column or (hits[0][0] if hits else "auc")
-    values = [float(value) for found, value in hits if found.lower() == name.lower()]
-    return _in_points(path, name, {"": values} if values else {}), name
+    found: dict[str, list[float]] = {}
+    for before, word, value in re.findall(rf"((?:\b[A-Za-z]+[ \t]+){{0,2}})\b([A-Za-z][\w/-]*)\s*[:=]?\s*({_NUMBER})", text):
+        # "best test AUC: 0.87" is another value than "AUC: 0.87"
+        kind = [each.lower() for each in before.split() if {each.lower()} & (_TEST | _OTHER | _BEST)]
+        name = word if word.lower() == column.lower() else " ".join([*kind, word])
+        name = next((known for known in found if known.lower() == name.lower()), name)
+        found.setdefault(name, []).append(float(value))
+    name, others = (column, []) if column else _chosen(list(found), metric)
+    values = next((values for known, values in found.items() if known.lower() == name.lower()), [])
+    return _in_points(path, name or "auc", {"": values} if values else {}), name, others
 
 
-def _measures(name: str) -> bool:
-    return bool({"auc", "ap"} & set(re.split("[^a-z]+", name.lower())))
+_TEST, _OTHER, _BEST = {"test", "eval"}, {"train", "training", "val", "valid", "validation"}, {"best", "max", "highest"}
+
+
+def _chosen(names: list[str], metric: str) -> tuple[str, list[str]]:
+    """The name of the values of a measure, and the names of other values that it might have been."""
+    tokens = {name: set(re.split("[^a-z]+", name.lower())) for name in names}
+    measures = [name for name in names if tokens[name] & {"auc", "ap"}]
+    usable = [name for name in measures if not tokens[name] & _BEST]
+    if not usable:
+        return "", []
+    rank = {
+        name: (metric not in tokens[name] if metric else False, bool(tokens[name] & _OTHER), not tokens[name] & _TEST)
+        for name in usable
+    }
+    name = min(usable, key=lambda each: rank[each])
+    return name, [each for each in measures if each != name]
 
 
 def _number(path: Path, column: str, text: str) -> float:
