@@ -76,8 +76,7 @@ SELECTION_LOOKS: dict[str, tuple[str, str]] = {
 }
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
-CLOSE = 1.6  # of 255: a picture of few colours that is nearer to its original looks the same; above, the hues of methods shift
-_METHODS = (Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT)  # the first suits maps, the second pictures with frames
+CLOSE = 2.6  # of 255: a picture of few colours that is nearer to its original looks the same (looked at)
 SHOWN_WIDTH = 1100  # pixels in notebooks; ten points of a font are then 15 pixels in a figure 10 inches wide
 TEXT_KEY = "Alt"  # of the alternative text among a PNG's text chunks
 
@@ -259,9 +258,11 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
     lines, photograph = io.BytesIO(), io.BytesIO()
     for colours in range(24, 65, 8):  # the fewest that are close to it
-        distance, drawn = min((_reduced(small, colours, method) for method in _METHODS), key=lambda reduced: reduced[0])
+        distance, drawn = _reduced(small, colours, Image.Quantize.MAXCOVERAGE)
         if distance < CLOSE:
             break
+    else:  # frames of videos have many colours; this choice keeps those that are frequent
+        drawn = min((distance, drawn), _reduced(small, 48, Image.Quantize.MEDIANCUT), key=lambda reduced: reduced[0])[1]
     drawn.save(lines, "PNG", optimize=True)
     small.save(photograph, "JPEG", quality=75, optimize=True)
     if len(lines.getvalue()) <= len(photograph.getvalue()):
