@@ -225,7 +225,7 @@ def width_sentences(layout: Layout, datasets: Sequence[Dataset], bootstrap: Boot
         assert widest.components is not None
         other = [100 * half_width(widest.components, *size, bootstrap.level) for size in ((2 * seeds, videos), (seeds, 2 * videos))]
         told.append(
-            f"{dataset.title}: {narrow} of {len(found)}; the widest has {50 * (widest.high - widest.low):.2f}, and would have "
+            f"{dataset.title}: {narrow} of {len(found)}; the widest has {50 * (widest.high - widest.low):.3f}, and would have "
             f"{other[0]:.1f} with {2 * seeds} seeds, {other[1]:.1f} with {2 * videos} test videos"
         )
     if not told:

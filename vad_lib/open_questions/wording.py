@@ -67,7 +67,8 @@ def seeds_apart(found: Comparison) -> str:
     """
     if found.high - found.low < 2 * WIDE or found.num_seeds < 2:
         return ""
-    return f"; seeds {100 * min(found.values):+.0f} to {100 * max(found.values):+.0f}"
+    lowest, highest = (f"{round(100 * end):+d}".replace("+0", "0") for end in (min(found.values), max(found.values)))
+    return f"; seeds {lowest} to {highest}"
 
 
 def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
