@@ -88,8 +88,9 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
         tuple(variant in in_paper for variant in variants),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
         "Changes are to the row above, in percentage points; ours are those of the values "
-        f"{SELECTION_TITLES[data[0].selection]}. The {len(ladder())} steps of Tables 4 and 5 share the level: the words *better*, "
-        f"*worse* and *cannot tell* hold for all of them together with 95 %. {caption_text(data)}",
+        f"{SELECTION_TITLES[data[0].selection]}. The {len(ladder())} steps of Tables 4 and 5 share the "
+        "level: the words *better*, *worse* and *cannot tell* hold for all of them together with 95 %. "
+        f"{caption_text(data)}",
         _blocks(frame, parts) if paper else (),
     )
 
@@ -104,15 +105,16 @@ def _paper_columns(dataset: TableDataset, values: Mapping[str, float], row: _Row
 
 
 def _measured_columns(data: DatasetRuns, row: _Row) -> dict[str, str]:
-    """Our numbers of a row on a data set under every selection, the change, and how sure both are."""
+    """Our numbers of a row on a data set under every selection, the change on the seeds of both rows, and how sure both are."""
     head, metric = data.dataset.metric_heading, data.dataset.metric
     runs, before = data.of(row.variant), data.of(row.above)
     cells = {}
     for selection, title in SELECTION_TITLES.items():
         cells[f"{head}: {title}"] = mean_metric_cell(runs, metric, selection)
         if selection == data.selection:
-            one, other = (np.mean([run.value(metric, selection) for run in each] or np.nan) for each in (before, runs))
-            cells[f"{head}: change"] = f"{100 * (other - one):+.2f}" if before and runs else ""
+            one, other = ({run.seed: run.value(metric, selection) for run in each} for each in (before, runs))
+            changes = [other[seed] - one[seed] for seed in one.keys() & other.keys()]
+            cells[f"{head}: change"] = f"{100 * np.mean(changes):+.2f}" if changes else ""
     return cells | {
         f"{head}: {INTERVAL_COLUMN}": interval_cell(runs, metric),
         f"{head}: {AGAINST_COLUMN}": paired_difference_cell(before, runs, metric, len(ladder())) if row.above else "",
