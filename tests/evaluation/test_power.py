@@ -83,7 +83,7 @@ def test_levels_and_powers_lie_between_0_and_1(share):
         lambda: power.detectable(MIXED, 5, 290, power=share),
         lambda: comparisons.compare([made(1)], [made(1)], "auc", FEW._replace(level=share)),
         lambda: bootstrap.values_on_draws(lambda places: 0.5, [5], FEW._replace(level=share)),
-        lambda: intervals.interval_over_seeds([made(1), made(2)], "auc", FEW._replace(level=share)),
+        lambda: intervals.interval([made(1), made(2)], "auc", FEW._replace(level=share)),
     ):
         with pytest.raises(ConfigError, match=f"expected a number between 0 and 1, got {share}"):
             measure()
