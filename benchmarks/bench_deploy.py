@@ -30,16 +30,17 @@ import torch
 from common import interleaved, machine, parser, report
 from safetensors.torch import save
 
-from vad_lib.config import FRAMES_PER_SNIPPET, TrainSettings, get_profile
+from vad_lib.config import FRAMES_PER_SNIPPET, RunSettings, TrainSettings, get_profile
 from vad_lib.data import prepare
 from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset, load_dataset
+from vad_lib.data.prompts import TextFeatures
 from vad_lib.deployment import distillation, onnx_export, pruning, streaming
 from vad_lib.evaluation import comparisons, intervals
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.methods.base import Method
 from vad_lib.model import Proposed
-from vad_lib.runs import experiments, scored_runs, trained_model, trainer
+from vad_lib.runs import scored_runs, trained_model, trainer
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
 
@@ -101,10 +102,10 @@ def usual(method: Method) -> Callable[[Dataset], dict[str, np.ndarray]]:
     }
 
 
-def causal_run(run: Path, dataset: Dataset, text: experiments.TextFeatures | None, out: Path) -> Method:
+def causal_run(run: Path, dataset: Dataset, text: TextFeatures | None, out: Path) -> Method:
     """The causal form of a run's method, trained as the run was."""
     _, config = trained_model.load_model(run)
-    settings = config.RunSettings(
+    settings = RunSettings(
         variant=f"{config['variant']}-causal",
         method=config["method"],
         title=f"{config['title']}, causal",
@@ -119,7 +120,7 @@ def causal_run(run: Path, dataset: Dataset, text: experiments.TextFeatures | Non
     return trained_model.load_model(folder)[0]
 
 
-def forms(run: Path, dataset: Dataset, text: experiments.TextFeatures | None, out: Path, scratch: Path) -> dict[str, Row]:
+def forms(run: Path, dataset: Dataset, text: TextFeatures | None, out: Path, scratch: Path) -> dict[str, Row]:
     method, config = trained_model.load_model(run)
     whole = of_method(method)
     exported = onnx_export.export_onnx(method, scratch / "float32.onnx", about=config)

@@ -15,8 +15,8 @@ CHAIN = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 LESSONS = sorted((ROOT / "notebooks" / "course").glob("[0-9]*.ipynb"))
 LESSONS += sorted((ROOT / "notebooks" / "course" / "solutions").glob("[0-9]*.ipynb"))
 MOST_CELLS, MEDIAN_LINES = 35, 8  # of a notebook, and of its code cells
-MISSING = ("no attribute", "Cannot find implementation", "Unexpected keyword argument")
-OF_THE_LIBRARY = re.compile(r'[Mm]odule (named )?("vad_lib|has)|Unexpected')
+MISSING = ("no attribute", "Cannot find implementation", "Unexpected keyword argument", "is not defined")
+OF_THE_LIBRARY = re.compile(r'[Mm]odule (named )?("vad_lib|has)|Unexpected|Name "\w+\.')
 
 # Of other packages only pydantic is read, whose plugin knows the arguments of settings: reading all takes a minute.
 SETTINGS = """
@@ -58,6 +58,14 @@ def code_of(path: Path) -> str:
 def test_every_name_that_a_notebook_takes_from_the_library_exists(tmp_path):
     notebooks = {f"notebook_{path.stem}": code_of(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     found = missing_names(tmp_path, **notebooks)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("folder", ["scripts", "benchmarks"])
+def test_every_name_that_a_script_takes_from_the_library_exists(tmp_path, folder):
+    """No test runs a benchmark; this much can be said of it without."""
+    scripts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).glob("*.py"))}
+    found = missing_names(tmp_path, **scripts)
     assert not found, "\n".join(found)
 
 
