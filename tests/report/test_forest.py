@@ -118,9 +118,13 @@ def test_the_reading_follows_from_the_intervals(rendered, real, said):
     assert first.startswith(f"**{FIRST}.** On rendered footage, ") and said in first
 
 
+def test_an_end_just_below_0_is_not_written_as_0():
+    figure, _ = forest.forest(forest_points([made_set("Street", "real", -0.0204)]), "Made up", "AUC")
+    assert "-2.0 [-4.0, -0.04] worse" in [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
 def test_the_word_stands_beside_difference_and_half_width():
     (first, *_) = reading(forest_points([made_set("Drawn", "rendered", 0.1), made_set("Street", "real", -0.013)]))
-    assert rendered_and_real.signed(-0.0001) == "+0.0"
     assert "*better* on Drawn (+10.0, half-width 2.0)" in first and "*cannot tell* on Street (-1.3, half-width 2.0)" in first
     (*_, last) = reading(forest_points([made_set("Drawn", "rendered", 0.1), made_set("Street", "real", 0.1)]))
     assert "On rendered footage, not run; on real footage, not run." in last

@@ -271,6 +271,22 @@ def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Boot
     return {f"{count} crops": compare(first, [run.first_crops(count) for run in runs], metric, shared) for count in counts}
 
 
+def end_text(end: float) -> str:
+    """An end of an interval in points with one digit; with a second one where it would look like 0 and is not.
+
+    An interval that ends just below 0 says *worse*; printed as ``+0.0`` it would seem to hold 0.
+
+    Example:
+        >>> [end_text(end) for end in (-0.099, -0.0004, 0.00003, 0.0)]
+        ['-9.9', '-0.04', 'just above 0', '+0.0']
+    """
+    for digits in (1, 2):
+        text = f"{100 * end:+.{digits}f}"
+        if float(text) or not end:
+            return text
+    return f"just {'above' if end > 0 else 'below'} 0"
+
+
 def comparison_text(found: Comparison) -> str:
     """Cell of a table: difference and interval in percentage points, and what may be said.
 

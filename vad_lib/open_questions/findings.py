@@ -7,7 +7,7 @@ import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
+from vad_lib.evaluation.comparisons import Comparison, compare, end_text, selection_gain
 from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import compare_answers, readings_against
@@ -123,27 +123,8 @@ def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
 def _verdict_text(found: Comparison, word: str, seeds: int) -> str:
     half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" and not word else ""
     fewer = f"; {found.num_seeds} seeds" if seeds and found.num_seeds != seeds else ""
-    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {ends(found)}{fewer}{seeds_apart(found)}"
-
-
-def ends(found: Comparison) -> str:
-    """The interval in points, with a second digit where one would show an end as 0 that is not.
-
-    Example:
-        >>> ends(Comparison("auc", -0.048, 0.01, -0.099, -0.0004, 0.95, "", (1, 2), (-0.048, -0.048), 40))
-        '[-9.9, -0.04]'
-        >>> ends(Comparison("auc", -0.048, 0.01, -0.099, -0.00003, 0.95, "", (1, 2), (-0.048, -0.048), 40))
-        '[-9.9, just below 0]'
-    """
-    return f"[{_end(found.low)}, {_end(found.high)}]"
-
-
-def _end(value: float) -> str:
-    for digits in (1, 2):
-        text = f"{100 * value:+.{digits}f}"
-        if float(text) or not value:
-            return text
-    return f"just {'above' if value > 0 else 'below'} 0"
+    interval = f"[{end_text(found.low)}, {end_text(found.high)}]"
+    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {interval}{fewer}{seeds_apart(found)}"
 
 
 def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text
 from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.report.figures.alternative_texts import points_of_percent
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, Table
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_rows
@@ -124,16 +125,6 @@ def forest_points(sets: Sequence[FootageSet], metric: HeadlineMetric = "auc") ->
     return pd.DataFrame(rows, columns=columns)
 
 
-def signed(difference: float) -> str:
-    """A difference in points with its sign; none is minus zero.
-
-    Example:
-        >>> signed(0.1089), signed(-0.0001)
-        ('+10.9', '+0.0')
-    """
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
-
-
 def reading(points: pd.DataFrame) -> list[str]:
     """What the intervals say, a sentence per question in Markdown: the word of each data set, difference and half-width.
 
@@ -155,7 +146,7 @@ def _said(rows: pd.DataFrame) -> str:
     parts = []
     for row in rows.itertuples():
         half = 100 * (row.high - row.low) / 2
-        numbers = "" if row.word == NOT_RUN else f" ({signed(row.difference)}, half-width {half:.1f})"
+        numbers = "" if row.word == NOT_RUN else f" ({points_of_percent(row.difference)}, half-width {half:.1f})"
         parts.append(f"*{row.word}* on {row.data}{numbers}")
     return ", ".join(parts)
 

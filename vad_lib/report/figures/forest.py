@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from vad_lib.errors import DataError
+from vad_lib.evaluation.comparisons import end_text
+from vad_lib.report.figures.alternative_texts import points_of_percent
 from vad_lib.report.figures.style import BLUE, GREY, VERMILION, describe, style
-from vad_lib.report.rendered_and_real import alternative_text, signed
+from vad_lib.report.rendered_and_real import alternative_text
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, ten points of a font are 14 pixels
 _LINE, _GAP = 0.25, 0.6  # inches from row to row; rows that a heading and the space above it take
@@ -90,7 +92,7 @@ def _draw(axes: Axes, place: float, row: Any) -> None:
     marker, colour, fill = MARKS[row.footage]
     axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(100 * row.difference, place, marker, color=colour, mfc=fill, mew=1.8, ms=7)
-    difference, low, high = (signed(end) for end in (row.difference, row.low, row.high))
+    difference, low, high = points_of_percent(row.difference), end_text(row.low), end_text(row.high)
     _right_of(axes, place, f"{difference} [{low}, {high}] {row.word}")
 
 
