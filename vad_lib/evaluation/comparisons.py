@@ -271,6 +271,16 @@ def crop_averaging(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Boot
     return {f"{count} crops": compare(first, [run.first_crops(count) for run in runs], metric, shared) for count in counts}
 
 
+def points_of_percent(difference: float) -> str:
+    """A difference of fractions in percentage points, with its sign.
+
+    Example:
+        >>> points_of_percent(0.0297), points_of_percent(-0.0001)
+        ('+3.0', '+0.0')
+    """
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
 def end_text(end: float) -> str:
     """An end of an interval in points with one digit; with a second one where it would look like 0 and is not.
 

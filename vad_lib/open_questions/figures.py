@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.comparisons import Comparison
+from vad_lib.evaluation.comparisons import Comparison, points_of_percent
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.open_questions.questions import BASE, QUESTIONS
-from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent, points_of_percent
+from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent
 from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot, verdicts
 from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
 from vad_lib.report.tables.table import METRIC_TITLES

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text
+from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text, points_of_percent
 from vad_lib.evaluation.scored_videos import ScoredVideos
-from vad_lib.report.figures.alternative_texts import points_of_percent
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, Table
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_rows

@@ -34,16 +34,6 @@ def percent(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:.1f}"
 
 
-def points_of_percent(difference: float) -> str:
-    """A difference of fractions in percentage points, with its sign.
-
-    Example:
-        >>> points_of_percent(0.0297), points_of_percent(-0.0001)
-        ('+3.0', '+0.0')
-    """
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
-
-
 def counted(count: int, word: str) -> str:
     """A number and its noun.
 

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.comparisons import end_text
-from vad_lib.report.figures.alternative_texts import points_of_percent
+from vad_lib.evaluation.comparisons import end_text, points_of_percent
 from vad_lib.report.figures.style import BLUE, GREY, VERMILION, describe, style
 from vad_lib.report.rendered_and_real import alternative_text
 

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.comparisons import Comparison, comparison_text
+from vad_lib.evaluation.comparisons import Comparison, comparison_text, points_of_percent
 from vad_lib.evaluation.intervals import Interval, interval_text
-from vad_lib.report.figures.alternative_texts import composed, counted, percent, points_of_percent
+from vad_lib.report.figures.alternative_texts import composed, counted, percent
 from vad_lib.report.figures.style import (
     GREEN,
     GREY,
