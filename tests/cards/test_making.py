@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from vad_lib.cards.making import make_cards
 from vad_lib.cards.verifying import problems
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.evaluation.intervals import interval
+from vad_lib.evaluation.measures_of_today import measures_of_today
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.runs.packed_runs import pack
 from vad_lib.runs.run_folder import METRICS, RunInFolder, run_folders
@@ -41,6 +43,10 @@ def test_the_card_of_a_run_has_its_numbers_its_data_and_its_files(finished):
     assert (card.measure().interval.low, card.measure().interval.high) == (between.low, between.high)
     assert card.measure("far_all_normal_frames").interval.low <= recorded["far_all_normal_frames"]
     assert card.measure("ap_trapezoid").interval is None  # one seed, and no draws of it
+    today = measures_of_today(scored_rows([RunInFolder(folder)])[0], fps=None)
+    for metric in ("recall_at_1_percent", "partial_auc", "best_f1", "event_recall_0.5", "calibration_error"):
+        assert card.measure(metric).mean == today[metric]
+    assert card.measure("median_delay_seconds") is None  # no fraction
     names = sorted(arrays["videos"].tolist())
     assert card.data.test_videos_sha256 == hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
     assert card.data.test.videos == len(names) == 12 and card.data.test.frames == arrays["num_frames"].sum()
@@ -59,7 +65,7 @@ def test_a_row_has_every_seed_and_the_interval_of_the_tables(finished, tmp_path)
     assert card.measure().mean == pytest.approx(np.mean(values)) and card.measure().sd == pytest.approx(np.std(values, ddof=1))
     between = interval(scored_rows([RunInFolder(folder) for folder in run_folders(row)]), "ap")
     assert card.measure("ap").interval.low == pytest.approx(between.low) and card.measure("ap").interval.kind == between.kind
-    assert "Student" in card.measure("ap_trapezoid").interval.kind
+    assert "Student" in card.measure("ap_trapezoid").interval.kind and "Student" in card.measure("best_f1").interval.kind
     assert len(card.files) == sum(len(single.files) for single in singles)
 
 
@@ -131,6 +137,9 @@ def reference_of(finished, folder):
     write_text(folder / "data" / "synth-crime" / "videos.csv", "video\n")
     write_text(folder / "tables" / "table2.csv", "method,here (synth-crime) AUC %\nUR-DMU,80.00\n")
     write_text(folder / "tables" / "table3.csv", "method,here (SynthViolence) AP %\nUR-DMU,80.00\n")
+    write_text(folder / "tables" / "measures-synth-crime.csv", "row,here (synth-crime) macro AUC %\nUR-DMU,80.00\n")
+    write_text(folder / "tables" / "forest.csv", "difference,data set\nUR-DMU minus logistic regression,synth-crime\n")
+    write_text(folder / "tables" / "protocol.csv", "data set,setting\nsynth-crime,default\n")  # of the proposed model
     return runs
 
 
@@ -141,7 +150,8 @@ def test_packed_runs_have_their_cards_in_a_folder_of_their_own(finished, tmp_pat
     assert make_cards(folder) == [row / NAME]
     card = read_card(row / NAME)
     assert [file.path.removeprefix("../" * 4) for file in card.files] == [
-        *("runs/synth-crime.json", "runs/synth-crime.npz", "data/synth-crime/videos.csv", "tables/table2.csv")
+        *("runs/synth-crime.json", "runs/synth-crime.npz", "data/synth-crime/videos.csv"),
+        *("tables/table2.csv", "tables/forest.csv", "tables/measures-synth-crime.csv"),
     ]
     assert problems(row / NAME) == []
     own = [run.value("auc", "best_on_validation") for run in runs.values()]
@@ -224,6 +234,8 @@ def test_a_card_of_every_committed_result_verifies_and_one_changed_byte_does_not
     else:
         cards = make_cards(folder)
     assert {path.parent.relative_to(folder / "cards").as_posix() for path in cards} >= rows and rows
+    named = {Path(file.path).name for card in cards for file in read_card(card).files if file.role == "table"}
+    assert named == {path.name for path in (folder / "tables").glob("*.csv")}  # every table has a card
     assert [problem for card in cards for problem in problems(card)] == []
     card = cards[-1]
     for path in [card, *(card.parent / file.path for file in read_card(card).files)]:

@@ -14,9 +14,11 @@ from vad_lib.data.dataset import Dataset, DatasetInfo, load_dataset
 from vad_lib.data.prompts import text_features
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation import scoring
+from vad_lib.evaluation.measures_of_today import measures_of_today
 from vad_lib.report.tables import all_tables, protocol
 from vad_lib.runs import measure, scored_runs
 from vad_lib.runs import trainer as runs_trainer
+from vad_lib.runs.finished_runs import find_run
 from vad_lib.runs.learner import learner_maker
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
@@ -225,6 +227,15 @@ def test_protocol_table_changes_one_thing_a_row(chain):
         assert frame[head].iloc[0] == f"{100 * default[metric]:.2f}"
         assert frame[head].loc["crop centre alone"] == f"{100 * measured['protocol']['crops']['centre'][metric]:.2f}"
     assert frame["FAR %: normal videos"].iloc[0] == f"{100 * default['far_normal_videos']:.2f}"
+    run = scored_runs.scored_videos(find_run(layout, dataset.name, "proposed", 1))
+    alone = dataclasses.replace(run, score=run.crop_scores[1])
+    for setting, scored in ((0, run), ("crop top-left alone", alone)):
+        today = measures_of_today(scored, fps=None)
+        row = frame.iloc[setting] if setting == 0 else frame.loc[setting]
+        assert row["recall % at FPR 1 %"] == f"{100 * today['recall_at_1_percent']:.2f}"
+        assert row["recall %, IoU 0.5"] == f"{100 * today['event_recall_0.5']:.2f}"
+        assert row["latency-weighted AP %"] == f"{100 * today['latency_weighted_ap']:.2f}"
+    assert "Measures of today:" in table.markdown()
     assert "Seed 1 on Planted bags" in table.made_with
     assert "not in the paper's table" not in table.markdown()
 
@@ -255,6 +266,8 @@ def test_protocol_table_with_mask_rules(chain, tmp_path):
     assert frame.index[0] == "default: mean of 2 crops, no smoothing, mask rule A"
     assert list(frame.index[-2:]) == ["mask rule B", "mask rule C"]
     assert frame["AUC %"].loc["mask rule B"] == "50.00"
+    assert frame["partial AUC %"].loc["mask rule B"] == "" != frame["partial AUC %"].iloc[0]
+    assert "scores and labels that the run does not keep: mask rule B, mask rule C" in table.made_with
     assert set(frame["data set"]) == {"UCF-Crime"}
     assert "masks by rule A" in table.made_with and "rendered" not in table.title + table.made_with
 

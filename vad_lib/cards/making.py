@@ -33,8 +33,9 @@ from vad_lib.errors import DataError, MissingFileError
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Draws, all_draws
 from vad_lib.evaluation.intervals import check_row
 from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.report.rendered_and_real import ROWS as FOREST_ROWS
 from vad_lib.runs import run_folder
-from vad_lib.runs.experiments import TABLE_ROWS
+from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.packed_runs import PackedRun, packed
 from vad_lib.runs.run_folder import Run, RunInFolder, in_order, run_folders
 from vad_lib.runs.scored_runs import scored_videos
@@ -49,6 +50,7 @@ RUN_FILES = (
     *(run_folder.CONFIG, run_folder.METRICS, run_folder.LOG, run_folder.SCORES),
     *(run_folder.WEIGHTS, run_folder.PROVENANCE, run_folder.TIMING),
 )
+OF_ONE_SET = ("methods", "measures", "annotators", "cost")  # tables with the rows of Table 2, NAME-DATASET
 Roles = list[tuple[Literal["run", "packed runs", "data set", "table", "other"], Path]]
 
 
@@ -136,11 +138,23 @@ class _Maker:
         return found + [("data set", path) for path in (listed / "dataset.json", videos) if path.is_file()]
 
     def _tables(self, run: Run) -> Roles:
-        """The tables of the folder that print the row, by their headings."""
-        config = run.config
-        names = [name for name, rows in TABLE_ROWS.items() if config["variant"] in rows and not config.get("origin")]
-        paths = [path for name in names if (path := self.root / "tables" / f"{name}.csv").is_file()]
-        return [("table", path) for path in paths if f"({_title(config)})" in read_text(path, "a table").partition("\n")[0]]
+        """The tables of the folder that print the row, or are made of it; those of several data sets, if they name the run's."""
+        config, title = run.config, _title(run.config)
+        of_one_set = {f"{name}-{config['dataset']}": TABLE_ROWS["table2"] for name in OF_ONE_SET}
+        others = {"table1": tuple(VARIANTS), "protocol": ("proposed",), "forest": FOREST_ROWS, **of_one_set}
+        variant = config["variant"]
+        names = [name for name, rows in {**TABLE_ROWS, **others}.items() if variant in rows and not config.get("origin")]
+        if variant == "proposed" or variant not in VARIANTS:
+            names.append("open_questions")
+        found: Roles = []
+        for name in names:
+            path = self.root / "tables" / f"{name}.csv"
+            if path.is_file():
+                text = read_text(path, "a table")
+                # each of Tables 2 to 6 speaks of the paper's data sets too, but has columns of ours on its own only
+                if f"({title})" in text.partition("\n")[0] if name in TABLE_ROWS else title in text:
+                    found.append(("table", path))
+        return found
 
     def _entries(self, place: Path, files: Roles) -> Iterator[CardFile]:
         for role, path in files:

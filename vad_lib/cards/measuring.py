@@ -13,12 +13,15 @@ from vad_lib.config import SELECTIONS
 from vad_lib.errors import DataError, UndefinedMetricError
 from vad_lib.evaluation.bootstrap import Draws
 from vad_lib.evaluation.intervals import interval_of_values, mean_sd_half_width
+from vad_lib.evaluation.measures_of_today import measures_of_today
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos, metric_on_draws
 from vad_lib.runs.run_folder import Run
+from vad_lib.runs.scored_runs import scored_videos
 
 THRESHOLD = 0.5  # of the rates, as in frame_level.evaluate
 FINE_GRAINED = ("map_vadclip_code", "map_abnormal_only", "category_accuracy", "category_accuracy_abnormal_videos")
 RATES = ("far_normal_videos", "far_all_normal_frames", "tpr")
+_NOT_DEFINED = "not defined for every seed: no alarm, or no video with both classes"
 OF_PROTOCOL = ("auc", "ap", "ap_trapezoid")  # that are kept of other settings of the protocol
 # Metrics are recorded from the scores that are kept, so areas agree to rounding. The reference keeps the order of scores
 # exactly and their values not quite (packed_runs), so rates at a threshold may be off there.
@@ -91,7 +94,7 @@ def measures(runs: Sequence[Run], draws: Draws, values: Sequence[Values]) -> tup
     Returns:
         first the metrics of the selection that the runs use, then those of the other selections, then other settings of
         the protocol. Intervals are those of the tables where a metric can be measured on draws of the videos; else, with
-        several seeds, Student's t over seeds.
+        several seeds, Student's t over seeds. Measures of today are among those of the selection that the runs use.
     """
     own = runs[0].selection
     found = []
@@ -101,6 +104,9 @@ def measures(runs: Sequence[Run], draws: Draws, values: Sequence[Values]) -> tup
             drawn = [v[metric] for v in values if metric in v] if selection == own else []
             undefined = next(filter(None, (run.undefined(metric, selection) for run in runs)), "")
             found.append(_measure(metric, selection, "", [of.get(metric) for of in recorded], runs, draws, drawn, undefined))
+        if selection == own:
+            today = [_of_today(run) for run in runs]
+            found += [_measure(name, own, "", [of[name] for of in today], runs, draws, (), _NOT_DEFINED) for name in today[0]]
     settings = [dict(_settings(run)) for run in runs]
     for setting, metric in settings[0]:
         found.append(_measure(metric, own, setting, [of.get((setting, metric)) for of in settings], runs, draws))
@@ -138,9 +144,19 @@ def _measure(
 
 
 def recorded_measures(run: Run) -> dict[tuple[str, str, str], float | None]:
-    """(metric, selection, setting) -> the recorded value: all that a card holds of a run."""
+    """(metric, selection, setting) -> the recorded value, or for measures of today what the scores give: all that a card holds."""
     found = {(metric, rule, ""): value for rule in run.measured["selections"] for metric, value in _recorded(run, rule).items()}
+    found |= {(name, run.selection, ""): value for name, value in _of_today(run).items()}
     return found | {(metric, run.selection, setting): value for (setting, metric), value in _settings(run)}
+
+
+def _of_today(run: Run) -> dict[str, float | None]:
+    """The measures of today that are fractions and are not recorded; None for one that is not defined."""
+    try:
+        found = measures_of_today(scored_videos(run), fps=None)
+    except UndefinedMetricError:  # frames of one class only
+        return {}
+    return {name: None if np.isnan(value) else value for name, value in found.items() if name not in ("auc", "ap")}
 
 
 def _recorded(run: Run, selection: str) -> dict[str, float | None]:

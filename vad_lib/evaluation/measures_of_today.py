@@ -11,12 +11,12 @@ from vad_lib.evaluation.scored_videos import ScoredVideos
 FALSE_POSITIVE_RATE = 0.01  # at whose threshold events are judged
 
 
-def measures_of_today(scored: ScoredVideos, fps: float) -> dict[str, float]:
+def measures_of_today(scored: ScoredVideos, fps: float | None) -> dict[str, float]:
     """All measures of one run on all its test videos.
 
     Args:
         scored: scores of a run.
-        fps: frames per second of the videos.
+        fps: frames per second of the videos; None if unknown, which leaves out the delay.
 
     Returns:
         fractions, unless said otherwise: ``auc``, ``ap``; ``macro_auc``, the mean over videos with both classes;
@@ -44,9 +44,10 @@ def measures_of_today(scored: ScoredVideos, fps: float) -> dict[str, float]:
     }
     for row in event_level.event_level(scored, threshold).itertuples():
         measures |= {f"event_precision_{row.iou}": row.precision, f"event_recall_{row.iou}": row.recall}
-    delays = alarms.detection_delays(scored, threshold, fps).events["delay_seconds"]
+    if fps is not None:
+        delays = alarms.detection_delays(scored, threshold, fps).events["delay_seconds"]
+        measures["median_delay_seconds"] = float(delays.median())
     return measures | {
-        "median_delay_seconds": float(delays.median()),
         "point_adjusted_f1": event_level.best_point_adjusted_f1(scored).f1,
         "latency_weighted_ap": event_level.latency_weighted_ap(scored),
         "calibration_error": alarms.calibration(scored).expected_error,

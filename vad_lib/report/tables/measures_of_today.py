@@ -22,7 +22,7 @@ RANDOM_ROW = "Random scores, no method"
 _RANDOM_DRAWS = 5
 
 # heading of a block -> key of measures_of_today, and its heading; what has a % is a fraction times 100
-_BLOCKS: dict[str, dict[str, str]] = {
+BLOCKS: dict[str, dict[str, str]] = {
     "Frames:": {
         "auc": "AUC %",
         "ap": "AP %",
@@ -82,7 +82,7 @@ def measures_table(layout: Layout, dataset: Dataset, variants: Sequence[str] = T
             {"row": title}
             | {
                 f"{here} {heading}": _cell([found[key] for found in measured], heading) if measured else empty
-                for block in _BLOCKS.values()
+                for block in BLOCKS.values()
                 for key, heading in block.items()
             }
             | {"seeds": str(len(runs))}
@@ -94,7 +94,7 @@ def measures_table(layout: Layout, dataset: Dataset, variants: Sequence[str] = T
         (False,) * len(cells),
         ("",) * len(cells),
         f"{_MEANING} {_caption(data)}" + empty_cells_text(data.dataset.title, reasons),
-        tuple((name, ("row", *(f"{here} {heading}" for heading in block.values()), "seeds")) for name, block in _BLOCKS.items()),
+        tuple((name, ("row", *(f"{here} {heading}" for heading in block.values()), "seeds")) for name, block in BLOCKS.items()),
     )
 
 
