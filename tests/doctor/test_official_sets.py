@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import io
 
 from vad_lib.doctor.conventions import own_protocol
 from vad_lib.doctor.fitting import fit
@@ -32,12 +33,42 @@ def ubnormal(folder):
     (tracks / "abnormal_scene_1_scenario_1_tracks.txt").write_text("1,10,40\n2,30,60\n")
 
 
+def tad(folder):
+    (folder / "TAD_train.txt").write_text("frames/abnormal/01_Accident_001.mp4 0 64 1\nframes/normal/Normal_257.mp4 0 50 0\n")
+    test = "frames/abnormal/05_else_006.mp4 80 5 35 60\nframes/normal/Normal_218.mp4 40 0 0 40\n"
+    (folder / "TAD_test.txt").write_text(test)
+
+
+def msad(folder):
+    for name, videos in (
+        ("msad-i3d", ("Assault_1", "MSAD_normal_mall3")),
+        ("msad-i3d-test", ("Fire_12", "MSAD_normal_testing_118")),
+    ):
+        (folder / f"{name}.list").write_text("\n".join(f"/scratch/{video}_i3d.npy" for video in videos))
+    header = "name,scenario,total frames,starting frame of anomaly,ending frame of anomaly"
+    (folder / "anomaly_annotation.csv").write_text(f"{header}\nAssault_1,shop,426,55,426\nFire_12,street,100,20,80\n")
+
+
+def avenue(folder):
+    """Masks of 3 x 4 pixels as Matlab writes them, a cell for each frame; frames 5 to 9 have one abnormal pixel."""
+    place = folder / "ground_truth_demo" / "testing_label_mask"
+    place.mkdir(parents=True)
+    for number in range(1, 22):
+        cells = np.empty((1, 20), dtype=object)
+        for frame in range(20):
+            cells[0, frame] = np.pad([[np.uint8(5 <= frame < 9)]], ((1, 1), (2, 1)))
+        io.savemat(place / f"{number}_label.mat", {"volLabel": cells})
+
+
 @pytest.mark.parametrize(
     ("write", "words", "intervals"),
     [
         (ped2, "The ground truth is that of UCSD Ped2: 12 abnormal and 0 normal test videos.", (4, 90)),
         (shanghaitech, "ShanghaiTech: 1 abnormal and 1 normal test videos. Released are 44 and 155; use all", (20, 50)),
         (ubnormal, "The files do not give the frames of 2 videos", (10, 61)),
+        (tad, "TAD: 1 abnormal and 1 normal test videos. Released are 60 and 40; use all", (35, 60)),
+        (msad, "MSAD: 1 abnormal and 1 normal test videos. Released are 120 and 120; use all", (20, 80)),
+        (avenue, "The ground truth is that of CUHK Avenue: 21 abnormal and 0 normal test videos.", (5, 9)),
     ],
 )
 def test_official_files_are_read_as_released(tmp_path, write, words, intervals):
@@ -59,4 +90,22 @@ def test_a_wrong_line_is_named(tmp_path):
         read_truth([tmp_path])
     (tmp_path / "UCSDped2.m").unlink()
     with pytest.raises(DataError, match="all files of another public set"):
+        read_truth([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "text", "message"),
+    [
+        (tad, "TAD_test.txt", "frames/abnormal/05_else_006.mp4 80 3 35 60\n", r"TAD_test\.txt, line 1"),
+        (msad, "anomaly_annotation.csv", None, "all files of another public set"),
+        (msad, "msad-i3d-test.list", "/scratch/Flood_1_i3d.npy\n", r"msad-i3d-test\.list, line 1"),
+        (avenue, "ground_truth_demo/testing_label_mask/7_label.mat", "no Matlab file", r"7_label\.mat"),
+    ],
+)
+def test_a_damaged_or_missing_file_is_named(tmp_path, write, name, text, message):
+    write(tmp_path)
+    (tmp_path / name).unlink()
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
         read_truth([tmp_path])
