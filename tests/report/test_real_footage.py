@@ -104,12 +104,12 @@ def write_folder(folder, rng):
     (folder / "videos.csv").write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize("name", SETS)
-def test_a_list_of_one_s_own_is_read_even_where_a_public_set_has_the_same_name(tmp_path, name):
+@pytest.mark.parametrize("known", SETS.values(), ids=SETS)
+def test_lists_are_read_that_are_not_those_of_a_release(tmp_path, known):
     write_folder(tmp_path / "real", np.random.default_rng(1))
     layout = real_footage.work_layout(real_footage.profile_of("smoke"), tmp_path / "work")
-    dataset = real_footage.imported(tmp_path / "real", name, SETS[name].title, layout, real_footage.profile_of("smoke"))
-    assert dataset.title == SETS[name].title and len(dataset.videos.split("test")) == 10
+    dataset = real_footage.imported(tmp_path / "real", known.dataset, known.title, layout, real_footage.profile_of("smoke"))
+    assert dataset.title == known.title and len(dataset.videos.split("test")) == 10
 
 
 @pytest.mark.slow

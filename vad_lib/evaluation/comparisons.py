@@ -297,6 +297,20 @@ def end_text(end: float) -> str:
     return f"just {'above' if end > 0 else 'below'} 0"
 
 
+def short_text(found: Comparison, unit: str = "") -> str:
+    """Difference and interval in points with one digit, for a sentence.
+
+    Args:
+        found: the comparison.
+        unit: word after the difference.
+
+    Example:
+        >>> short_text(Comparison("auc", -0.02, 0.01, -0.04, -0.0002, 0.95, "", (1, 2), (-0.02, -0.02), 290), "points")
+        '-2.0 points, -4.0 to -0.02'
+    """
+    return f"{points_of_percent(found.mean)}{' ' * bool(unit)}{unit}, {end_text(found.low)} to {end_text(found.high)}"
+
+
 def comparison_text(found: Comparison) -> str:
     """Cell of a table: difference and interval in percentage points, and what may be said.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vad_lib.errors import DataError
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, compare
+from vad_lib.evaluation.comparisons import Comparison, compare, short_text
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_videos
@@ -78,11 +78,7 @@ def branches_sentence(found: Mapping[str, Comparison]) -> str:
         return "not run"
     parts = []
     for word, verdict in (("semantic branch better", "better"), ("visual branch better", "worse"), ("cannot tell", "cannot tell")):
-        these = [
-            f"{name} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f})"
-            for name, c in found.items()
-            if c.verdict == verdict
-        ]
+        these = [f"{name} ({short_text(c)})" for name, c in found.items() if c.verdict == verdict]
         if these:
             parts.append(f"{word}: {', '.join(these)}")
     one = next(iter(found.values()))

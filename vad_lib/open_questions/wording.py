@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from vad_lib.evaluation.comparisons import Comparison
+from vad_lib.evaluation.comparisons import Comparison, short_text
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.evaluation.power import detectable, needed_for_steps
 from vad_lib.report.tables.table import METRIC_TITLES
@@ -54,7 +54,7 @@ def question_verdict(found: Mapping[str, Comparison]) -> str:
     """
     answers: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
     for answer, c in found.items():
-        answers[c.verdict].append(f"{answer} ({100 * c.mean:+.1f}, {100 * c.low:+.1f} to {100 * c.high:+.1f}{seeds_apart(c)})")
+        answers[c.verdict].append(f"{answer} ({short_text(c)}{seeds_apart(c)})")
     return "; ".join(f"{verdict}: {', '.join(these)}" for verdict, these in answers.items() if these) or "not run"
 
 
@@ -282,11 +282,7 @@ def verdict_lines(found: Mapping[str, Comparison]) -> list[str]:
     lines = []
     for verdict in ("better", "worse", "cannot tell"):
         these = {what: c for what, c in found.items() if c.verdict == verdict}
-        named = [
-            f"{what} ({100 * c.mean:+.1f} points, {100 * c.low:+.1f} to {100 * c.high:+.1f})"
-            for what, c in these.items()
-            if verdict != "cannot tell"
-        ]
+        named = [f"{what} ({short_text(c, 'points')})" for what, c in these.items() if verdict != "cannot tell"]
         behind = f": {'; '.join(named)}" if named else ""
         lines.append(f"*{verdict}*: {len(these)} comparisons with the row before or with the default settings{behind}.")
     return lines

@@ -17,7 +17,6 @@ import pandas as pd
 from vad_lib.config import Profile, get_profile
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset, load_dataset
-from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
 from vad_lib.data.importing.write import import_dataset
 from vad_lib.data.prepare import prepare_dataset
@@ -54,6 +53,7 @@ class RealSet(NamedTuple):
 
     Attributes:
         folder: its name where a person keeps the data.
+        dataset: name that it is imported under; none of a public set, since its lists are not those of a release.
         title: in tables.
         footage: what is seen.
         event: what is abnormal.
@@ -64,6 +64,7 @@ class RealSet(NamedTuple):
     """
 
     folder: str
+    dataset: str
     title: str
     footage: str
     event: str
@@ -78,6 +79,7 @@ class RealSet(NamedTuple):
 SETS: dict[str, RealSet] = {
     "fight-bags": RealSet(
         folder="fight_bags",
+        dataset="fight-bags",
         title="Fight bags",
         footage="all 300 surveillance clips of one data set, laid end to end into longer videos; sources do not cross the split",
         event="a clip with a fight",
@@ -89,6 +91,7 @@ SETS: dict[str, RealSet] = {
     ),
     "pets2009": RealSet(
         folder="pets2009",
+        dataset="pets2009",
         title="PETS 2009",
         footage="staged crowds on a campus; each of four camera views is a video of its own",
         event="a staged event of the scenes named Event Recognition (S3), from four sides",
@@ -103,6 +106,7 @@ SETS: dict[str, RealSet] = {
     ),
     "ped2": RealSet(
         folder="ped2",
+        dataset="ped2-videos",
         title="UCSD Ped2",
         footage="one fixed camera over a walkway",
         event="a bicycle, skater or cart among walkers",
@@ -171,7 +175,6 @@ def imported(source: Path, name: str, title: str, layout: Layout, profile: Profi
     Raises:
         DataError: the folder cannot be imported; the message says what is wrong.
     """
-    name = f"{name}-videos" if name in PUBLIC_SETS else name  # its own lists are not those of the release
     target, settings = layout.dataset(name), ImportSettings(dataset=name, title=title)
     if (source / "videos").is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)  # features are kept beside the videos
@@ -203,8 +206,8 @@ def train(
         seeds: per row.
         rows: keys of :data:`vad_lib.runs.experiments.VARIANTS`.
     """
-    title = title or (SETS[name].title if name in SETS else name)
-    dataset = imported(source, name, title, layout, profile)
+    known = SETS.get(name)
+    dataset = imported(source, known.dataset if known else name, title or (known.title if known else name), layout, profile)
     first = profile.train.seed
     experiments.run_variants(rows, dataset, layout, profile, seeds=range(first, first + seeds))
     return dataset

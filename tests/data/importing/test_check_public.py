@@ -180,3 +180,9 @@ def test_labels_that_cannot_be_are_named_and_the_others_read(xd):
     assert [problem.partition(" and codes")[0] for problem in problems] == [
         f"video {name}: expected a name that ends in '_label_'" for name in bad
     ]
+
+
+def test_a_list_of_one_s_own_under_the_name_of_a_public_set(tmp_path):
+    (tmp_path / "videos.csv").write_text("video,split,category,n_frames,intervals\n")
+    problems = check_source(tmp_path, ImportSettings(dataset="ped2"), progress=False).problems
+    assert "expected the lists of UCSD Ped2" in problems[0] and problems[0].endswith("such as --dataset ped2-own.")

@@ -45,28 +45,32 @@ def test_the_rise_over_the_last_quarter():
 
 def test_only_a_rising_row_has_a_remark():
     rising = convergence.remark([Logged(log(0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9))], "auc")
-    assert rising.startswith("not converged (seed 3): validation AUC rose by 20.0 points over the last quarter")
+    assert rising.kind == "not converged" and rising.text.startswith(
+        "not converged (seed 3): validation AUC rose by 20.0 points over the last quarter"
+    )
     for done in (log(*[0.9] * 8), log(0.5, 0.9), None):
-        assert convergence.remark([Logged(done)], "auc") == ""
+        assert convergence.remark([Logged(done)], "auc") is None
 
 
 def test_a_row_that_had_not_learned_says_so_unless_there_was_nothing_to_learn():
     curve = log(0.6, 0.5, 0.4, 0.4, 0.5, 0.5, 0.48, 0.44)
     said = convergence.remark([Logged(curve)], "auc")
-    assert said.startswith("not learned (seed 3): validation AUC ended at 46.0 % after 16 steps")
+    assert said.kind == "not learned" and said.text.startswith(
+        "not learned (seed 3): validation AUC ended at 46.0 % after 16 steps"
+    )
     assert (PROJECT_ROOT / convergence.SEARCH).is_file()
-    assert convergence.remark([Logged(curve, permute_labels=True)], "auc") == ""
+    assert convergence.remark([Logged(curve, permute_labels=True)], "auc") is None
 
 
 def test_a_row_that_was_better_before_the_last_quarter_says_by_how_much():
     rising = log(0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9)  # on validation videos it still rose: the test frames count for more
     runs = [Logged(rising, best=(0.9, 10), chosen=(0.7, 40)), Logged(rising, best=(0.8, 15), chosen=(0.8, 35))]
     said = convergence.remark(runs, "auc")
-    assert said.startswith(
+    assert said.kind == "over-trained" and said.text.startswith(
         "over-trained with the common number of steps: in 2 of 2 seeds test frames were told best at steps 10 to 15"
     )
-    assert "steps before 30 are not chosen; the best step has 10.0 points more" in said
+    assert "steps before 30 are not chosen; the best step has 10.0 points more" in said.text
     # a later best step is no over-training, and a small loss is no remark
-    assert convergence.over_trained([Logged(rising, best=(0.9, 35), chosen=(0.7, 40))], "auc") == ""
-    assert convergence.over_trained([Logged(rising, best=(0.74, 10), chosen=(0.7, 40))], "auc") == ""
-    assert convergence.remark([], "auc") == ""
+    assert convergence.over_trained([Logged(rising, best=(0.9, 35), chosen=(0.7, 40))], "auc") is None
+    assert convergence.over_trained([Logged(rising, best=(0.74, 10), chosen=(0.7, 40))], "auc") is None
+    assert convergence.remark([], "auc") is None

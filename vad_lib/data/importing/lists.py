@@ -60,6 +60,8 @@ def _public_lists(source: Path, known: PublicSet, files: list[FeatureFile], tell
             if others
             else suggestion(source, lambda folder: _has_lists(folder, known))
         )
+        if not hint and (source / "videos.csv").is_file():
+            hint = f"videos.csv is a list of your own: use a name of your own, such as --dataset {known.name}-own"
         wanted = ", ".join((*known.lists, *([known.truth_example] if known.truth else [])))
         message = (
             f"expected the lists of {known.title} ({wanted}) at most two levels deep, {', '.join(lacking)} missing; "

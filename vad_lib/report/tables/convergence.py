@@ -1,6 +1,7 @@
 """Had a method learned, was it still getting better when its training ended, or had it been better before?"""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,13 @@ STILL_RISING = 0.02  # of validation AUC, over the last quarter of the evaluatio
 OVER_TRAINED = 0.05  # of the headline metric: best step less the chosen one, mean over the seeds
 SEARCH = "results/steps_search.csv"  # made by scripts/search_settings.py
 _MEAN_OF = 2  # evaluations at either end: a single one scatters
+
+
+class Remark(NamedTuple):
+    """What to know of a row's training: of which kind it is, and the whole sentence without a full stop."""
+
+    kind: Literal["over-trained", "not learned", "not converged"]
+    text: str
 
 
 def rise(log: pd.DataFrame) -> float:
@@ -31,8 +39,8 @@ def rise(log: pd.DataFrame) -> float:
     return float(measured.iloc[-_MEAN_OF:].mean() - measured.iloc[end - _MEAN_OF : end].mean())
 
 
-def remark(runs: Sequence[Run], metric: str) -> str:
-    """What to know of a row's training: over-trained, not learned, or not converged; empty if there is nothing to say.
+def remark(runs: Sequence[Run], metric: str) -> Remark | None:
+    """What to know of a row's training: over-trained, not learned, or not converged; None if there is nothing to say.
 
     With permuted labels nothing is to be learned, so that nothing is said.
 
@@ -41,12 +49,12 @@ def remark(runs: Sequence[Run], metric: str) -> str:
         metric: ``auc`` or ``ap``.
     """
     if not runs or runs[0].config["train"].get("permute_labels"):
-        return ""
+        return None
     return over_trained(runs, metric) or unfinished(runs[0])
 
 
-def over_trained(runs: Sequence[Run], metric: str) -> str:
-    """A remark for a row whose test value was much better before the steps that may be chosen; else empty.
+def over_trained(runs: Sequence[Run], metric: str) -> Remark | None:
+    """A remark for a row whose test value was much better before the steps that may be chosen; else None.
 
     It looks at test labels, so it says what was lost and chooses nothing.
     """
@@ -56,33 +64,36 @@ def over_trained(runs: Sequence[Run], metric: str) -> str:
     early = [each for each in best if each.get("step", first) < first]
     lost = np.mean([run.value(metric, "best_on_test") - run.value(metric, run.selection) for run in runs])
     if not early or lost < OVER_TRAINED:
-        return ""
+        return None
     steps = sorted({each["step"] for each in early})
     where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
-    return (
+    return Remark(
+        "over-trained",
         f"over-trained with the common number of steps: in {len(early)} of {len(runs)} seeds test frames were told best at {where} "
         f"of {train['steps']}, and steps before {first:.0f} are not chosen; the best step has {100 * lost:.1f} points more, mean "
-        "over the seeds"
+        "over the seeds",
     )
 
 
-def unfinished(run: Run) -> str:
-    """A remark for a run that had not learned or not converged; else empty, and so if it keeps no log of validation AUC."""
+def unfinished(run: Run) -> Remark | None:
+    """A remark for a run that had not learned or not converged; else None, and so if it keeps no log of validation AUC."""
     try:
         log = run.log()
     except DataError:
-        return ""
+        return None
     if "validation/auc" not in log:
-        return ""
+        return None
     ended, gained = log["validation/auc"].dropna().iloc[-_MEAN_OF:].mean(), rise(log)
     if ended < NOT_LEARNED:
-        return (
+        return Remark(
+            "not learned",
             f"not learned (seed {run.seed}): validation AUC ended at {100 * ended:.1f} % after {len(log)} steps, where 50 % is "
-            f"chance; `{SEARCH}` has slow methods with more steps"
+            f"chance; `{SEARCH}` has slow methods with more steps",
         )
     if not gained > STILL_RISING:
-        return ""
-    return (
+        return None
+    return Remark(
+        "not converged",
         f"not converged (seed {run.seed}): validation AUC rose by {100 * gained:.1f} points over the last quarter of the "
-        f"evaluations; more steps would change this row, see `{SEARCH}`"
+        f"evaluations; more steps would change this row, see `{SEARCH}`",
     )

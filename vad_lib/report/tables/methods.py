@@ -112,8 +112,9 @@ def _title(method: str, reported: pd.DataFrame) -> str:
 def _note(method: str, reported: pd.DataFrame, data: DatasetRuns, metric: str) -> str:
     """What to know of a row: of its reported numbers, of a training too short or too long, of a row that competes with none."""
     notes = [f"{row.origin}, {row.metric}: {row.note}" for row in reported.itertuples() if row.note]
-    notes.append(remark(data.of(method), metric))
-    return "; ".join(note for note in (*notes, _CEILING_NOTE if method in CEILINGS else "") if note)
+    if said := remark(data.of(method), metric):
+        notes.append(said.text)
+    return "; ".join(notes + [_CEILING_NOTE] * (method in CEILINGS))
 
 
 def _reported_columns(reported: pd.DataFrame, counterpart: str, metric: str) -> dict[str, str]:
@@ -171,6 +172,5 @@ def remarked_methods(layout: Layout, datasets: Sequence[Dataset | str]) -> dict[
         data = DatasetRuns.load(layout, each, TABLE_ROWS["table2"])
         for method in TABLE_ROWS["table2"]:
             if said := remark(data.of(method), data.dataset.metric):
-                kind = said.partition(" with ")[0].partition(" (")[0]
-                found.setdefault(data.dataset.title, []).append(f"{VARIANTS[method].title} ({kind})")
+                found.setdefault(data.dataset.title, []).append(f"{VARIANTS[method].title} ({said.kind})")
     return found
