@@ -231,7 +231,13 @@ def execute_solutions() -> None:
     for path in sorted((PROJECT_ROOT / LESSONS / "solutions").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
-            NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+            NotebookClient(
+                notebook,
+                timeout=600,
+                kernel_name="python3",
+                resources={"metadata": {"path": folder}},
+                coalesce_streams=True,  # what a cell prints comes in pieces, by the clock; together it is the same every time
+            ).execute()
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # times of day
         text = nbformat.writes(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -53,8 +53,8 @@ def dataset(name: str, work: Path, source: Path | None = None) -> Dataset:
         found.store.contract = found.store.contract.replace(**FIGHT_FEATURES, weights_sha256=load_i3d().weights_sha256)
         return found
     if name == "rendered":
-        layout = Layout.create("quick", work, work / "data" / "quick")
-        parts = [prepare_dataset(layout, get_profile("quick"), each) for each in RENDERED]
+        layout = Layout.create("study", work, work / "data" / "study")
+        parts = [prepare_dataset(layout, get_profile("study"), each) for each in RENDERED]
         return joined(parts, work / "data" / "rendered", "Rendered videos")
     raise ConfigError(f"data of shipped models: expected fights or rendered, got {name!r}.")
 

@@ -120,6 +120,7 @@ def execute(layout: Layout, execution: Execution) -> Path:
             cwd=str(layout.out),
             progress_bar=sys.stderr.isatty(),
             log_output=False,
+            coalesce_streams=True,  # what a cell prints comes in pieces, by the clock; together it is the same every time
             # What fails in a cell comes as an exception; a kernel's own log would only tell of the interrupt that ends it.
             extra_arguments=["--IPKernelApp.log_level=50"],
         )

@@ -21,7 +21,8 @@ def pushes_on_scores(pushes: Mapping[str, np.ndarray]) -> Figure:
         fig, axes = plt.subplots(1, len(pushes), figsize=(9, 2.6), sharey=True)
         for panel, (name, of_bag), colour in zip(axes, pushes.items(), (GREY, VERMILION)):
             panel.bar(segments, of_bag, color=colour)
-            panel.set(title=name, xlabel="segment", xticks=segments)
+            pushed = np.count_nonzero(of_bag)
+            panel.set(title=f"{name}: {pushed} of {len(of_bag)} pushed", xlabel="segment", xticks=segments)
         axes[0].set_ylabel("push on the score")
     said = [listing(name, of_bag) for name, of_bag in pushes.items()]
     describe(fig, composed(f"The push on the scores of the segments 0 to {len(segments) - 1}, as bars", said))
@@ -62,9 +63,9 @@ def scores_of_videos(videos: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
         for panel, (name, (scores, shares)) in zip(axes, videos.items()):
             panel.fill_between(range(len(shares)), shares, step="mid", color=GROUND_TRUTH, label="abnormal")
             panel.plot(scores, color=BLUE, label="score")
-            panel.set(title=name, xlabel="snippet", ylim=(0, 1))
             parts = {"in the event": scores[shares > 0.5], "outside": scores[shares <= 0.5]}
             means = [f"{part.mean():.2f} {where}" for where, part in parts.items() if len(part)]
+            panel.set(title=f"{name}: mean score\n{', '.join(means)}", xlabel="snippet", ylim=(0, 1))
             said.append(f"{name}, mean score {' and '.join(means)}")
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     describe(fig, composed(f"Score of each snippet of {len(videos)} test videos, with the abnormal snippets shaded", said))

@@ -130,10 +130,10 @@ def triplet_and_parts(log: pd.DataFrame, parts: pd.Series) -> Figure:
         fig, (left, right) = plt.subplots(1, 2, figsize=(10, 2.8))
         left.plot(log["step"], weight, color=ORANGE, label="weight (share)")
         left.plot(log["step"], value, color=BLUE, label="value")
-        left.set(title="triplet term", xlabel="step")
+        left.set(title=f"triplet term: {value.iloc[0]:.2f} at first, {value.iloc[-1]:.2f} at the end", xlabel="step")
         left.legend()
         right.barh(parts.index[::-1], parts[::-1], color=GREY)
-        right.set(title="weight × value at the last step", xlabel="part of the loss")
+        right.set(title=f"largest at the last step:\n{parts.idxmax()}", xlabel="weight × value")
     said = [course("share of the weight", log["step"], weight), course("value", log["step"], value, "step")]
     said += [f"{name} {part:.2f}" for name, part in parts.items()]
     describe(fig, composed(f"Triplet term over the steps, and the {len(parts)} parts of the loss at the last step", said))

@@ -33,7 +33,8 @@ def protractor_and_map(segments: np.ndarray, categories: Mapping[str, float], al
         circle.set(xlabel="first number", ylabel="second number")
         image = heat.imshow(alignment.T, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
         heat.set(yticks=range(len(categories)), yticklabels=categories, xticks=range(len(segments)))
-        heat.set(xlabel="segment", title="alignment map")
+        nearest = [[*categories][row][0] for row in alignment.argmax(axis=1)]  # first letters
+        heat.set(xlabel="segment", title=f"alignment map; nearest: {' '.join(nearest)}")
         heat.grid(False)
         fig.colorbar(image, ax=heat, label="cosine")
     said = [
@@ -78,10 +79,10 @@ def text_cosines(cosines: Mapping[str, np.ndarray], categories: Sequence[str]) -
             for (row, column), cosine in np.ndenumerate(of_texts):
                 colour = "black" if cosine > 0.7 else "white"
                 panel.text(column, row, f"{cosine:.2f}", ha="center", va="center", fontsize=8, color=colour)
-            panel.set(title=name, yticks=places, yticklabels=categories)
+            different = of_texts[~np.eye(len(categories), dtype=bool)]
+            panel.set(title=f"{name}\ndifferent texts: {different.mean():.2f} on average", yticks=places, yticklabels=categories)
             panel.set_xticks(places, categories, rotation=45, ha="right")
             panel.grid(False)
-            different = of_texts[~np.eye(len(categories), dtype=bool)]
             said.append(f"{name}, cosines of different categories {different.min():.2f} to {different.max():.2f}")
         fig.colorbar(image, ax=axes, label="cosine")
     describe(fig, composed(f"{len(cosines)} maps of the cosines between the texts of {len(categories)} categories", said))
@@ -103,10 +104,11 @@ def alignment_maps(videos: Mapping[str, tuple[str, np.ndarray, np.ndarray]], cat
             own, event = categories.index(category), np.flatnonzero(abnormal)
             panel.plot(event, np.full(len(event), -0.75), "s", color=BLACK, ms=4, clip_on=False)
             panel.axhspan(own - 0.5, own + 0.5, fill=False, ec=BLACK, lw=2)
-            panel.set(title=name, xlabel="snippet", yticks=range(len(categories)), yticklabels=categories)
-            panel.grid(False)
             of_row = alignment[abnormal].mean(axis=0)
             others = np.delete(of_row, [0, own]).mean()
+            panel.set(title=f"{name}\nin the event: own {of_row[own]:.2f}, others {others:.2f}")
+            panel.set(xlabel="snippet", yticks=range(len(categories)), yticklabels=categories)
+            panel.grid(False)
             said.append(f"{name}, row of {category} {of_row[own]:.2f}, other abnormal rows {others:.2f}")
         fig.colorbar(image, ax=axes, label="cosine")
     describe(fig, composed(f"Alignment maps of {len(videos)} abnormal videos; mean cosines in the event", said))
@@ -132,7 +134,8 @@ def named_right(right: pd.Series, chance: tuple[float, float], shares: pd.Series
         left.set_xticks(range(len(right)), right.index, rotation=45)
         bars.bar(shares.index, shares, color=BLUE)
         bars.axhline(100 / len(shares), color=VERMILION, ls="--", label="chance")
-        bars.set(title="by category, all runs", ylabel="named right, %", ylim=(0, 100))
+        left.set_title(f"{(right > high).sum()} of {len(right)} runs above the guessers")
+        bars.set(title=f"all runs: best {shares.idxmax()}, worst {shares.idxmin()}", ylabel="named right, %", ylim=(0, 100))
         bars.tick_params(axis="x", rotation=45)
         bars.legend()
     said = [listing("right in each run", right), f"95 % of guessers {low:.0f} to {high:.0f}"]

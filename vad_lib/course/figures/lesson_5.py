@@ -39,18 +39,19 @@ def paired_draws(first: np.ndarray, second: np.ndarray, differences: Mapping[str
     """
     correlation = np.corrcoef(first, second)[0, 1]
     edges = np.linspace(min(v.min() for v in differences.values()), max(v.max() for v in differences.values()), 40)
-    said = []
+    said, widths = [], []
     with style():
         fig, (dots, spread) = plt.subplots(1, 2, figsize=(9.5, 3))
         dots.plot(first, second, ".", color=GREY, markersize=3)
         dots.set(xlabel=f"{names[0]}, AUC %", ylabel=f"{names[1]}, AUC %", title=f"same draw: correlation {correlation:.2f}")
         for (name, of_draws), colour in zip(differences.items(), (ORANGE, BLUE)):
             low, high = np.quantile(of_draws, [0.025, 0.975])
-            label = f"{name}, width {high - low:.1f} points"
-            spread.hist(of_draws, edges, histtype="step", lw=1.8, color=colour, label=label)
+            widths.append(f"{name} {high - low:.1f}")
+            spread.hist(of_draws, edges, histtype="step", lw=1.8, color=colour, label=name)
             said.append(f"{name} {low:.1f} to {high:.1f}")
         spread.axvline(0, color=BLACK, lw=0.8)
-        spread.set(xlabel=f"{names[1]} minus {names[0]}, points", ylabel="draws", title="difference")
+        spread.set(xlabel=f"{names[1]} minus {names[0]}, points", ylabel="draws")
+        spread.set_title(f"width of the middle 95 %: {', '.join(widths)}")
         spread.set_ylim(top=1.4 * spread.get_ylim()[1])  # room for the legend
         spread.legend(loc="upper left")
     said.append(f"correlation of the two methods {correlation:.2f}")

@@ -38,7 +38,6 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
     with style():
         rows = -(-len(runs) // columns)
         fig, grid = plt.subplots(rows, columns, figsize=(10, 1.55 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
-        fig.suptitle(title, fontsize=12)
         for axes, run in zip(grid.flat, runs):
             if video not in run.videos:
                 raise DataError(f"{run.title} has no scores of {video}; run it on the data set that the other methods were run on.")
@@ -54,6 +53,7 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
         fig.supxlabel("frame (shaded: abnormal); AUC: inside this video", fontsize=9.5)
         fig.supylabel("anomaly score", fontsize=9.5)
         labels = runs[0].videos[video].labels
+        fig.suptitle(title + _extremes(runs, video), fontsize=12)
     events = ", ".join(f"{start} to {end}" for start, end in mask_intervals(labels)) or "none"
     what = f"Score from 0 to 1 over {len(labels)} frames of one video, a panel per method, {title}. Abnormal frames: {events}"
     describe(fig, composed(what, said))
@@ -62,8 +62,24 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
 
 def _auc_inside(run: RunScores, video: str) -> str:
     """AUC on the frames of one video, in words; empty where all frames are of one class."""
+    value = _auc(run, video)
+    return "" if value is None else f", AUC {100 * value:.0f} %"
+
+
+def _auc(run: RunScores, video: str) -> float | None:
     labels, values = run.frames(video)
-    return f", AUC {100 * frame_roc_auc(labels, values):.0f} %" if 0 < labels.sum() < len(labels) else ""
+    return frame_roc_auc(labels, values) if 0 < labels.sum() < len(labels) else None
+
+
+def _extremes(runs: Sequence[RunScores], video: str) -> str:
+    """The methods with the lowest and the highest AUC inside a video, as the end of a title; empty if it is not defined."""
+    found = {run.title: value for run in runs if (value := _auc(run, video)) is not None}
+    if len(found) < 2:
+        return ""
+    ends = [
+        f"{100 * found[name]:.0f} % ({name})" for name in (min(found, key=found.__getitem__), max(found, key=found.__getitem__))
+    ]
+    return f"\nAUC inside it from {ends[0]} to {ends[1]}"
 
 
 def method_points(runs: Mapping[str, Sequence[Run]], metric: str, selection: str) -> pd.DataFrame:
