@@ -89,16 +89,16 @@ ABOUT: dict[str, About] = {
         use=_USE,
     ),
     "rendered": About(
-        date="2026-11-28",
+        date="2026-11-30",
         command="python -m vad_lib.deployment.train_shipped rendered",
         licence=(
             "Weights and rendered videos: MIT, as this library.",
             _NETWORK,
         ),
         data=(
-            "The two sets that this library renders (SynthViolence and SynthCrime, profile quick): drawn figures and things, 144 x "
-            "192 pixels, 4 to 12 seconds, eleven abnormal categories.",
-            "I3D features of one centre crop of 112 pixels, the shorter side resized to 128.",
+            "The two sets that this library renders (SynthViolence and SynthCrime, profile study, 936 training videos): drawn "
+            "figures and things, 144 x 192 pixels, 7 to 14 seconds, eleven abnormal categories.",
+            "I3D features of one centre crop of 96 pixels, the shorter side resized to 110.",
         ),
         protocol=(*_PROTOCOL, _TEXT),
         never_seen=("any real footage: this model is for lessons and for trying the commands, not for cameras",),

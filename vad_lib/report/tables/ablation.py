@@ -91,7 +91,7 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
         f"{SELECTION_TITLES[data[0].selection]}. The {len(ladder())} steps of Tables 4 and 5 share the "
         "level: the words *better*, *worse* and *cannot tell* hold for all of them together with 95 %. "
         f"{caption_text(data)}",
-        _blocks(frame, parts) if paper else (),
+        _blocks(frame, parts, data),
     )
 
 
@@ -129,8 +129,11 @@ def _places(data: Sequence[DatasetRuns]) -> str:
     return f"on {paper} (paper) and on {ours} (here)" if paper else f"on {ours}"
 
 
-def _blocks(frame: pd.DataFrame, parts: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The paper's columns, then ours: together they are too wide for a page."""
+def _blocks(frame: pd.DataFrame, parts: Sequence[str], data: Sequence[DatasetRuns]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The parts of a row with the paper's numbers, then ours on each data set: together they are too wide for a page."""
     paper = [column for column in frame.columns if column.startswith("paper")]
-    here = [column for column in frame.columns if column.startswith(("here", "seeds", "status"))]
-    return ("The paper's numbers:", ("row", *parts, *paper)), ("Here:", ("row", *here))
+    blocks = [("The paper's numbers:" if paper else "The rows:", ("row", *parts, *paper))]
+    for title in (f"({each.dataset.title})" for each in data):
+        ours = [column for column in frame.columns if column.startswith((f"here {title}", f"seeds {title}"))]
+        blocks.append(("", ("row", *ours, "status")))
+    return tuple(blocks)

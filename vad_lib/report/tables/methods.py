@@ -96,7 +96,7 @@ def _blocks(frame: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The reported numbers, then ours: together they are too wide for a page."""
     reported = [column for column in frame.columns[1:] if column.startswith(("paper", "authors"))]
     ours = [column for column in frame.columns[1:] if column not in reported]
-    return ("Reported:", ("method", *reported)), ("Here:", ("method", *ours))
+    return ("Reported:", ("method", *reported)), ("", ("method", *ours))
 
 
 def _reasons(data: DatasetRuns, metric: Literal["auc", "ap"]) -> list[str]:

@@ -5,6 +5,7 @@ numbers of different data sets never share a heading. A row that was not run say
 in tables and nowhere else.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from vad_lib.storage.writing import write_text
 NOT_RUN = "not run"
 SELECTION_TITLES = {"last": "last step", "best_on_validation": "chosen on validation", "best_on_test": "best on test"}
 METRIC_TITLES = {"auc": "AUC", "ap": "AP"}
+OWNER = re.compile(r"(?:paper|authors|here) \([^)]*\)(?= )")  # beginning of a column's name: whose number, and on which data
 PAPER_DATASETS = ("UCF-Crime", "XD-Violence")  # in the order of the paper's tables
 
 
@@ -54,14 +56,33 @@ class Table:
         """The table as Markdown: title, a grid per block, the caption, and the notes of the rows."""
         parts = [f"**{self.title}**"]
         for heading, columns in self.blocks or (("", tuple(self.frame.columns)),):
-            parts += [heading] if heading else []
-            parts.append(markdown_grid(self.frame[list(columns)], self.in_paper))
+            said, names = _owner_once(heading, columns)
+            parts += [said] if said else []
+            parts.append(markdown_grid(self.frame[list(columns)].set_axis(names, axis=1), self.in_paper))
         parts.append(self.made_with)
         names = self.frame.iloc[:, 0]
         notes = [f"- {name}: {note}." for name, note in zip(names, self.notes, strict=True) if note]
         if notes:
             parts.append("Notes:\n\n" + "\n".join(notes))
         return "\n\n".join(parts) + "\n"
+
+
+def _owner_once(heading: str, columns: Sequence[str]) -> tuple[str, list[str]]:
+    """Heading and columns of a block; where all numbers have one owner, the heading names it instead of every column.
+
+    Example:
+        >>> _owner_once("Frames:", ["row", "here (SynthCrime) AUC %", "here (SynthCrime) AP %", "seeds (SynthCrime)"])
+        ('Frames, here (SynthCrime):', ['row', 'AUC %', 'AP %', 'seeds'])
+    """
+    owners = {found[0] for column in columns if (found := OWNER.match(column))}
+    if len(owners) != 1:
+        return heading, list(columns)
+    (owner,) = owners
+    data = owner[owner.index("(") :]
+    names = [column.removeprefix(f"{owner} ").removesuffix(f" {data}") for column in columns]
+    if data.strip("()") in heading:
+        return heading, names
+    return f"{heading.rstrip(':')}, {owner}:" if heading else f"{owner[0].upper()}{owner[1:]}:", names
 
 
 def markdown_grid(frame: pd.DataFrame, in_paper: Sequence[bool] = (), *, align: Literal["left", "right"] = "right") -> str:
