@@ -65,7 +65,7 @@ def test_verdicts_name_what_differs():
 
 def test_answers_are_told_once_and_kept_with_their_cell():
     answers = told.Answers({"a": "Set A", "b": "Set B"})
-    answers.add("b", "Is it so?", "better: +1.0.")
+    answers.add("b", "Is it so?", "better: +1.0.", Comparison("auc", 0.01, 0.01, 0.002, 0.02, 0.95, "", (1, 2), (0.01, 0.01), 9))
     assert answers.untold == 1 and answers.table().empty
     assert answers.tell("cell-1") == "- **Set B: Is it so?** Better: +1.0."
     answers.add("a", "Control, noise:", "not run")
@@ -73,9 +73,9 @@ def test_answers_are_told_once_and_kept_with_their_cell():
     assert answers.tell("cell-2") == "- *Set A, not run:* Control, noise; Why."
     assert answers.tell("cell-3") == "" and answers.untold == 0
     assert answers.table().to_numpy().tolist() == [
-        ["Set B", "Is it so?", "better: +1.0", "cell-1"],
-        ["Set A", "Control, noise:", "not run", "cell-2"],
-        ["Set A", "Why?", "not run", "cell-2"],
+        ["Set B", "Is it so?", "better: +1.0", "better", "1.0000", "0.2000", "2.0000", "cell-1"],
+        ["Set A", "Control, noise:", "not run", *[""] * 4, "cell-2"],
+        ["Set A", "Why?", "not run", *[""] * 4, "cell-2"],
     ]
 
 

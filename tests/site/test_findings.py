@@ -2,14 +2,11 @@
 
 import re
 
-import pandas as pd
-
 from vad_lib.evaluation.comparisons import Comparison
-from vad_lib.open_questions.wording import comparison_sentence
+from vad_lib.open_questions.told import Answers
 from vad_lib.site.findings import EDGE, HEIGHT, WIDTH, Answer, asked_in_notebook, picture
 
-# as the notebook words it: a change of the words must not take the pictures away
-BETTER = comparison_sentence(Comparison("auc", 0.0297, 0.01, 0.0071, 0.0631, 0.9917, "", (1, 2), (0.02, 0.04), 56))
+BETTER = Comparison("auc", 0.0297, 0.01, 0.0071, 0.0631, 0.9917, "", (1, 2), (0.02, 0.04), 56)
 
 
 def test_a_picture_has_its_ends_where_the_numbers_are():
@@ -25,13 +22,13 @@ def test_a_verdict_has_a_shape_beside_its_colour():
 
 
 def test_answers_of_the_notebook_become_cards_with_pictures_where_there_is_one_interval():
-    rows = [
-        ("A (rendered videos)", "Q?", BETTER, "cell-1"),
-        ("B", "Q?", "not run", "cell-1"),
-        ("A", "Many?", "12 seeds; 3 videos", "x"),
-    ]
-    table = pd.DataFrame(rows, columns=["data", "question", "answer", "cell"])
-    first, second = asked_in_notebook(table, {"06_beyond_the_paper": "notebooks/06.html"}, "findings.html")
+    said = Answers({"a": "A (rendered videos)", "b": "B"})
+    said.add("a", "Q?", "whatever the words are", BETTER)
+    said.add("b", "Q?", "")
+    said.tell("cell-1")
+    said.add("a", "Many?", "12 seeds; 3 videos")
+    said.tell("x")
+    first, second = asked_in_notebook(said.table(), {"06_beyond_the_paper": "notebooks/06.html"}, "findings.html")
     assert first.asked == "Q?" and [group.dataset for group in first.groups] == ["A", "B"]
     assert first.groups[0].answers == (Answer("", "better", 2.97, 0.71, 6.31),) and not first.groups[1].answers
     assert first.groups[0].link == "notebooks/06.html#cell-id=cell-1" and {group.end for group in first.groups} == {10.0}

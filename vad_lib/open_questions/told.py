@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from vad_lib.evaluation.comparisons import Comparison
+
 NOT_RUN = "not run"
+COLUMNS = ("data", "question", "answer", "word", "difference", "low", "high", "cell")
 
 
 class Answers:
@@ -17,12 +20,21 @@ class Answers:
             titles: name of each data set -> its title.
         """
         self._titles = titles
-        self._waiting: list[tuple[str, str, str]] = []
-        self._told: list[tuple[str, str, str, str]] = []
+        self._waiting: list[tuple[str, ...]] = []
+        self._told: list[tuple[str, ...]] = []
 
-    def add(self, dataset: str, question: str, words: str) -> None:
-        """Keep an answer until it is told; a full stop at its end is dropped, and no words mean ``not run``."""
-        self._waiting.append((self._titles[dataset], question, words.rstrip(".") or NOT_RUN))
+    def add(self, dataset: str, question: str, words: str, found: Comparison | None = None) -> None:
+        """Keep an answer until it is told.
+
+        Args:
+            dataset: name of the data set.
+            question: what was asked.
+            words: the answer; a full stop at its end is dropped, and no words mean ``not run``.
+            found: the difference, where the answer is a single one.
+        """
+        numbers = [f"{100 * value:.4f}" for value in (found.mean, found.low, found.high)] if found else [""] * 3
+        word = found.verdict if found else ""
+        self._waiting.append((self._titles[dataset], question, words.rstrip(".") or NOT_RUN, word, *numbers))
 
     def tell(self, cell: str) -> str:
         """The answers since the last time as Markdown, those that are not there in one line per data set.
@@ -40,7 +52,7 @@ class Answers:
         """
         lines: list[str] = []
         missing: dict[str, list[str]] = {}
-        for title, question, words in self._waiting:
+        for title, question, words, *_ in self._waiting:
             if words == NOT_RUN:
                 missing.setdefault(title, []).append(question.rstrip(":?"))
             else:
@@ -51,8 +63,8 @@ class Answers:
         return "\n".join(lines)
 
     def table(self) -> pd.DataFrame:
-        """All answers that were told: ``data``, ``question``, ``answer``, ``cell``."""
-        return pd.DataFrame(self._told, columns=["data", "question", "answer", "cell"])
+        """All answers that were told, :data:`COLUMNS`; where an answer is a single difference, its word and points."""
+        return pd.DataFrame(self._told, columns=[*COLUMNS])
 
     @property
     def untold(self) -> int:

@@ -1,6 +1,5 @@
 """Findings as cards: a question, its answers on each data set with pictures of their intervals, and the cell that computes them."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,9 +15,6 @@ from vad_lib.site.page import Page, filled, relative
 from vad_lib.storage.paths import Layout
 
 NOTEBOOK_06 = "06_beyond_the_paper"
-_ONE_INTERVAL = re.compile(
-    r"^(better|worse|cannot tell): ([+-][\d.]+) points, ± [\d.]+ \(([\d.]+) % interval ([+-][\d.]+) to ([+-][\d.]+)"
-)
 
 
 class Answer(NamedTuple):
@@ -118,7 +114,7 @@ def asked_in_notebook(table: pd.DataFrame, pages: dict[str, str], page: str) -> 
     """All questions of notebook 06, from the table of its answers; an answer with one interval gets its picture.
 
     Args:
-        table: columns ``data``, ``question``, ``answer`` and ``cell``, all text.
+        table: of :meth:`vad_lib.open_questions.told.Answers.table`, all text.
         pages, page: see :func:`asked_and_found`.
     """
     cards = []
@@ -126,8 +122,8 @@ def asked_in_notebook(table: pd.DataFrame, pages: dict[str, str], page: str) -> 
         groups = []
         for row in rows.itertuples():
             link = _link(pages, NOTEBOOK_06, row.cell, page)
-            one = _ONE_INTERVAL.match(row.answer)
-            answers = (Answer("", one[1], float(one[2]), float(one[4]), float(one[5])),) if one else ()
+            numbers = (float(row.difference), float(row.low), float(row.high)) if row.word else ()
+            answers = (Answer("", row.word, *numbers),) if numbers else ()
             groups.append(_group(row.data.partition(" (")[0], "", "", answers, link, row.answer))
         cards.append(Card(str(asked), "all-" + slug(str(asked)), _one_scale(groups)))
     return cards
