@@ -28,6 +28,11 @@ def test_another_word_and_another_number_of_seeds():
     assert findings.answer_text(found, "adds", 3) == "a: adds: +3.1 [+2.1, +4.1]; 2 seeds<br>b: adds: +0.1 [-0.9, +1.1]"
 
 
+def test_many_comparisons_are_counted_after_the_first():
+    found = {"all": comparison(0.031, 0.01), "a": comparison(0.001, 0.01), "b": comparison(-0.03, 0.01), "c": comparison(0, 0.01)}
+    assert findings.answer_text(found, counted="parts") == "all: better: +3.1 [+2.1, +4.1]<br>3 parts: 1 worse, 2 cannot tell"
+
+
 @pytest.fixture
 def table(made_up):
     rows = ("logistic-regression", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed")

@@ -33,12 +33,14 @@ class Question(NamedTuple):
         where: the notebook whose cell computes the answer, ``{dataset}`` standing for a data set, and the cell's id.
         found: layout, data set, draws -> the comparisons that answer it.
         word: what is said in place of *better* and *worse*, where a difference has one sign only.
+        counted: what the comparisons after the first one are, where the README only counts their words.
     """
 
     asked: str
     where: tuple[str, str]
     found: Callable[[Layout, Dataset, Bootstrap], Found]
     word: str = ""
+    counted: str = ""
 
 
 def _steps(*pairs: tuple[str, str], other_metric: bool = False) -> Callable[[Layout, Dataset, Bootstrap], Found]:
@@ -94,12 +96,17 @@ QUESTIONS: tuple[Question, ...] = (
         ("06_beyond_the_paper", "cell-20"),
         lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "text", bootstrap),
     ),
-    Question("Which branch sees what? Semantic minus visual score, AUC:", ("06_beyond_the_paper", "cell-22-branches"), _branches),
+    Question(
+        "Which branch sees what? Semantic minus visual score, AUC:",
+        ("06_beyond_the_paper", "cell-22-branches"),
+        _branches,
+        counted="categories",
+    ),
     Question("What does it add to choose the step on the test set?", ("06_beyond_the_paper", "cell-16"), _chosen_on_test, "adds"),
 )
 
 
-def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
+def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "") -> str:
     """Comparisons in one cell of a table: each verdict with its difference in points and its interval.
 
     Where one cannot tell, half of the interval's width stands beside it: a true difference may be about as large.
@@ -108,6 +115,7 @@ def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
         found: name -> comparison.
         word: in place of the verdicts; empty for the verdicts.
         seeds: usual number; an answer with another one names its own. 0 names none.
+        counted: of the comparisons after the first, the number of each verdict is enough; what they are. Empty to tell each.
 
     Example:
         >>> answer_text({})
@@ -115,9 +123,13 @@ def answer_text(found: Found, word: str = "", seeds: int = 0) -> str:
     """
     if not found:
         return NOT_RUN
-    alone = len(found) == 1
-    words = [_verdict_text(comparison, word, seeds) for comparison in found.values()]
-    return "<br>".join(word if alone else f"{name}: {word}" for name, word in zip(found, words))
+    words = {name: _verdict_text(comparison, word, seeds) for name, comparison in found.items()}
+    lines = [text if len(found) == 1 else f"{name}: {text}" for name, text in words.items()]
+    if counted:
+        verdicts = [comparison.verdict for comparison in found.values()][1:]
+        told = [f"{number} {each}" for each in ("better", "worse", "cannot tell") if (number := verdicts.count(each))]
+        lines[1:] = [f"{len(verdicts)} {counted}: {', '.join(told)}"] if told else []
+    return "<br>".join(lines)
 
 
 def _verdict_text(found: Comparison, word: str, seeds: int) -> str:
@@ -144,7 +156,7 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
             found = question.found(layout, dataset, bootstrap)
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             link = f"<br>[computed here]({executed}/{notebook}.ipynb#cell-id={cell})" if found else ""
-            row.append(answer_text(found, question.word, usual[dataset.name][1]) + link)
+            row.append(answer_text(found, question.word, usual[dataset.name][1], question.counted) + link)
         rows.append(row)
     columns = ["question", *(f"{d.title} (rendered), {d.headline_metric.upper()} points" for d in datasets)]
     grid = markdown_grid(pd.DataFrame(rows, columns=columns), align="left")
