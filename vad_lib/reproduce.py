@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--parameters", action="store_true", help="print what each notebook parameter takes, its default and meaning, and stop")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
     add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
-    add("--reference", action="store_true", help="execute notebooks 02 to 09 on the committed results; trains nothing")
+    add("--reference", action="store_true", help="execute notebooks 02 to 10 on the committed results; trains nothing")
     add("--list", action="store_true", help="print what would run, and stop")
     options = parser.parse_args(arguments)
     if options.parameters:

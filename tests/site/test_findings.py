@@ -4,7 +4,7 @@ import re
 
 from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.open_questions.told import Answers
-from vad_lib.site.findings import EDGE, HEIGHT, WIDTH, Answer, asked_in_notebook, picture
+from vad_lib.site.findings import EDGE, HEIGHT, WIDTH, Answer, asked_in_notebooks, picture
 
 BETTER = Comparison("auc", 0.0297, 0.01, 0.0071, 0.0631, 0.9917, "", (1, 2), (0.02, 0.04), 56)
 
@@ -28,7 +28,8 @@ def test_answers_of_the_notebook_become_cards_with_pictures_where_there_is_one_i
     said.tell("cell-1")
     said.add("a", "Many?", "12 seeds; 3 videos")
     said.tell("x")
-    first, second = asked_in_notebook(said.table(), {"06_beyond_the_paper": "notebooks/06.html"}, "findings.html")
+    pages = {"06_beyond_the_paper": "notebooks/06.html"}
+    first, second = asked_in_notebooks(said.table().assign(notebook="06_beyond_the_paper"), pages, "findings.html")
     assert first.asked == "Q?" and [group.dataset for group in first.groups] == ["A", "B"]
     assert first.groups[0].answers == (Answer("", "better", 2.97, 0.71, 6.31),) and not first.groups[1].answers
     assert first.groups[0].link == "notebooks/06.html#cell-id=cell-1" and {group.end for group in first.groups} == {10.0}

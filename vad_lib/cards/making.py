@@ -145,7 +145,7 @@ class _Maker:
         variant = config["variant"]
         names = [name for name, rows in {**TABLE_ROWS, **others}.items() if variant in rows and not config.get("origin")]
         if variant == "proposed" or variant not in VARIANTS:
-            names.append("open_questions")
+            names += ["open_questions", "how_sure"]
         found: Roles = []
         for name in names:
             path = self.root / "tables" / f"{name}.csv"

@@ -102,7 +102,9 @@ QUESTIONS: tuple[Question, ...] = (
         _branches,
         counted="categories",
     ),
-    Question("What does it add to choose the step on the test set?", ("06_beyond_the_paper", "cell-16"), _chosen_on_test, "adds"),
+    Question(
+        "What does it add to choose the step on the test set?", ("10_how_sure_are_the_numbers", "habits"), _chosen_on_test, "adds"
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""What notebook 06 asks of the rows of the tables: their steps, what choosing on the test set adds, what alarms they would give."""
+"""What notebook 10 asks of the rows of the tables: their steps, what choosing on the test set adds, what alarms they would give."""
 
 from collections.abc import Mapping, Sequence
 

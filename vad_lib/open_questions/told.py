@@ -1,4 +1,4 @@
-"""Answers of notebook 06: collected, told cell by cell, and kept as one table."""
+"""Answers of notebooks 06 and 10: collected, told cell by cell, and kept as one table."""
 
 from collections.abc import Mapping
 

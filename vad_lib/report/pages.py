@@ -4,9 +4,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
-
 from vad_lib.errors import DataError, MissingFileError
+from vad_lib.report.answers import ANSWERS, read_answers
 from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
 from vad_lib.report.tables.table import markdown_grid
@@ -15,12 +14,9 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import write_text
 
-NOTEBOOK_06 = "executed/06_beyond_the_paper.ipynb"
-ANSWERS = "tables/open_questions.csv"
-
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.png)\)")
 
-# Beginnings of the questions of notebook 06 whose answers are findings.
+# Beginnings of the questions of notebooks 06 and 10 whose answers are findings.
 _FINDINGS = (
     "Does Proposed beat + PCL + DBAGF",
     "How many seeds would show",
@@ -57,24 +53,22 @@ def results_table_markdown(layout: Layout) -> str:
 
 
 def findings_markdown(layout: Layout) -> str:
-    """What notebook 06 found, a line per answer, with links that hold from the results folder.
+    """What notebooks 06 and 10 found, a line per answer, with links that hold from the results folder.
 
     Args:
-        layout: whose ``open_questions.csv`` is read; the text says so if there is none.
+        layout: whose tables of answers are read; the text says so if there are none.
     """
-    path = layout.tables / "open_questions.csv"
-    if not path.is_file():
-        return "*not run*: `make reproduce` makes `open_questions.csv`, `make questions` with all its runs.\n"
-    answers = pd.read_csv(path, keep_default_na=False)
+    answers = read_answers(layout.tables)
+    if answers.empty:
+        return "*not run*: `make reproduce` makes the tables of answers, `make questions` with all runs of notebook 06.\n"
     lines = [
-        f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} ([{row.cell}]({NOTEBOOK_06}#cell-id={row.cell}))."
+        f"- **{row.data.partition(' (')[0]}. {row.question}** {row.answer} "
+        f"([{row.cell}](executed/{row.notebook}.ipynb#cell-id={row.cell}))."
         for beginning in _FINDINGS
         for row in answers[answers["question"].str.startswith(beginning)].itertuples()
     ]
-    about = (
-        f"Computed answers of [notebook 06]({NOTEBOOK_06}), with their intervals; all of them are in "
-        f"[`{Path(ANSWERS).name}`]({ANSWERS})."
-    )
+    all_of_them = " and ".join(f"[`{name}`](tables/{name})" for name in ANSWERS.values())
+    about = f"Computed answers of notebooks 06 and 10, with their intervals; all of them are in {all_of_them}."
     return f"{about}\n\n" + "\n".join(lines) + "\n"
 
 

@@ -270,6 +270,17 @@ class BeyondThePaper(NotebookParameters):
         return self
 
 
+class HowSure(NotebookParameters):
+    """10_how_sure_are_the_numbers."""
+
+    profile: ProfileName = "quick"
+    datasets: DatasetNames = Field(["synth-crime", "synth-violence"])
+    source: Source = "reference"
+    first_seed: Seed = 2022
+    out: Folder = ""
+    data: Folder = ""
+
+
 class RealFootage(NotebookParameters):
     """07_real_footage."""
 
@@ -332,6 +343,7 @@ OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "05_methods_side_by_side": SideBySide,
     "08_when_training_fails": WhenTrainingFails,
     "06_beyond_the_paper": BeyondThePaper,
+    "10_how_sure_are_the_numbers": HowSure,
     "07_real_footage": RealFootage,
     "09_why_is_my_number_different": NumberDifferent,
 }

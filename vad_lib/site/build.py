@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import ConfigError, DataError, first_few
 from vad_lib.explorer.contents import DataSet, read_contents
 from vad_lib.explorer.page import write_page
+from vad_lib.report.answers import read_answers
 from vad_lib.report.web_files import web_file
 from vad_lib.runner.manifest import read_manifest
 from vad_lib.site import check, findings, landing, methods, search, sources, tables
@@ -119,8 +118,7 @@ def _write(folder: Path, layout: Layout, root: Path, strict: bool, repository: s
     datasets = [load_dataset(layout.dataset(name), features=False) for name in read_manifest(layout.manifest).datasets]
     pages_of = {Path(source.path).stem: source.page for source in executed}
     cards = findings.asked_and_found(layout, datasets, pages_of, "findings.html")
-    answers = pd.read_csv(layout.tables / "open_questions.csv", dtype=str, keep_default_na=False)
-    all_cards = findings.asked_in_notebook(answers, pages_of, "findings.html")
+    all_cards = findings.asked_in_notebooks(read_answers(layout.tables), pages_of, "findings.html")
     tabled = tables.table_pages(links, layout.tables)
     entries = tuple(entry for entry in NAVIGATION if entry.key != "explorer" or contents)
     numbers = {"notebooks": len({_number(source) for source in executed}), "lessons": len(taught), "tables": len(tabled) - 1}

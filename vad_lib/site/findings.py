@@ -14,8 +14,6 @@ from vad_lib.site.links import slug
 from vad_lib.site.page import Page, filled, relative
 from vad_lib.storage.paths import Layout
 
-NOTEBOOK_06 = "06_beyond_the_paper"
-
 
 class Answer(NamedTuple):
     """A difference with its interval.
@@ -110,18 +108,18 @@ def asked_and_found(layout: Layout, datasets: Sequence[Dataset], pages: dict[str
     return cards
 
 
-def asked_in_notebook(table: pd.DataFrame, pages: dict[str, str], page: str) -> list[Card]:
-    """All questions of notebook 06, from the table of its answers; an answer with one interval gets its picture.
+def asked_in_notebooks(table: pd.DataFrame, pages: dict[str, str], page: str) -> list[Card]:
+    """All questions of notebooks 06 and 10, from the tables of their answers; an answer with one interval gets its picture.
 
     Args:
-        table: of :meth:`vad_lib.open_questions.told.Answers.table`, all text.
+        table: of :func:`vad_lib.report.answers.read_answers`.
         pages, page: see :func:`asked_and_found`.
     """
     cards = []
     for asked, rows in table.groupby("question", sort=False):
         groups = []
         for row in rows.itertuples():
-            link = _link(pages, NOTEBOOK_06, row.cell, page)
+            link = _link(pages, row.notebook, row.cell, page)
             numbers = (float(row.difference), float(row.low), float(row.high)) if row.word else ()
             answers = (Answer("", row.word, *numbers),) if numbers else ()
             groups.append(_group(row.data.partition(" (")[0], "", "", answers, link, row.answer))
@@ -197,7 +195,7 @@ def findings_page(path: str, cards: Sequence[Card], others: Sequence[Card]) -> P
     Args:
         path: of the page.
         cards: the questions of the README.
-        others: all questions of notebook 06.
+        others: all questions of notebooks 06 and 10.
     """
     level = f"{100 * DEFAULT_BOOTSTRAP.level:g}"
     body = filled("findings.html.j2", cards=cards, others=others, level=level, picture=picture, scale=scale)
