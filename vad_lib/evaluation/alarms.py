@@ -29,9 +29,10 @@ class Calibration(NamedTuple):
 
 
 def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
-    """Reliability of the scores over all test frames, in bins of equal width; a score on an edge is in the bin above, 1 in the last.
+    """Reliability of the scores over all test frames, in bins of equal width.
 
-    No method here is trained to be calibrated, and AUC and AP do not see it: they know only the order of scores.
+    A score on the edge of two bins is in the upper one, 1 is in the last. No method here is trained to be calibrated, and AUC and
+    AP do not see it: they know only the order of scores.
 
     Args:
         scored: scores of a run.
