@@ -47,6 +47,13 @@ def test_segments_by_hand():
             wrong()
 
 
+@pytest.mark.parametrize(("length", "bound", "found"), [(58, 100, 28), (70, 180, 62), (116, 100, 57)])
+def test_bounds_of_segments_are_rounded_as_in_the_public_codes(length, bound, found):
+    """One below those of whole numbers, where the public codes are: numpy's linspace has 28.999... for 100 * 58 / 200."""
+    rows = np.arange(float(length))[:, None]
+    assert segment_means(rows, 200)[bound, 0] == found == bound * length // 200 - 1
+
+
 def test_segments_against_known_answers(shared):
     with np.load(shared / "oracles" / "resample.npz", allow_pickle=False) as answers:
         for key in answers.files:

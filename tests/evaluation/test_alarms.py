@@ -23,6 +23,17 @@ def test_calibration_by_hand():
         alarms.calibration(scored, 0)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("num_bins", [10, 49, 100])
+def test_a_score_on_an_edge_is_in_the_bin_above_whatever_its_type(dtype, num_bins):
+    """As float32, 0.7 is a little less than as float64: it was counted in the bin from 0.6 to 0.7, with the scores of 0.6."""
+    score = (np.arange(num_bins + 1) / num_bins).astype(dtype)
+    frames = np.ones(num_bins + 1, dtype=int)
+    found = alarms.calibration(one_video(score, 0 * frames, frames, []), num_bins)
+    assert found.bins["frames"].tolist() == [1] * (num_bins - 1) + [2]  # the last one holds 1 too
+    assert found.bins["low"].tolist() == [place / num_bins for place in range(num_bins)]
+
+
 def test_thresholds_keep_the_rate():
     scored = one_video([0.9, 0.8, 0.5, 0.2], [8, 0, 8, 0], [1, 4, 5, 90], [(0, 0, 8), (0, 20, 28)])
     assert alarms.threshold_at(scored, 0.01) == 0.9

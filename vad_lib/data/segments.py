@@ -11,7 +11,9 @@ def segment_means(snippets: np.ndarray, num_segments: int) -> np.ndarray:
     """Cut a video into a fixed number of segments, each the mean of its snippets.
 
     Segment i covers the rows from trunc(i T / n) to trunc((i + 1) T / n), the end excluded; where that is none, it is
-    the row at its start. UR-DMU and the methods before it cut videos like this.
+    the row at its start. The bounds are those of numpy's ``linspace``, rounding included, as in the public codes: for some
+    lengths (58 or 70 snippets into 200 segments) a bound is one below that of whole numbers. UR-DMU and the methods before
+    it cut videos like this.
 
     Args:
         snippets: float (..., T, D), T at least 1.

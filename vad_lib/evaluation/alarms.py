@@ -29,9 +29,10 @@ class Calibration(NamedTuple):
 
 
 def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
-    """Reliability of the scores over all test frames, in bins of equal width; the last one holds 1.
+    """Reliability of the scores over all test frames, in bins of equal width.
 
-    No method here is trained to be calibrated, and AUC and AP do not see it: they know only the order of scores.
+    A score on the edge of two bins is in the upper one, 1 is in the last. No method here is trained to be calibrated, and AUC and
+    AP do not see it: they know only the order of scores.
 
     Args:
         scored: scores of a run.
@@ -43,9 +44,11 @@ def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
     if num_bins < 1:
         raise ConfigError(f"calibration: expected one bin or more, got {num_bins}.")
     frames, score = scored.abnormal + scored.normal, scored.score.astype(np.float64)
-    place = np.clip((score * num_bins).astype(int), 0, num_bins - 1)
+    edges = np.arange(num_bins + 1) / num_bins
+    # edges in the scores' own type: as float32, 0.7 is a little less than as float64
+    own = edges.astype(np.result_type(scored.score.dtype, np.float16))
+    place = np.clip(np.searchsorted(own, scored.score, side="right") - 1, 0, num_bins - 1)
     total, scores, abnormal = (np.bincount(place, w, num_bins) for w in (frames, score * frames, scored.abnormal))
-    edges = np.linspace(0, 1, num_bins + 1)
     known = np.where(total > 0, total, np.nan)
     bins = pd.DataFrame(
         {

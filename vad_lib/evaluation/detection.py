@@ -92,8 +92,9 @@ def detect(
 def class_ap(matched: Matched, convention: Convention = "vadclip_code") -> Detection:
     """Average precision of every class at every IoU.
 
-    The segments of a class are gone through over all videos in decreasing score, ties in the order of the videos. AP is the
-    sum of the precision at each hit, divided by the number of events.
+    The segments of a class are gone through over all videos in decreasing score, equal ones in the order of the videos (scores
+    are sums: two that should be equal may differ in the last digit, and that decides). AP is the sum of the precision at each hit,
+    divided by the number of events.
 
     Args:
         matched: from :func:`vad_lib.evaluation.event_matching.matched_segments`.

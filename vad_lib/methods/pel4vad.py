@@ -3,7 +3,7 @@
 One attention block compares segments once and uses the comparison twice, over the whole video and within a
 window, so that a segment's feature knows its context at 1.2 million parameters. In training only, score-weighted
 means of the context features, one for what looks abnormal and one for the rest, are drawn to the text feature of
-their category. By the authors' public code; its window, start values and head differ between the two data sets
+their category. By the authors' public code; its start values, normalisation and head differ between the two data sets
 and are UCF-Crime's here (:data:`XD_VIOLENCE` holds the other ones).
 
 symbol       here                          shape
@@ -52,7 +52,10 @@ SMALLEST_SUM = 1e-6  # of weights, own: one segment of score 0.1 has 1.7
 
 
 class PEL4VADSettings(Settings):
-    """Settings of PEL4VAD; the defaults are the official code's for UCF-Crime."""
+    """Settings of PEL4VAD; the defaults are the official code's for UCF-Crime, ``saturated`` apart.
+
+    That code takes the first category that a video's name has, ``labels="first"`` the first one in the data set's order.
+    """
 
     feature_dim: int = Field(1024, ge=1, description="D, width of the snippet features")
     attention_width: int = Field(128, ge=1, description="d, of the only head")

@@ -55,7 +55,7 @@ class ContextAttention(nn.Module):
         return self.merge(root_over_time(attended) if self.normalise else attended)
 
     def prior(self, length: int) -> Tensor:
-        """G = exp(-|w (i - j)^2 - b|), added to the similarity of segments i and j: (T, T) in (0, 1]."""
+        """G = exp(-|w (i - j)^2 - b|), added to the similarity of segments i and j: (T, T) in [0, 1]."""
         position = torch.arange(length, device=self.mixing.device)
         squared = (position[:, None] - position).square()
         return torch.exp(-(self.prior_scale * squared - self.prior_shift).abs())

@@ -18,8 +18,8 @@ S sequences (videos x crops), R rows of a batch (each crop a row), T segments, D
 How it differs from the others: nothing in the network looks at time, so a segment's score does not depend on its
 neighbours, and any D fits (the first layer alone has D inputs). There are no memories, no magnitudes, no
 normalisation layers, and no cross-entropy: only the order of videos is learned. As in the authors' code, and not
-in their paper, every abnormal video is compared with every normal one, the second layer has no activation, and
-the squared norms of the weight matrices are part of the loss.
+in their paper, every abnormal video is compared with every normal one, and the second layer has no activation. The
+squared norms of the weight matrices are part of the loss; the paper has a norm of the weights too.
 
 Features: the authors normalise each segment's feature to length 1. For I3D features leaving them as they are is
 usual, and the default here; ``normalise_features`` is the authors' form. Watch the scores where raw features meet

@@ -122,7 +122,7 @@ def distance_graph(length: int, scale: float, kind: Literal["plain", "softmax"] 
         kind: ``softmax`` divides each row by its sum, as the paper has it; the official code does not.
 
     Returns:
-        float32 (L, L) in (0, 1].
+        float32 (L, L) in [0, 1].
 
     Example:
         >>> distance_graph(3, 1.0)[0]

@@ -236,6 +236,16 @@ def test_another_stride_is_named_and_never_aligned(folder, align, length, stride
         assert "or --align" not in sentence and "--align is for a snippet more or less at the end" in sentence
 
 
+@pytest.mark.parametrize(("frames", "whole"), [(3200, 200), (3201, 201), (3199, 200)])
+def test_the_snippets_of_the_frames_are_told_not_the_fewest_that_are_accepted(folder, frames, whole):
+    """Features may end a snippet early, so 199 will do for 3,200 frames; but these hold 200, as anyone who divides by 16 finds."""
+    for length in (50, 400):
+        with_snippets(folder, [length] * 4, frames)
+        said = found(folder.check(), "snippets")
+        assert len(said) == 4
+        assert all(f"{frames:,} frames hold {whole} snippets of 16 under mask rule frames" in sentence for sentence in said)
+
+
 @pytest.mark.parametrize("length", [32, 200])
 def test_a_fixed_number_of_segments_is_named(folder, length):
     folder.list(

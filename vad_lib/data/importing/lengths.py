@@ -110,14 +110,14 @@ def fit_lengths(
     for record in videos.records:
         length, frames, subject = lengths[record.name], counted.get(record.name), f"video {record.name}"
         if frames is not None:
-            low, high = _expected(record, frames, rule, known)
+            low, usual, high = _expected(record, frames, rule, known)
             wanted = min(max(length, low), high)
             near = abs(length - wanted) <= ALIGNED
             if near and ((wanted < length and align in ("cut", "both")) or (wanted > length and align in ("pad", "both"))):
                 fitted[record.name] = length = wanted
             elif wanted != length:
                 message = (
-                    f"{frames:,} frames hold {wanted:,} snippets of {FRAMES_PER_SNIPPET} under mask rule {rule}, its features have "
+                    f"{frames:,} frames hold {usual:,} snippets of {FRAMES_PER_SNIPPET} under mask rule {rule}, its features have "
                     f"{length:,}; likely {_cause(length, wanted, same_length)}"
                 )
                 tell(Finding("error", "snippets", subject, message, _advice(near, align)))
@@ -144,18 +144,18 @@ def _advice(near: bool, align: str) -> str:
     return f"{release}; --align is for a snippet more or less at the end, and would make up or throw away features here"
 
 
-def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: PublicSet | None) -> tuple[int, int]:
-    """Fewest and most snippets that features of a video may have."""
+def _expected(record: VideoRecord, frames: int, rule: MaskRule, known: PublicSet | None) -> tuple[int, int, int]:
+    """Fewest snippets that features of a video may have, the number that the rule gives, and most."""
     whole = -(-frames // FRAMES_PER_SNIPPET)
     if rule == "frames":
-        return max(whole - 1, 1), whole
+        return max(whole - 1, 1), whole, whole
     if known:
         expected = known.expected_snippets(rule, record.name, frames)
         # the exceptions among the training videos are not published, and of some sets nothing is
         slack = 0 if record.split == "test" and known.snippets else 1
     else:
         expected, slack = (whole if rule == "B" else frames // FRAMES_PER_SNIPPET), 1
-    return max(expected - slack, 1), max(expected + slack, 1)
+    return max(expected - slack, 1), max(expected, 1), max(expected + slack, 1)
 
 
 def _cause(found: int, expected: int, same_length: bool) -> str:
