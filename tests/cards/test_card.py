@@ -69,6 +69,8 @@ def test_a_changed_or_missing_file_is_named(by_hand, written, tmp_path):
         ({"files": [{"role": "other", "path": "/etc/hosts", "size": 1, "sha256": "0" * 64}]}, "files.0.path"),
         ({"measures": [{"metric": "auc", "selection": "last", "values": [0.8, 0.82], "mean": 0.9}]}, "is not that of the values"),
         ({"measures": [{"metric": "auc", "selection": "last", "mean": 81.0}]}, "measures.0.mean"),
+        ({"measures": [{"metric": "auc", "selection": "last", "values": [0.8, None], "mean": 0.9}]}, "is not that of the values"),
+        ({"measures": [{"metric": "auc", "selection": "last", "sd": 0.1}]}, "an interval or sd, but no mean"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_named(by_hand, written, change, message):
@@ -79,7 +81,17 @@ def test_what_does_not_fit_is_refused_and_named(by_hand, written, change, messag
     assert message in str(error.value) and path.read_bytes() == before
 
 
+def test_a_wrong_entry_is_not_called_a_missing_one_too(by_hand, written):
+    with pytest.raises(DataError) as error:
+        seal(written(by_hand | {"measures": [{"metric": "auc", "selection": "last", "mean": "81 %"}]}))
+    assert "measures.0.mean" in str(error.value) and "at least 1 item" not in str(error.value)
+    with pytest.raises(DataError, match="measures: Tuple should have at least 1 item"):
+        seal(written(by_hand | {"measures": []}))
+
+
 def test_what_is_no_card(tmp_path):
+    with pytest.raises(DataError, match=r"found a folder; name a card in it, such as .*result-card\.json"):
+        read_card(tmp_path)
     with pytest.raises(MissingFileError):
         read_card(tmp_path / "none.json")
     (tmp_path / "list.json").write_text("[]")

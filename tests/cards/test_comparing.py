@@ -74,6 +74,33 @@ def test_a_mask_rule_that_a_card_was_measured_under_is_exact(card):
     assert "A under mask rule B has 80.00 % in place of 81.00 %: 1.00 points of a difference of 1.00. That can" in said
 
 
+@pytest.mark.parametrize(
+    ("under_b", "words"), [(0.79, "2.00 points the other way, of a difference of 2.00"), (0.91, "10.00 points")]
+)
+def test_a_mask_rule_that_leads_elsewhere_explains_nothing(card, under_b, words):
+    """By hand: B is 2 points above A; A measured by the rule of B is 2 points below itself, or 10 above."""
+    said = compare(card(more=[measure(under_b, setting="mask rule B")]), card(2, data={"mask_rule": "B"})).explanations["mask rule"]
+    assert words in said and "That alone does not explain" in said
+
+
+def test_a_mask_rule_that_b_was_measured_under_leads_back_to_a(card):
+    b = card(2, data={"mask_rule": "B"}, more=[measure(0.81, setting="mask rule A")])
+    said = compare(card(), b).explanations["mask rule"]
+    assert "B under mask rule A has 81.00 % in place of 83.00 %: 2.00 points of a difference of 2.00. That can explain" in said
+
+
+def test_another_end_of_the_videos_is_no_other_mask_rule(card):
+    found = compare(card(), card(2, data={"tail": "extend"}))
+    assert found.differences == {"mask rule": ["tail is exact in A and extend in B."]}
+    assert "The mask rule is the same" in found.explanations["mask rule"] and "rules A, B" not in found.explanations["mask rule"]
+
+
+def test_choosing_on_the_test_set_raises_the_metric_that_it_was_chosen_by_alone(card):
+    more = [measure(0.5, rule, metric="ap") for rule in ("last", "best_on_test")]
+    found = compare(card(more=more[:1]), card(selection={"rule": "best_on_test"}, more=more[1:]), "ap")
+    assert found.explanations["selection"] == "Another rule chooses other steps, which can explain a difference."
+
+
 def test_choosing_on_the_test_set(card):
     on_test = {"rule": "best_on_test"}
     a = card(more=[measure(0.825, "best_on_test")])

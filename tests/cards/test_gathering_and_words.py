@@ -43,6 +43,7 @@ def test_cards_of_one_protocol_become_a_table(sealed):
             {"selection": {"rule": "best_on_test"}, "measures": [{"metric": "auc", "selection": "best_on_test", "mean": 0.9}]},
             "it has no auc under the rule of selection last; its own are auc, best_on_test",
         ),
+        ({"measures": [{"metric": "auc", "selection": "last"}]}, "its auc is not defined: it does not say why"),
         ({"headline_metric": "ap", "measures": [{"metric": "ap", "selection": "last", "mean": 0.9}]}, "it has no auc"),
     ],
 )
@@ -93,6 +94,9 @@ def test_the_sentence_says_the_protocol_and_the_number(by_hand):
     on_test["measures"] = [{"metric": "auc", "selection": "best_on_test", "mean": 0.9}]
     said = protocol_sentence(parse_card(on_test, "card"))
     assert "upper bounds" in said and "seeds not recorded" in said
+    without = by_hand | {"measures": [{"metric": "auc", "selection": "last", "undefined": "one class"}]}
+    said = protocol_sentence(parse_card(without, "card"))
+    assert "The AUC is not defined: one class. Result card" in said and "mean of" not in said
 
 
 def test_every_method_of_a_paper_has_its_entry(by_hand):

@@ -189,6 +189,31 @@ def test_a_false_number_is_found_though_the_card_is_sealed_anew(finished, tmp_pa
     assert "its runs and seeds are not those of its files" in problems(path)[0]
 
 
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [
+        ("data", "mask_rule", "B"),
+        ("data", "test", {"videos": 12, "abnormal_videos": 8, "frames": 5, "abnormal_frames": 1}),
+        ("data", "labels_sha256", "0" * 64),
+        ("features", "dimension", 7),
+        ("method", "settings", {}),
+        ("selection", "rule", "last"),
+        ("headline_metric", "", "ap"),
+        ("seeds", "", [4]),
+        ("files", "", []),
+    ],
+)
+def test_a_card_that_says_otherwise_than_its_runs_is_found_though_it_is_sealed_anew(finished, part, entry, value):
+    (path,) = make_cards(finished(seed=3))
+    whole = read_json(path)
+    write_json(path, {**whole, part: {**whole[part], entry: value} if entry else value})
+    seal(path)
+    words = (
+        "its runs and seeds are not those of its files" if part in ("seeds", "files") else f"{part}{'.' * bool(entry)}{entry}: not"
+    )
+    assert words in problems(path)[0]
+
+
 def test_a_list_of_videos_that_the_runs_were_not_made_with(finished, tmp_path):
     folder = tmp_path / "reference"
     runs = reference_of(finished, folder)

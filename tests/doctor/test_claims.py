@@ -1,5 +1,6 @@
 """What is said of a claimed number: that none is needed, that it is too rough, what was tried and what was not."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -81,3 +82,34 @@ def test_padding_frames_stand_at_the_true_0_and_1():
     value = Evaluator(case).value(OWN._replace(average="padded"))
     # b: 17 abnormal, 16 of score 0 and one of 1; 17 normal, 16 of score 1 and one of 0
     assert value == pytest.approx((1 + (16 * 0.5 + 16 * 0.5 + 1) / 17**2) / 2)
+
+
+def test_a_change_smaller_than_the_last_digit_does_not_explain_but_is_not_nothing(monkeypatch):
+    """Whole points are claimed, and the only change moves the number over an edge of rounding, by less than half a point."""
+    monkeypatch.setattr("vad_lib.doctor.explaining.deviations", lambda case, own: [("ends", 1)])
+    for seed in range(60):
+        own, moved = (100 * Evaluator(small_case(seed)).value(OWN._replace(ends=end)) for end in (0, 1))
+        if round(own) != round(moved) and abs(moved - own) < 0.5:
+            break
+    found = diagnose(Fitted(small_case(seed), []), f"{moved:.0f}")
+    said = " ".join(found.verdict)
+    assert "is at most one in the last digit off this library's" in said
+    assert "give it too (single conventions: 1), such as: every interval ends one frame later." in said
+    assert "explained by" not in said and "No single convention" not in said and not found.steps
+    assert [one["changes"] for one in found.as_json()["within_rounding"]] == [{"ends": 1}]
+
+
+def test_all_digits_of_a_claim_are_said():
+    said = verdict("88.1234567")
+    assert "give the claimed 88.1234567." in said
+    assert not re.search(r"\(0\.0+ points away\)", verdict(f"{100 * EVALUATOR.value(OWN) + 0.0004:.4f}"))
+
+
+def test_a_centred_mean_of_equal_scores_is_equal():
+    """By hand: 0 after a run of others stays 0, so that normal frames of score 0 tie in every video."""
+    scores = tuple(np.where(part > 0.5, part / 3, 0.0) for part in CASE.scores)
+    case = replace(CASE, scores=scores)
+    for window in (5, 11):
+        found = Evaluator(case).frames(OWN._replace(smoothing=f"centred {window}"))[1]
+        own = [np.convolve(np.pad(part[0], window // 2, mode="edge"), np.ones(window), "valid") for part in scores]
+        assert all(((values == 0) == (np.repeat(sums, 16)[: len(values)] == 0)).all() for values, sums in zip(found, own))

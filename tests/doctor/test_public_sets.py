@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from planted_scores import public_scores, saved
+from sklearn.metrics import roc_auc_score
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.importing.sets.ucf_crime import UCF_CRIME
@@ -94,6 +95,14 @@ def test_facts_of_frames_are_those_of_the_public_totals(truths):
         assert sum(frames_of_test_videos(truth.known).values()) == truth.known.totals["frames"][0]
 
 
+def test_a_folder_of_both_sets_asks_for_one(shared):
+    folder = shared / "annotations"
+    with pytest.raises(DataError, match="expected the annotation of one data set, found Temporal"):
+        read_truth([folder])
+    with pytest.raises(DataError, match=r"expected annotations\.txt, beside which annotations_multiclasses\.txt is read too"):
+        read_truth([folder / FILES["xd-violence"], folder / "annotations_multiclasses.txt"])
+
+
 # --- planted conventions --------------------------------------------------------------------------
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
@@ -172,7 +181,7 @@ def test_mismatch_5_the_normal_class_without_events(ucf, tmp_path):
     claimed = round(numbers["segments of all videos, mean with the normal class"], 2)
     said = " ".join(detection_sentences(numbers, truth, claimed, 0.005))
     assert "the mean over all 14 classes is at most 92.86" in said
-    assert f"The claimed {claimed:g} is that with segments of all videos, mean with the normal class" in said
+    assert f"The claimed {claimed:.9g} is that with segments of all videos, mean with the normal class" in said
 
 
 def test_mismatch_6_a_training_list_that_lacks_a_video(shared, tmp_path):
@@ -182,6 +191,19 @@ def test_mismatch_6_a_training_list_that_lacks_a_video(shared, tmp_path):
     path.write_text("\n".join(f"features/{name}__{crop}.npy" for name in lacking for crop in range(5)))
     said = " ".join(list_sentences(path, "xd-violence"))
     assert "3,953 training videos (1,905 abnormal, 2,048 normal), released are 1,905 and 2,049: 1 normal video is missing" in said
+
+
+def test_a_header_is_no_training_video(shared):
+    for name, dataset in (("ucf_crime_train.csv", "ucf-crime"), ("xd_violence_train.csv", "ucf-crime")):
+        with pytest.raises(DataError, match="expected names of videos of UCF-Crime, such as Abuse001_x264, got video"):
+            list_sentences(shared / "annotations" / name, dataset)
+
+
+def test_class_probabilities_of_frames_are_not_taken_as_those_of_snippets(truths, tmp_path):
+    truth = truths["ucf-crime"]
+    rows = {video.name: np.full((video.num_frames, 14), 1 / 14, np.float32) for video in truth.videos}
+    with pytest.raises(DataError, match="Abuse028_x264: expected a row per snippet of 16 frames, about 88, got 1,412"):
+        detection_numbers(saved(tmp_path, rows), truth)
 
 
 def test_mismatch_7_classes_without_abnormal_frames(ucf, shared, tmp_path):
@@ -221,6 +243,16 @@ def test_thread_rtfm_104_a_low_number_from_another_order(ucf, tmp_path):
     assert re.search(
         r"taken in the order of the released list, by name: AUC [\d.]+%, but [\d.]+% in the order of the " "released masks", said
     )
+
+
+def test_masks_in_the_order_of_the_list(ucf):
+    """As a script does it that makes labels from Anomaly_Test.txt, beside scores in the order of the released arrays."""
+    truth, scores, fitted = ucf
+    case = fitted.case
+    masks = [case.mask(place, "A") for place in list_order(truth.videos, truth.known)]
+    value = roc_auc_score(np.concatenate(masks), np.repeat(np.concatenate([part[0] for part in scores.values()]), 16))
+    verdict = " ".join(diagnose(fitted, f"{100 * value:.4f}").verdict)
+    assert "one convention: scores in the order of the released arrays, masks in the order of the released test list" in verdict
 
 
 def test_thread_ur_dmu_7_the_best_on_the_test_set(tmp_path):

@@ -96,12 +96,30 @@ def test_segments_are_told_from_snippets(tmp_path, truth):
     assert "Every video has 32 scores, whatever its length" in " ".join(fitted.sentences)
 
 
-@pytest.mark.parametrize("stride", [8, 32])
+@pytest.mark.parametrize("stride", [5, 8, 32])
 def test_another_stride_is_named(tmp_path, truth, stride):
     scores = {video.name: np.linspace(0, 1, -(-video.num_frames // stride)) for video in CASE.videos}
     fitted = fit(read_scores(saved(tmp_path, scores)), read_truth([truth]))
     assert f"One score per {stride} frames, not per 16" in " ".join(fitted.sentences)
     assert fitted.case.per == "segment"
+
+
+def test_a_score_per_frame_but_for_the_last_is_still_one_per_frame(tmp_path, truth):
+    rng = np.random.default_rng(0)
+    scores = {video.name: rng.random(video.num_frames - 1) for video in CASE.videos}
+    fitted = fit(read_scores(saved(tmp_path, scores)), read_truth([truth]))
+    assert fitted.case.per == "frame"
+    assert "One score per frame, but 18 of 18 videos have another number of scores than frames (-1 to -1)" in fitted.sentences[-1]
+
+
+def test_a_video_shorter_than_a_snippet_has_one(tmp_path):
+    (tmp_path / "videos.csv").write_text("video,split,category,n_frames,intervals\na,test,Fire,100,10-50\nb,test,Normal,10,\n")
+    truth = read_truth([tmp_path / "videos.csv"])
+    np.save(tmp_path / "s.npy", np.linspace(0, 1, 6))
+    with pytest.raises(DataError, match="It is 1 fewer than the 7 snippets of rule A"):
+        fit(read_scores(tmp_path / "s.npy"), truth)
+    np.save(tmp_path / "s.npy", np.linspace(0, 1, 7))
+    assert [part.shape[1] for part in fit(read_scores(tmp_path / "s.npy"), truth).case.scores] == [6, 1]
 
 
 def test_an_order_of_ones_own(tmp_path, truth, capsys):
@@ -177,6 +195,28 @@ def test_truth_that_is_none(tmp_path):
         read_truth([tmp_path / "gt.npy"])
     with pytest.raises(DataError, match=r"expected Temporal_Anomaly_Annotation\.txt"):
         read_truth([tmp_path])
+
+
+def test_two_truths_are_refused(tmp_path, truth):
+    for name in ("one.npy", "two.npy"):
+        np.save(tmp_path / name, np.array([0, 1]))
+    with pytest.raises(DataError, match=r"two\.npy: expected one file of frame labels, got a second one"):
+        read_truth([truth, tmp_path / "one.npy", tmp_path / "two.npy"])
+    with pytest.raises(DataError, match="expected one annotation, got a second one"):
+        read_truth([truth, tmp_path / "one.npy", truth])
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["a,test,Fire,100,10-50", "a,test,Fire,100,10-50"], "expected every test video once, got twice: a;"),
+        (["a,test,Fire,100,50-10", "b,test,Fire,100,10-50"], "expected intervals that end after they begin, got others in a;"),
+    ],
+)
+def test_an_own_list_that_would_change_the_labels_is_refused(tmp_path, rows, words):
+    (tmp_path / "videos.csv").write_text("\n".join(["video,split,category,n_frames,intervals", *rows]) + "\n")
+    with pytest.raises(DataError, match=words):
+        read_truth([tmp_path / "videos.csv"])
 
 
 def test_numbers_that_do_not_fit_say_by_how_much(tmp_path, truth):

@@ -52,6 +52,8 @@ def test_tables_as_people_write_them(tmp_path, lines, name):
         (["video,value", "a,1"], "expected a column 'score', and 'video' if there are several, got video, value; rename"),
         (["video,score", "a,"], r"line 2: expected a number as score, got ''"),
         (["video,score"], "expected scores, found none"),
+        (["video,score", "a,0,375"], "line 2: expected 2 cells, got 3: a, 0, 375; write numbers with a point"),
+        (["video,score,Score", "a,0.5,1"], "a column stands there twice: video, score, score"),
         ([""], "got nothing"),
     ],
 )
@@ -105,3 +107,18 @@ def test_frame_labels_with_other_values(tmp_path, labels, words):
     np.save(tmp_path / "gt.npy", labels)
     with pytest.raises(DataError, match=words):
         read_truth([tmp_path / "gt.npy"])
+
+
+@pytest.mark.parametrize("classes", [2, 7])
+@pytest.mark.parametrize("crops_last", [True, False])
+def test_class_probabilities_are_no_crops(tmp_path, classes, crops_last):
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.dirichlet(np.ones(classes), len(part)).astype(np.float32) for name, part in SCORES.items()}
+    with pytest.raises(DataError, match="got class probabilities, which add up to 1 in every snippet"):
+        read_scores(saved(tmp_path, {name: part if crops_last else part.T for name, part in arrays.items()}))
+
+
+def test_a_long_cell_is_not_said_in_full(tmp_path):
+    with pytest.raises(DataError) as error:
+        table(tmp_path, ["video,score", f'a,"{list(range(500))}"'])
+    assert len(str(error.value)) < 300

@@ -80,3 +80,8 @@ def test_words_of_a_log_are_whole(tmp_path):
     found = read_log(path)
     assert found.values[""].tolist() == [80, 81]
     assert "train AUC, best test AUC" in found.sentences[0]
+
+
+def test_the_last_value_was_not_chosen_though_it_is_the_best(tmp_path):
+    said = " ".join(read_log(csv(tmp_path, ["auc", "85", "86", "86.97"]), claimed=86.97).sentences)
+    assert "The claimed 86.97 is the highest last value in the log." in said and "was chosen" not in said

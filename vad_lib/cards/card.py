@@ -21,7 +21,7 @@ from vad_lib.storage.writing import write_text
 NAME = "result-card.json"
 SCHEMA = Path(__file__).parent / "resources" / "result-card.schema.json"
 HASH = "card_sha256"
-LARGEST_CARD_BYTES = 4 * 2**20  # a row of ten seeds with all its metrics has 40 kB
+LARGEST_CARD_BYTES = 4 * 2**20  # a row of ten seeds with all its metrics has 34 kB
 
 Digest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$", description="SHA-256; empty if unknown")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -129,8 +129,11 @@ class Measure(Part):
     @model_validator(mode="after")
     def _of_its_values(self) -> Self:
         known = [value for value in self.values if value is not None]
-        if known and len(known) == len(self.values) and (self.mean is None or abs(self.mean - float(np.mean(known))) > 1e-6):
+        lacks = self.mean is None and bool(known) and len(known) == len(self.values)
+        if lacks or (self.mean is not None and known and abs(self.mean - float(np.mean(known))) > 1e-6):
             raise ValueError(f"{self.metric}, {self.selection}: the mean {self.mean} is not that of the values {known}")
+        if self.mean is None and (self.interval or self.sd is not None):
+            raise ValueError(f"{self.metric}, {self.selection}: an interval or sd, but no mean")
         if self.interval and self.interval.low > self.interval.high:
             raise ValueError(f"{self.metric}, {self.selection}: the interval ends before it begins")
         return self
@@ -218,9 +221,11 @@ def read_document(path: Path | str) -> dict[str, Any]:
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: the file is larger than any card, no JSON, or no object.
+        DataError: it is a folder; or the file is larger than any card, no JSON, or no object.
     """
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: expected a result card, found a folder; name a card in it, such as {path / NAME}.")
     if not path.is_file():
         raise MissingFileError(f"{path}: expected a result card, found no such file. `python -m vad_lib.cards make` makes cards.")
     if (size := path.stat().st_size) > LARGEST_CARD_BYTES:
@@ -244,7 +249,9 @@ def parse_card(document: dict[str, Any], place: Path | str) -> Card:
     try:
         return Card.model_validate(document)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc'])) or 'card'}: {item['msg']}" for item in error.errors()]
+        # an entry that is wrong is not counted, so a list of wrong ones would be called too short as well
+        items = [item for item in error.errors() if item["type"] != "too_short" or not document.get(str(item["loc"][-1]))]
+        problems = [f"{'.'.join(map(str, item['loc'])) or 'card'}: {item['msg']}" for item in items]
         raise DataError(
             f"{place}: expected a result card by the schema {SCHEMA.name}: {first_few(problems)}. Correct these entries."
         ) from None

@@ -10,6 +10,7 @@ from vad_lib.errors import ConfigError, did_you_mean
 # against the known answers; scores of others may move further.
 MASK_RULES, BETWEEN_RULES = {"A", "B", "C"}, {"auc": 0.01, "ap": 0.03}
 ON_TEST = "best_on_test"
+ROUNDING = 1e-9
 
 _FEATURES = "Other features can explain any difference."
 _SAME_CONTRACT = (
@@ -184,8 +185,10 @@ def _data(a: Card, b: Card) -> str:
 
 
 def _mask_rule(a: Card, b: Card, metric: str, points: float | None) -> str:
-    for name, card, rule in (("A", a, b.data.mask_rule), ("B", b, a.data.mask_rule)):
-        if worth := _worth(f"{name} under mask rule {rule}", card.measure(metric, "", f"mask rule {rule}"), card, metric, points):
+    if a.data.mask_rule == b.data.mask_rule:
+        return "The mask rule is the same, the rule at the videos' end is not: frames there have other scores or are left out."
+    for name, card, rule, way in (("A", a, b.data.mask_rule, points), ("B", b, a.data.mask_rule, _back(points))):
+        if worth := _worth(f"{name} under mask rule {rule}", card.measure(metric, "", f"mask rule {rule}"), card, metric, way):
             return worth
     bound = BETWEEN_RULES.get(metric)
     if bound is None or not {a.data.mask_rule, b.data.mask_rule} <= MASK_RULES:
@@ -197,29 +200,36 @@ def _mask_rule(a: Card, b: Card, metric: str, points: float | None) -> str:
     )
 
 
+def _back(points: float | None) -> float | None:
+    return None if points is None else -points
+
+
 def _worth(what: str, other: Measure | None, card: Card, metric: str, points: float | None) -> str:
-    """What another rule is worth by the card's own measures; empty if it has none."""
+    """What another rule is worth by the card's own measures, of the points to the other card; empty if it has none."""
     own = card.measure(metric)
     if own is None or other is None or own.mean is None or other.mean is None:
         return ""
-    moved = abs(100 * (other.mean - own.mean))
-    text = f"{what} has {100 * other.mean:.2f} % in place of {100 * own.mean:.2f} %: {moved:.2f} points"
+    moved = 100 * (other.mean - own.mean)
+    text = f"{what} has {100 * other.mean:.2f} % in place of {100 * own.mean:.2f} %: {abs(moved):.2f} points"
     if points is None:
         return f"{text}."
-    large = moved > 0 and moved >= abs(points) / 2
+    # what remains counts: it may go the other way, or far beyond
+    large = points != 0 and abs(points - moved) <= abs(points) / 2 + ROUNDING
     verdict = "That can explain the difference, or a large part" if large else "That alone does not explain the difference"
-    return f"{text} of a difference of {abs(points):.2f}. {verdict}."
+    way = " the other way," if moved * points < 0 else ""
+    return f"{text}{way} of a difference of {abs(points):.2f}. {verdict}."
 
 
 def _selection(a: Card, b: Card, metric: str, points: float | None) -> str:
     rules = (a.selection.rule, b.selection.rule)
     if rules[0] == rules[1]:
         return "The rule is the same, its settings are not: other steps may be chosen, which can explain a difference."
-    told = "Choosing the step on the test set can only raise that number. " if ON_TEST in rules else ""
-    for name, card, rule in (("A", a, rules[1]), ("B", b, rules[0])):
-        if worth := _worth(f"{name} under the rule {rule}", card.measure(metric, rule), card, metric, points):
+    chosen = next((card for card in (a, b) if card.selection.rule == ON_TEST), None)  # by its headline metric
+    told = "Choosing the step on the test set can only raise that number. " if chosen and metric == chosen.headline_metric else ""
+    for name, card, rule, way in (("A", a, rules[1], points), ("B", b, rules[0], _back(points))):
+        if worth := _worth(f"{name} under the rule {rule}", card.measure(metric, rule), card, metric, way):
             return told + worth
-    if ON_TEST in rules and points is not None and (points < 0) == (rules[1] == ON_TEST):
+    if told and points and (points < 0) == (rules[1] == ON_TEST):
         return f"{told}The number that was chosen so is the lower one, so it explains nothing here."
     return f"{told}Another rule chooses other steps, which can explain a difference."
 

@@ -85,7 +85,7 @@ def _reason(card: Card, first: Card | None, metric: str, selection: str) -> str:
         return (
             f"it has no {metric} under the rule of selection {selection}; its own are {card.headline_metric}, {card.selection.rule}"
         )
-    return "" if found.mean is not None else f"its {metric} is not defined: {found.undefined}"
+    return "" if found.mean is not None else f"its {metric} is not defined: {found.undefined or 'it does not say why'}"
 
 
 def _row(card: Card, metric: str, selection: str, path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ The same runs give the same bytes: nothing of a card depends on when or where it
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -112,7 +112,7 @@ class _Maker:
             _check_same_settings(runs)
             scored = [scored_videos(run) for run in runs]
             check_row(scored)
-            data = _data(runs[0], scored[0])
+            data = data_of(runs[0], scored[0])
             test = f"{scored[0].videos} {data.labels_sha256}"
             if test not in self._draws:
                 self._draws[test] = all_draws(scored[0], DEFAULT_BOOTSTRAP)
@@ -122,7 +122,7 @@ class _Maker:
             for place, of, its in places:
                 files = self._packed_files(of[0], archive) if archive else _own_files(of)
                 files += self._tables(of[0]) if place == row else []
-                card = _card(of, data, measuring.measures(of, self._draws[test], its), place == row, self._entries(place, files))
+                card = card_of(of, data, measuring.measures(of, self._draws[test], its), place == row, self._entries(place, files))
                 write_text(place / NAME, json_text(document_of(card)))
         return [place / NAME for place, _, _ in places]
 
@@ -191,7 +191,16 @@ def _title(config: Mapping[str, Any]) -> str:
     return str(config.get("dataset_info", {}).get("title", config["dataset"]))
 
 
-def _card(runs: Sequence[Run], data: Data, measures: tuple[Measure, ...], is_row: bool, files: Iterator[CardFile]) -> Card:
+def card_of(runs: Sequence[Run], data: Data, measures: Sequence[Measure], is_row: bool, files: Iterable[CardFile]) -> Card:
+    """The card of a run, or of the seeds of a row.
+
+    Args:
+        runs: the seeds of one row, or one run.
+        data: of :func:`data_of`.
+        measures: of the runs.
+        is_row: True for a row.
+        files: that it is made from.
+    """
     first = runs[0]
     config, train = first.config, first.config["train"]
     spec = registry.METHODS.get(config["method"])
@@ -212,13 +221,14 @@ def _card(runs: Sequence[Run], data: Data, measures: tuple[Measure, ...], is_row
         headline_metric=config["headline_metric"],
         seeds=tuple(run.seed for run in runs),
         run_keys=tuple(run.config.get("key", "") for run in runs),
-        measures=measures,
+        measures=tuple(measures),
         made_with=tuple(_makings(runs)),
         files=tuple(files),
     )
 
 
-def _data(run: Run, scored: ScoredVideos) -> Data:
+def data_of(run: Run, scored: ScoredVideos) -> Data:
+    """The data set of a run and its test list, as it was evaluated."""
     info, arrays = run.config.get("dataset_info", {}), run.scores()
     names = arrays["videos"].tolist()
     labels = np.split(arrays["labels"].astype(np.uint8), np.cumsum(arrays["num_frames"])[:-1])

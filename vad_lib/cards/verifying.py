@@ -1,15 +1,17 @@
 """Is a card what it was when it was made, and are its files? One changed byte in either is found, or another number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vad_lib.cards.card import HASH, Card, CardFile, card_hash, json_text, parse_card, read_document
+from vad_lib.cards.making import card_of, data_of
 from vad_lib.cards.measuring import recorded_measures
 from vad_lib.errors import VadError
 from vad_lib.runs.packed_runs import packed
 from vad_lib.runs.run_folder import METRICS, Run, RunInFolder, in_order
+from vad_lib.runs.scored_runs import scored_videos
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import damaged_as_data_error
 
@@ -25,7 +27,8 @@ def problems(path: Path | str, *, files: bool = True) -> list[str]:
 
     Returns:
         of the card: that it breaks the schema, has no hash, has another content than its hash says, or is written in another
-        way; of each file: that it is missing or changed; of the runs among them: that their recorded metrics are others.
+        way; of each file: that it is missing or changed; of the runs among them: that there are none, or that what they have
+        recorded is other than the card says: metrics, data, features, method, selection. Intervals are not drawn again.
     """
     path = Path(path)
     try:
@@ -59,11 +62,17 @@ def problems(path: Path | str, *, files: bool = True) -> list[str]:
 def _not_recorded(path: Path, card: Card) -> Iterator[str]:
     """What the card says otherwise than the runs that it was made from."""
     runs = _runs(path, card)
-    if not runs and (card.kind == "external" or not any(file.role in ("run", "packed runs") for file in card.files)):
+    if not runs and card.kind == "external":
         return
-    if tuple(run.config.get("key", "") for run in runs) != card.run_keys or tuple(run.seed for run in runs) != card.seeds:
+    if (
+        not runs
+        or tuple(run.config.get("key", "") for run in runs) != card.run_keys
+        or tuple(run.seed for run in runs) != card.seeds
+    ):
         yield f"{path}: its runs and seeds are not those of its files. Get the card again, or make it again from its runs."
         return
+    if other := _other_parts(card, runs):
+        yield f"{path}: {', '.join(other)}: not what its runs have recorded. Get the card again, or make it again from its runs."
     recorded = [recorded_measures(run) for run in runs]
     for measure in card.measures:
         place = measure.metric, measure.selection, measure.setting
@@ -78,6 +87,21 @@ def _not_recorded(path: Path, card: Card) -> Iterator[str]:
                 f"{path}: {measure.metric} ({measure.selection}{setting}) is not what its runs have recorded: the card says "
                 f"{measure.mean}, they give {summed[0]}. Get the card again, or make it again from its runs."
             )
+
+
+def _other_parts(card: Card, runs: Sequence[Run]) -> list[str]:
+    """Entries besides measures and files that the runs give otherwise; a card of others may word them as it likes."""
+    if card.kind == "external":
+        return []
+    again = card_of(runs, data_of(runs[0], scored_videos(runs[0])), card.measures, card.kind != "run", card.files)
+    ours, theirs = (each.model_dump(mode="json", exclude={"note": True, HASH: True, "method": {"paper"}}) for each in (card, again))
+    found: list[str] = []
+    for name, part in theirs.items():
+        if isinstance(part, dict):
+            found += [f"{name}.{entry}" for entry in part if ours[name][entry] != part[entry]]
+        elif ours[name] != part:
+            found.append(name)
+    return found
 
 
 def _same(one: float | None, other: float | None) -> bool:

@@ -28,12 +28,15 @@ def protocol_sentence(card: Card) -> str:
     )
     interval = f"; {100 * found.interval.level:g} % interval over {found.interval.kind}" if found and found.interval else ""
     tail = " The last score holds to the end of a video whose features end earlier." if data.tail == "extend" else ""
+    number = f"The {title} is {said(found)} ({seeds or 'seeds not recorded'}{interval})."
+    if found is None or found.mean is None:
+        number = f"The {title} is not defined: {found.undefined if found and found.undefined else 'the card does not say why'}."
     return (
         f"We report the frame-level {title} of {card.method.title or card.method.name} on {data.title}"
         f"{' (rendered videos)' * data.synthetic}: {data.test.videos:,} test videos, {data.test.frames:,} frames, "
         f"{data.test.abnormal_frames:,} of them abnormal, mask rule {data.mask_rule}; {_features(card)}; "
-        f"{_CHOSEN.get(card.selection.rule, f'step chosen by {card.selection.rule}')}. The {title} is {said(found)} "
-        f"({seeds or 'seeds not recorded'}{interval}).{tail} Result card sha256:{card.card_sha256[:16] or ' not sealed'}."
+        f"{_CHOSEN.get(card.selection.rule, f'step chosen by {card.selection.rule}')}. {number}{tail} "
+        f"Result card sha256:{card.card_sha256[:16] or ' not sealed'}."
     )
 
 

@@ -26,7 +26,7 @@ class Protocol(NamedTuple):
         videos: ``all``, or ``abnormal``.
         marked: number of categories whose abnormal frames are marked, in the order of the set; 0 for all.
         order: ``own``: every video with its own mask; ``list`` or ``by name``: scores in
-            the order of the released list, or of the names, masks in their own.
+            the order of the released list, or of the names, masks in their own; ``masks by list``: the other way round.
         average: ``pooled`` frames of all videos; mean over videos: ``both classes`` only, ``padded``, or
             ``padded one-class``; ``growing`` subsets.
         ties: equal scores count ``half``, ``abnormal first`` or ``normal first``.
@@ -86,6 +86,7 @@ AXES: dict[str, dict[str | int, str]] = {
     "marked": {},
     "order": {
         "list": "scores in the order of the released test list, masks in the order of the released arrays",
+        "masks by list": "scores in the order of the released arrays, masks in the order of the released test list",
         "by name": "scores in the order of the names, as sorted files come, masks in the order of your list",
     },
     "average": {
@@ -140,7 +141,7 @@ def _allowed(case: Case, own: Protocol, axis: str, choice: str | int) -> bool:
     if axis == "annotation":
         return any(video.class_intervals for video in case.videos)
     if axis == "order":
-        return choice == ("list" if case.known else "by name") and list_order(case.videos, case.known) is not None
+        return (choice == "by name") == (case.known is None) and list_order(case.videos, case.known) is not None
     if axis == "videos":
         return case.divided and any(abnormal) and not all(abnormal)
     if axis in ("average", "tail", "scaling"):

@@ -24,7 +24,7 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
         truth: of a public set; of XD-Violence the events are those of the multi-class file where it lies beside the other.
 
     Raises:
-        DataError: the ground truth is no public set, or videos or classes do not fit.
+        DataError: the ground truth is no public set, or videos, snippets or classes do not fit.
     """
     known = truth.known
     if known is None:
@@ -40,6 +40,11 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
         array = arrays[video_key(video.name)]
         if array.ndim != 2 or array.shape[1] != len(known.categories):
             raise DataError(f"{path}, {video.name}: expected shape (snippets, {len(known.categories)}), got {array.shape}.")
+        if video.num_frames and abs(len(array) - video.num_frames / FRAMES_PER_SNIPPET) > 2:  # the rules differ by one snippet
+            raise DataError(
+                f"{path}, {video.name}: expected a row per snippet of 16 frames, about {video.num_frames // FRAMES_PER_SNIPPET:,}, "
+                f"got {len(array):,}; save one row of each snippet."
+            )
         if array.dtype.kind not in "fiub":
             raise DataError(f"{path}, {video.name}: expected class probabilities, got values of type {array.dtype}; save numbers.")
         given[video.name] = np.asarray(array, dtype=np.float64)
@@ -63,7 +68,7 @@ def detection_sentences(numbers: dict[str, float], truth: GivenTruth, claimed: f
     hits = [name for name, value in numbers.items() if claimed is not None and abs(value - claimed) <= tolerance]
     if claimed is not None:
         said.append(
-            f"The claimed {claimed:g} is that with {', and with '.join(hits)}." if hits else f"None of them is {claimed:g}."
+            f"The claimed {claimed:.9g} is that with {', and with '.join(hits)}." if hits else f"None of them is {claimed:.9g}."
         )
     return said
 

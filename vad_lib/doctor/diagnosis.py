@@ -83,6 +83,7 @@ class Diagnosis:
             "claimed": found.claimed,
             "tolerance": found.tolerance,
             "matches": [plain(one) for one in found.matches],
+            "within_rounding": [plain(one) for one in found.within],
             "nearest": [plain(one) for one in found.nearest],
             "singles": [plain(one) for one in found.singles],
             "pairs_tried": found.pairs,
@@ -218,22 +219,29 @@ def _on_claim(found: Explanation, case: Case, others: Sequence[str], metric: str
     few = f"It has few digits: every number from {low:.2f} to {high:.2f} is written so. Give more of them, such as 86.97."
     if found.own_is_claimed:
         word = "may be" if found.few_digits else "is"
-        said = [f"The claimed {claimed:g} {word} this library's number; no convention is needed."]
+        said = [f"The claimed {claimed:.9g} {word} this library's number; no convention is needed."]
         return said + [few] * found.few_digits
     one = [each for each in found.matches if len(each.changes) == 1]
     two = [each for each in found.matches if len(each.changes) == 2]
     if found.matches and found.few_digits:
         kind = f"{len(one)} single conventions" if one else f"{len(two)} pairs of conventions"
-        return [f"The claimed {claimed:g} can be any of {kind}. {few}"]
+        return [f"The claimed {claimed:.9g} can be any of {kind}. {few}"]
     said = []
+    if found.within:
+        kind = "single conventions" if len(found.within[0].changes) == 1 else "pairs of conventions"
+        said.append(
+            f"The claimed {claimed:.9g} is at most one in the last digit off this library's {own:.{found.decimals + 1}f}. Changes "
+            f"that move the number by less give it too ({kind}: {len(found.within)}), such as: {found.within[0].sentence()}. Give "
+            "more digits to tell what it is."
+        )
     for match in one:
         said.append(
-            f"The claimed {claimed:g} is explained by one convention: {match.sentence()} ({signed((match.percent or 0) - own)} "
+            f"The claimed {claimed:.9g} is explained by one convention: {match.sentence()} ({signed((match.percent or 0) - own)} "
             "points)."
         )
     for match in two[:5]:
         said.append(
-            f"The claimed {claimed:g} is explained by two conventions together: {match.sentence()} "
+            f"The claimed {claimed:.9g} is explained by two conventions together: {match.sentence()} "
             f"({signed((match.percent or 0) - own)} points)."
         )
     if two:
@@ -247,7 +255,9 @@ def _on_claim(found: Explanation, case: Case, others: Sequence[str], metric: str
 
 def _unexplained(found: Explanation, case: Case) -> list[str]:
     claimed = found.claimed or 0.0
-    said = [f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:g}."]
+    said = [
+        f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:.9g}."
+    ]
     open_ = [*not_tried(case), *[f"{found.untried} pairs with some categories alone marked"] * bool(found.untried)]
     if open_:
         said[0] += f" Not tried: {'; '.join(open_)}."
@@ -257,5 +267,5 @@ def _unexplained(found: Explanation, case: Case) -> list[str]:
     )
     for word, near in zip(("The nearest is", "Then comes", "Then comes"), found.nearest):
         away = abs((near.percent or 0) - claimed)
-        said.append(f"{word}: {near.sentence()}, {near.percent:.2f} ({away:.2f} points away).")
+        said.append(f"{word}: {near.sentence()}, {near.percent:.{found.decimals}f} ({away:.{found.decimals}f} points away).")
     return said

@@ -44,6 +44,8 @@ class Explanation(NamedTuple):
         pairs: number of pairs that were tried.
         untried: number of pairs that were not, since there are too many categories.
         chance: pairs that would hit a number of this size by chance, from how dense their numbers lie around it.
+        within: where there are no matches: changes that give the claimed number too, but move this library's by less than the
+            last digit of the claim shows.
     """
 
     own: Tried
@@ -55,6 +57,7 @@ class Explanation(NamedTuple):
     pairs: int = 0
     chance: float = 0.0
     untried: int = 0
+    within: tuple[Tried, ...] = ()
 
     @property
     def own_is_claimed(self) -> bool:
@@ -65,6 +68,11 @@ class Explanation(NamedTuple):
     def few_digits(self) -> bool:
         """True if the claim is too rough to tell conventions apart."""
         return self.tolerance > FEW_DIGITS
+
+    @property
+    def decimals(self) -> int:
+        """Digits behind the point in which a number that misses the claim differs from it; at least two."""
+        return max(2, round(-np.log10(2 * self.tolerance))) if self.tolerance else 2
 
 
 def claimed_number(text: str, fractions: bool = True) -> tuple[float, float]:
@@ -121,20 +129,23 @@ def explain(case: Case, claimed: str = "", evaluator: Evaluator | None = None) -
 
     def explains(one: Tried) -> bool:
         """A change within the rounding of the claim explains nothing."""
-        return _hits(one, number, tolerance) and abs((one.percent or 0) - (start.percent or 0)) > tolerance
+        return abs((one.percent or 0) - (start.percent or 0)) > tolerance
 
-    matches = [one for one in singles if explains(one)]
+    hits = [one for one in singles if _hits(one, number, tolerance)]
     pairs: list[Tried] = []
-    possible = [] if matches else [two for two in itertools.combinations(changes, 2) if _possible(*two)]
+    possible = [] if hits else [two for two in itertools.combinations(changes, 2) if _possible(*two)]
     worth = [two for two in possible if ALONE not in (axes := {axis for axis, _ in two}) or "metric" in axes]
-    if not matches:
+    if not hits:
         pairs = [tried(*two) for two in worth]
-        matches = [pair for pair in pairs if explains(pair)]
-    others = [one for one in (start, *singles, *pairs) if one.percent is not None and one not in matches]
+        hits = [pair for pair in pairs if _hits(pair, number, tolerance)]
+    matches = [one for one in hits if explains(one)]
+    within = () if matches else tuple(hits)
+    others = [one for one in (start, *singles, *pairs) if one.percent is not None and one not in hits]
     nearest = sorted(others, key=lambda one: (abs((one.percent or 0) - number), len(one.changes)))[:3]
     chance = _chance([pair.percent for pair in pairs if pair.percent is not None], number, tolerance)
     untried = len(possible) - len(worth)
-    return Explanation(start, tuple(singles), number, tolerance, tuple(matches), tuple(nearest), len(pairs), chance, untried)
+    tried_pairs = len(pairs), chance, untried
+    return Explanation(start, tuple(singles), number, tolerance, tuple(matches), tuple(nearest), *tried_pairs, within)
 
 
 def steps(case: Case, changes: Sequence[tuple[str, str | int]], evaluator: Evaluator) -> list[tuple[str, float]]:

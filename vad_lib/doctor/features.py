@@ -16,7 +16,7 @@ MOST_FILES = 60  # that are read; shapes are read of all
 _WIDTHS = {
     512: "CLIP ViT-B",
     768: "CLIP ViT-L, or a video transformer",
-    1024: "one stream of I3D (Inception), as in this paper and in the features of Wu et al.",
+    1024: "one stream of I3D (Inception), as in this paper and in Wu et al.'s features",
     2048: "I3D with ResNet-50 (RTFM, MGFN), or both streams of I3D (Inception) side by side",
     4096: "C3D (Sultani et al.)",
 }
@@ -33,7 +33,7 @@ def describe_features(folder: Path | str, videos: Sequence[VideoRecord] = ()) ->
         videos: test videos with their frames, to find the stride and the treatment of the last snippet.
 
     Raises:
-        DataError: no features, or files of two layouts or widths.
+        DataError: no features, or files of two layouts.
     """
     folder = Path(folder)
     files = [with_shape(file) for file in files_below(folder, (".npy",))]

@@ -192,6 +192,13 @@ def _unit(videos: Sequence[VideoRecord], lengths: list[int], truth: GivenTruth, 
         said.append(f"One score per {_UNIT[per]}; the numbers of scores are those of mask rule {rule} in all videos.")
         return per, _by_list(rule, truth)
     stride = _stride(found, frames)
+    if stride == 1:
+        off = found - frames
+        said.append(
+            f"One score per frame, but {np.count_nonzero(off)} of {len(videos)} videos have another number of scores than frames "
+            f"({off.min():+,} to {off.max():+,}). Here the last score holds to the end, and surplus ones are cut off."
+        )
+        return "frame", "frames"
     if stride:
         said.append(
             f"One score per {stride} frames, not per {FRAMES_PER_SNIPPET}: the stride of the snippets differs. Here each score "
@@ -226,11 +233,11 @@ def _usual_rule(truth: GivenTruth) -> MaskRule:
 
 
 def _expected(videos: Sequence[VideoRecord], rule: MaskRule, truth: GivenTruth) -> np.ndarray:
-    """Snippets of every video under a mask rule, int64 (V,)."""
+    """Snippets of every video under a mask rule, int64 (V,); at least one, as the masks of a case have."""
     if truth.known and rule in truth.known.snippets:
         return np.array([truth.known.expected_snippets(rule, video.name, video.num_frames) for video in videos])
     frames = np.array([video.num_frames for video in videos])
-    return frames // FRAMES_PER_SNIPPET if rule == "A" else -(-frames // FRAMES_PER_SNIPPET)
+    return np.maximum(1, frames // FRAMES_PER_SNIPPET if rule == "A" else -(-frames // FRAMES_PER_SNIPPET))
 
 
 def _frames_of(snippets: np.ndarray, frames: np.ndarray, rule: MaskRule) -> np.ndarray:
@@ -242,8 +249,10 @@ def _misfits(found: np.ndarray, snippets: np.ndarray, frames: np.ndarray, per: P
 
 
 def _stride(found: np.ndarray, frames: np.ndarray) -> int:
-    """Frames from one score to the next, if all videos have as many scores as another usual stride gives; else 0."""
-    strides = np.array((8, 32, 4, 64, 1, 2, 24, 12, 10, 30))[:, None]  # the usual first: of short videos several fit
+    """Frames from one score to the next, if all videos have as many scores as another stride than 16 gives; else 0."""
+    usual = (8, 32, 4, 64, 1, 2, 24, 12, 10, 30)  # come first: of short videos several fit
+    near = np.abs(found - frames / FRAMES_PER_SNIPPET).max() < 2  # 16 frames, with the last snippet treated otherwise
+    strides = np.array(usual if near else (*usual, *range(3, 1000)))[:, None]
     off = np.minimum(np.abs(found - frames // strides), np.abs(found - -(-frames // strides)))  # without and with the last one
     best = int(off.sum(axis=1).argmin())
     return int(strides[best, 0]) if off[best].max() <= 1 else 0

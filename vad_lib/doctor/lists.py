@@ -8,7 +8,7 @@ from vad_lib.data.importing.public_sets import NORMAL
 from vad_lib.data.importing.sets.ucf_crime import UCF_CRIME
 from vad_lib.data.importing.sets.xd_violence import XD_VIOLENCE
 from vad_lib.doctor.reading import categories_of
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, DataError, first_few
 
 _SETS = {known.name: known for known in (UCF_CRIME, XD_VIOLENCE)}
 
@@ -32,6 +32,11 @@ def list_sentences(path: Path | str, dataset: str, split: Split = "train") -> li
             f"{dataset or 'a list of your own'}; leave the option out."
         )
     known, names = _SETS[dataset], read_names(path)
+    if foreign := [name for name in names if not set(categories_of(known, name)) <= set(known.categories)]:
+        raise DataError(
+            f"{path}: expected names of videos of {known.title}, such as Abuse001_x264, got {first_few(foreign)}; remove these "
+            "lines, such as a header, or name another list."
+        )
     normal = sum(categories_of(known, name) == (NORMAL,) for name in names)
     found, released = (len(names) - normal, normal), known.counts[split]
     word = "training" if split == "train" else "test"

@@ -7,7 +7,6 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.doctor.case import Case, is_abnormal, list_order
@@ -49,7 +48,7 @@ class Evaluator:
     def _measured(self, protocol: Protocol) -> float | None:
         labels, scores = self.frames(protocol)
         if protocol.order != "own":
-            labels, scores = self._crossed(labels, scores)
+            labels, scores = self._crossed(labels, scores, protocol.order)
         if protocol.videos == "abnormal":
             kept = [place for place, video in enumerate(self.case.videos) if is_abnormal(video)]
             labels, scores = [labels[place] for place in kept], [scores[place] for place in kept]
@@ -97,13 +96,16 @@ class Evaluator:
             self._scores[key] = found
         return found
 
-    def _crossed(self, labels: list[np.ndarray], scores: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Scores in the order of the released list, or of the names, cut anew where the masks in their own order end."""
-        order = list_order(self.case.videos, self.case.known)
-        if order is None:
+    def _crossed(self, labels: list[np.ndarray], scores: list[np.ndarray], order: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Scores in one order of the videos, cut anew where the masks in another order end; masks as they are."""
+        listed = list_order(self.case.videos, self.case.known)
+        if listed is None:
             return labels, scores
-        laid = np.concatenate([scores[place] for place in order])
-        return labels, np.split(laid, np.cumsum([len(mask) for mask in labels])[:-1])
+        own = np.arange(len(labels))
+        of_scores, of_masks = (own, listed) if order == "masks by list" else (listed, own)
+        laid = np.concatenate([scores[place] for place in of_scores])
+        parts = np.split(laid, np.cumsum([len(labels[place]) for place in of_masks])[:-1])
+        return labels, [parts[place] for place in np.argsort(of_masks)]
 
 
 def _changed(scores: np.ndarray, protocol: Protocol, each: int) -> np.ndarray:
@@ -120,8 +122,9 @@ def _changed(scores: np.ndarray, protocol: Protocol, each: int) -> np.ndarray:
     if protocol.smoothing != "none":
         kind, _, snippets = protocol.smoothing.partition(" ")
         window = each * int(snippets)
-        if kind == "centred":
-            found = uniform_filter1d(found, window, mode="nearest")
+        if kind == "centred":  # window by window: a running sum leaves rests, which order scores that are equal
+            padded = np.pad(found, (window // 2, (window - 1) // 2), mode="edge")
+            found = np.lib.stride_tricks.sliding_window_view(padded, window).mean(axis=1)
         else:
             found = smoothed(found, kind, window)  # type: ignore[arg-type]
     if protocol.scaling == "per video":

@@ -44,7 +44,7 @@ def effects(explanation: Explanation, metric: str) -> tuple[Figure, pd.DataFrame
             axes.annotate(f" {signed(value)} ", (value, place), va="center", ha="left" if value >= 0 else "right", fontsize=8)
         if explanation.claimed is not None:
             axes.axvline(explanation.claimed - own, color=GREY, linestyle="--", linewidth=1.2)
-            axes.set_xlabel(f"points of {metric} from {own:.2f}; dashed: the claimed {explanation.claimed:g}")
+            axes.set_xlabel(f"points of {metric} from {own:.2f}; dashed: the claimed {explanation.claimed:.9g}")
         else:
             axes.set_xlabel(f"points of {metric} from this library's {own:.2f}")
         axes.margins(x=0.15)

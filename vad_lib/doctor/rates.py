@@ -62,10 +62,10 @@ def measured_claim(claimed: str, metric: str, rates: Mapping[str, float], maps: 
         ]
     number, tolerance = claimed_number(claimed, fractions=metric != "far")
     if hits := [name for name, value in numbers.items() if _is(value, number, tolerance)]:
-        return [f"The claimed {number:g} is the {title} of: {name}." for name in hits[:5]]
+        return [f"The claimed {number:.9g} is the {title} of: {name}." for name in hits[:5]]
     name, value = min(numbers.items(), key=lambda pair: abs(pair[1] - number))
     return [
-        f"None of the {len(numbers)} numbers of this kind that were measured is {number:g}. The nearest, {value:.3f}, is the "
+        f"None of the {len(numbers)} numbers of this kind that were measured is {number:.9g}. The nearest, {value:.3f}, is the "
         f"{title} of: {name}. Two changes together were not tried."
     ]
 

@@ -1,6 +1,7 @@
 """Files of scores and of ground truth, in the forms in which people have them; never a pickle."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -136,7 +137,14 @@ def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
 
 def _crops_first(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All arrays as crops x scores. A short video may have fewer scores than crops, so one file has one way for all of them."""
-    shapes = np.array([array.shape for array in arrays.values() if array.ndim == 2] or [(1, 1)])
+    rows = [array for array in arrays.values() if array.ndim == 2]
+    for axis in (0, 1):
+        if rows and all(array.shape[axis] > 1 and np.allclose(array.sum(axis), 1, atol=1e-3) for array in rows):
+            raise DataError(
+                f"{path}: expected scores, got class probabilities, which add up to 1 in every snippet: taken as crops, their mean "
+                "would be the same everywhere. Save the score of the abnormal class, or 1 minus the normal one."
+            )
+    shapes = np.array([array.shape for array in rows] or [(1, 1)])
     first, second = (len(set(sizes)) for sizes in shapes.T.tolist())
     # crops are as many in every video, scores are not; else there are fewer crops than scores
     crops_last = second < first if first != second else shapes[:, 0].sum() > shapes[:, 1].sum()
@@ -161,16 +169,19 @@ def read_truth(paths: list[Path]) -> GivenTruth:
 
     Raises:
         MissingFileError: a file is not there.
-        DataError: a file holds no ground truth.
+        DataError: a file holds no ground truth; two annotations, or two files of frame labels; a list of one's own names a video
+            twice, or has an interval that ends before it begins.
     """
     found = GivenTruth()
     for path in map(Path, paths):
         if not path.exists():
             raise MissingFileError(f"{path}: expected annotations, a videos.csv or a .npy of frame labels, found nothing there.")
-        if path.suffix.lower() == ".npy":
-            found = replace(found, mask=_frame_labels(path), mask_path=path)
-        else:
-            found = _with_list(found, path)
+        is_mask = path.suffix.lower() == ".npy"
+        given = replace(found, mask=_frame_labels(path), mask_path=path) if is_mask else _with_list(found, path)
+        if (found.mask is not None) if is_mask else found.videos:  # the later one would silently stand for both
+            what = "file of frame labels" if is_mask else "annotation"
+            raise DataError(f"{path}: expected one {what}, got a second one; name one of them with --truth.")
+        found = given
     if found.mask is not None and not found.videos:
         found = _of_mask(found, found.mask)
     return found
@@ -194,6 +205,11 @@ def _frame_labels(path: Path) -> np.ndarray:
 def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
     places = [path] if path.is_file() else [each for each in sorted(path.iterdir()) if each.is_file()]
     by_name = {UCF_CRIME.aliases.get(place.name, place.name): place for place in places}
+    if UCF_ANNOTATION in by_name and XD_BINARY in by_name:
+        raise DataError(
+            f"{path}: expected the annotation of one data set, found {UCF_ANNOTATION} and {XD_BINARY}; name the one that the "
+            "scores are of with --truth."
+        )
     if UCF_ANNOTATION in by_name:
         spans = read_ucf_annotation(by_name[UCF_ANNOTATION], refuse, set())
         videos = _public_videos(UCF_CRIME, {key: intervals for key, (_, intervals) in spans.items()}, {})
@@ -208,17 +224,29 @@ def _with_list(found: GivenTruth, path: Path) -> GivenTruth:
     own = by_name.get("videos.csv") or (path if path.suffix.lower() == ".csv" else None)
     if own is None and path.is_dir() and (official := read_official(path)):
         return replace(found, videos=official[0], sentences=official[1])
+    if own is None and XD_MULTICLASS in by_name:
+        raise DataError(f"{path}: expected {XD_BINARY}, beside which {XD_MULTICLASS} is read too; name that file with --truth.")
     if own is None:
         raise DataError(
             f"{path}: expected {UCF_ANNOTATION}, {XD_BINARY}, all files of another public set or videos.csv, found "
             f"{first_few(sorted(by_name))}."
         )
     records = [record for row in read_list(own) if (record := record_of(row)) and record.split == "test"]
+    _check_list(own, records)
     # whatever the list calls normal videos: they have no intervals
     videos = tuple(record if record.intervals else replace(record, categories=(NORMAL,)) for record in records)
     if not videos:
         raise DataError(f"{own}: expected test videos, found none; mark them with 'test' in the column split.")
     return replace(found, videos=videos)
+
+
+def _check_list(path: Path, records: Sequence[VideoRecord]) -> None:
+    """Refuse what would silently change the labels. Unknown frames, and intervals behind the end, are said later."""
+    if twice := [name for name, times in Counter(record.name for record in records).items() if times > 1]:
+        raise DataError(f"{path}: expected every test video once, got twice: {first_few(twice)}; remove a line of each.")
+    empty = [record.name for record in records if any(end <= start for start, end in record.intervals)]
+    if empty:
+        raise DataError(f"{path}: expected intervals that end after they begin, got others in {first_few(empty)}; correct them.")
 
 
 def _public_videos(

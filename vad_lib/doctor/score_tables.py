@@ -22,7 +22,8 @@ def read_score_table(path: Path) -> dict[str, list[float]]:
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: no scores; a score that is no number; a column of time that does not rise.
+        DataError: no scores; a column twice; a line with more cells than the header; a score that is no number; a column of time
+            that does not rise.
     """
     text = read_text(path, "a table of scores")
     first = text.partition("\n")[0]
@@ -40,9 +41,16 @@ def read_score_table(path: Path) -> dict[str, list[float]]:
     if score is None:
         there = ", ".join(names) or "nothing"
         raise DataError(f"{path}: expected a column 'score', and 'video' if there are several, got {there}; rename the columns.")
+    if names.count(names[score]) > 1:
+        raise DataError(f"{path}: a column stands there twice: {', '.join(names)}. Remove one.")
     found: dict[str, list[float]] = {}
     last: dict[str, float] = {}
     for number, row in rows:
+        if any(row[len(names) :]):  # such as 0,375 for 0.375
+            raise DataError(
+                f"{path}, line {number}: expected {len(names)} cells, got {len(row)}: {', '.join(row[:9])}; write numbers with a "
+                "point, and names with a separator in quotes."
+            )
         cells = dict(enumerate(row))
         name = cells.get(video, "").strip() if video is not None else ""
         found.setdefault(name, []).append(_number(path, number, "a number as score", cells.get(score, "")))
@@ -65,4 +73,4 @@ def _number(path: Path, line: int, wanted: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"{path}, line {line}: expected {wanted}, got {text!r}; correct it.") from None
+        raise DataError(f"{path}, line {line}: expected {wanted}, got {text[:40]!r}; correct it.") from None

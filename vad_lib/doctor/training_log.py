@@ -75,17 +75,17 @@ def read_log(
 
 
 def _explained(claimed: float, tolerance: float, best: float, ends: np.ndarray) -> str:
-    if abs(best - claimed) <= tolerance:
-        return f"The claimed {claimed:g} is the best of all evaluations in the log: it was chosen on the test set."
     for name, value in (("the highest last value", ends.max()), ("the mean of the last values", ends.mean())):
-        if abs(value - claimed) <= tolerance:
-            return f"The claimed {claimed:g} is {name} in the log."
+        if abs(value - claimed) <= tolerance:  # also where it is the best: nothing had to be chosen
+            return f"The claimed {claimed:.9g} is {name} in the log."
+    if abs(best - claimed) <= tolerance:
+        return f"The claimed {claimed:.9g} is the best of all evaluations in the log: it was chosen on the test set."
     if claimed > best:
         return (
-            f"The claimed {claimed:g} is {claimed - best:.2f} points above every value in the log: no choice of a checkpoint gives "
-            "it."
+            f"The claimed {claimed:.9g} is {claimed - best:.2f} points above every value in the log: no choice of a checkpoint "
+            "gives it."
         )
-    return f"The claimed {claimed:g} lies between the last and the best value, or below both; it is no special value of this log."
+    return f"The claimed {claimed:.9g} lies between the last and the best value, or below both; it is no special value of this log."
 
 
 def _from_csv(path: Path, column: str, metric: str) -> tuple[dict[str, np.ndarray], str, list[str]]:
