@@ -1,7 +1,4 @@
-"""How videos of data sets are named: without folder and ending, and without what releases add.
-
-And names that a person takes for the same and a program does not: capitals, spaces, endings, two ways to write an umlaut.
-"""
+"""Names of videos: without folder, ending and what releases add; and names that differ in writing only, such as by capitals."""
 
 import re
 import unicodedata
