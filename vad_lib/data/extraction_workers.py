@@ -113,20 +113,13 @@ def try_video(
         OutputError: the part cannot be written or the disk is full.
     """
     try:
-        _extract_video(path, part, network, settings, device, bar)
+        snippets = read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places)
+        write_features(path.name, part, snippets, network, settings, device, bar)
     except OutputError:
         raise
     except VadError as error:
         return str(error)
     return None
-
-
-def _extract_video(
-    path: Path, part: Path, network: I3D | ClipImage, settings: FeatureSettings, device: str, bar: tqdm | None
-) -> None:
-    """Write the features of one video as (T, N, D)."""
-    snippets = read_snippets(path, settings.short_side, settings.crop_size, network.resize, network.places)
-    write_features(path.name, part, snippets, network, settings, device, bar)
 
 
 def write_features(

@@ -70,14 +70,7 @@ def read_snippets(
     resize: Callable[[np.ndarray, int, int], np.ndarray] = resize_frame,
     places: Sequence[int] = range(FRAMES_PER_SNIPPET),
 ) -> Iterator[np.ndarray]:
-    """Cut a video into snippets of 16 frames, stride 16; the last frame is repeated to fill the last one.
-
-    Args:
-        path: the video.
-        short_side: pixels of the shorter side after resizing.
-        crop_size: pixels of the crops to come, at most ``short_side``.
-        resize: :func:`resize_frame` or :func:`resize_bicubic`.
-        places: frames of each snippet to keep, from 0 up to 15, ascending; all by default.
+    """Cut a video into snippets: its frames, given to :func:`cut_snippets`, which says what the other arguments are.
 
     Yields:
         uint8 (len(places), H, W, 3), RGB, ceil(frames / 16) of them.

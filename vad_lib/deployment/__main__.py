@@ -16,9 +16,8 @@ from vad_lib.data.extraction_workers import Workers
 from vad_lib.data.finding import printable
 from vad_lib.deployment import live
 from vad_lib.deployment.calibration import calibrate
-from vad_lib.deployment.events import EventRule
 from vad_lib.deployment.model_choice import choose_model
-from vad_lib.deployment.own_footage import DEFAULT_THRESHOLD, score_videos
+from vad_lib.deployment.own_footage import DEFAULT_THRESHOLD, MODEL_OPTIONS, add_options, score_videos
 from vad_lib.errors import command_line
 from vad_lib.storage.locks import waiting
 
@@ -75,28 +74,17 @@ COMMANDS: dict[str, Callable[[Sequence[str] | None], int]] = {"score": score, "c
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Options of the model, the rule and the workers."""
-    rule, add = EventRule.model_fields, parser.add_argument
+    add = parser.add_argument
     add("--model", default="fights", help="a shipped model, the folder of a finished run, or an .onnx file (default: fights)")
-    add("--lower", type=float, dest="lower_share", help=_words("part of the threshold below which an event ends", "lower_share"))
-    add("--shortest", type=float, help=_words(str(rule["shortest"].description), "shortest"))
-    add("--gap", type=float, help=_words(str(rule["gap"].description), "gap"))
-    add("--device", default="cpu", help="torch device (default: cpu)")
+    add_options(parser)
     add("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
     add("--backend", choices=("loky", "dask"), default="loky", help="processes on this machine, or a Dask cluster")
     add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
     add("--wait", action="store_true", help="wait while another process writes to the same folder, instead of stopping")
-    add("--short-side", type=int, help="pixels; for models trained on imported features")
-    add("--crop-size", type=int, help="pixels; for models trained on imported features")
-    add("--weights", default="", help="checkpoint of I3D or CLIP, for models trained on features of one's own weights")
-
-
-def _words(description: str, name: str) -> str:
-    return f"{description} (default: {EventRule.model_fields[name].default:g})"
 
 
 def _model(options: dict[str, Any]) -> Any:
-    names = ("device", "short_side", "crop_size", "weights")
-    return choose_model(options.pop("model"), **{name: options.pop(name) for name in names})
+    return choose_model(options.pop("model"), **{name: options.pop(name) for name in MODEL_OPTIONS})
 
 
 def _workers(options: dict[str, Any]) -> Workers:

@@ -26,8 +26,8 @@ from vad_lib.deployment.footage_features import video_features
 from vad_lib.deployment.footage_work import each_video
 from vad_lib.deployment.inputs import Footage, find_inputs, folder_name
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
-from vad_lib.deployment.page_parts import count
 from vad_lib.errors import ConfigError, DataError, MissingFileError, first_few
+from vad_lib.report.figures.alternative_texts import counted
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.reading import damaged_as_data_error, read_json
@@ -65,8 +65,8 @@ class Calibration(Settings):
     def sentences(self) -> list[str]:
         """What a person should know, a sentence each."""
         said = [
-            f"Threshold {self.rule.threshold:.6g}: {count(self.events, 'event')} in {_short(self.hours)} hours of normal footage "
-            f"({count(self.videos, 'video')}), {_short(self.events / self.hours)} an hour.",
+            f"Threshold {self.rule.threshold:.6g}: {counted(self.events, 'event')} in {_short(self.hours)} hours of normal footage "
+            f"({counted(self.videos, 'video')}), {_short(self.events / self.hours)} an hour.",
             f"On footage like this expect between {_short(self.low)} and {_short(self.high)} events an hour "
             f"({100 * self.confidence:g} % interval). The threshold was chosen on this very footage, so the true rate is rather in "
             "the upper part.",
@@ -126,13 +126,12 @@ class CalibrationReport:
         return "\n".join(lines + [f"  failed: {video}: {message}" for video, message in self.failures.items()])
 
 
-def poisson_interval(count: int, hours: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact interval of a rate from a count of events.
+def poisson_interval(count: int, hours: float) -> tuple[float, float]:
+    """Exact interval of a rate from a count of events, with confidence :data:`CONFIDENCE`.
 
     Args:
         count: events that were seen.
         hours: in which they were seen, above 0.
-        confidence: that the interval holds the true rate, in (0, 1).
 
     Returns:
         lowest and highest rate, events an hour.
@@ -142,7 +141,7 @@ def poisson_interval(count: int, hours: float, confidence: float = CONFIDENCE) -
         >>> low, round(high, 2)
         (0.0, 1.23)
     """
-    rest = (1 - confidence) / 2
+    rest = (1 - CONFIDENCE) / 2
     low = float(chi2.ppf(rest, 2 * count)) / 2 / hours if count else 0.0
     return low, float(chi2.ppf(1 - rest, 2 * count + 2)) / 2 / hours
 

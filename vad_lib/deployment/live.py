@@ -13,6 +13,7 @@ in a file, ``@FILE``, so that its password is in no list of processes; it is nev
 """
 
 import argparse
+import functools
 import signal
 import sys
 import threading
@@ -26,23 +27,18 @@ from typing import Any
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.extraction_workers import backbone
 from vad_lib.deployment import shipped
-from vad_lib.deployment.events import EventRule
 from vad_lib.deployment.live_files import check_free
 from vad_lib.deployment.live_reader import Reader
 from vad_lib.deployment.live_session import LiveSession, SnippetScorer
 from vad_lib.deployment.live_settings import LiveSettings
 from vad_lib.deployment.live_source import SOURCES, parse_source
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
-from vad_lib.deployment.own_footage import choose_rule
+from vad_lib.deployment.own_footage import MODEL_OPTIONS, add_options, choose_rule
 from vad_lib.errors import ConfigError, DataError, VadError, command_line
 
 LOOK_SECONDS = 0.2  # between two looks at the clock and at the wish to stop, while no snippet comes
 FILE_ENDED = "the file has ended"
 JOIN_SECONDS = 2.0  # that the end waits for a reader that waits for a silent stream
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)
 
 
 def score_live(
@@ -58,7 +54,7 @@ def score_live(
     minutes: float | None = None,
     settings: LiveSettings | None = None,
     stop: threading.Event | None = None,
-    say: Callable[[str], None] = _print,
+    say: Callable[[str], None] = functools.partial(print, flush=True),  # noqa: B008  it cannot be changed
 ) -> dict[str, Any]:
     """Score a camera, a stream or a file until it is stopped; Ctrl-C is one way.
 
@@ -178,27 +174,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vad_lib.deployment live", description=__doc__.splitlines()[0], fromfile_prefix_chars="@"
     )
-    rule, add = EventRule.model_fields, parser.add_argument
+    add = parser.add_argument
     add("source", help=f"{SOURCES}; @FILE for a file that holds the address")
     add("--out", required=True, help="folder that gets the results; a new one for each run")
     add("--model", help="shipped model or folder of a run, one that sees nothing later (default: the shipped one)")
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--threshold", type=float, help="score at which an event starts, in (0, 1] (default: the model's own)")
     limit.add_argument("--calibration", help="file of `calibrate`, which holds the threshold")
-    add("--lower", type=float, dest="lower_share", help=str(rule["lower_share"].description))
-    add("--shortest", type=float, help=str(rule["shortest"].description))
-    add("--gap", type=float, help=str(rule["gap"].description))
+    add_options(parser)
     add("--minutes", type=float, help="after which it ends (default: never)")
     add("--clip-seconds", type=float, default=60.0, help="length of a clip; longer events get several (default: 60)")
     add("--no-pictures", action="store_true", help="write no clips and no pictures")
-    add("--device", default="cpu", help="torch device (default: cpu)")
-    add("--short-side", type=int, help="pixels; for models trained on imported features")
-    add("--crop-size", type=int, help="pixels; for models trained on imported features")
-    add("--weights", default="", help="checkpoint of I3D or CLIP, for models trained on features of one's own weights")
     options = vars(parser.parse_args(arguments))
     settings = LiveSettings(pictures=not options.pop("no_pictures"), clip_seconds=options.pop("clip_seconds"))
     parse_source(options["source"])  # before the model is loaded
-    recipe = {name: options.pop(name) for name in ("device", "short_side", "crop_size", "weights")}
+    recipe = {name: options.pop(name) for name in MODEL_OPTIONS}
     model, stop = choose_model(options.pop("model") or shipped_model(), **recipe), threading.Event()
     with _stopping(stop):
         summary = score_live(model=model, settings=settings, stop=stop, **options)

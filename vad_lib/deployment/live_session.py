@@ -21,8 +21,9 @@ from vad_lib.deployment.live_events import OnlineEvents, Piece
 from vad_lib.deployment.live_files import Lags, LiveFiles
 from vad_lib.deployment.live_reader import PEAK, Reader, Snippet
 from vad_lib.deployment.live_settings import LiveSettings
-from vad_lib.deployment.page_parts import clock, count
+from vad_lib.deployment.page_parts import clock
 from vad_lib.deployment.scoring_model import ScoringModel
+from vad_lib.report.figures.alternative_texts import counted
 
 CURVES = ("score", "visual", "semantic")
 RUNNING = "running"
@@ -203,9 +204,9 @@ class LiveSession:
         late = f"; frames up to {self._late:.1f} s late" if self._late > self._settings.cut_seconds else ""
         self._say(
             f"{clock(summary['seconds'], 0)}  score {self._latest:.2f}, highest {self._highest:.2f} | "
-            f"{count(self.snippets, 'snippet')}, {summary['dropped_snippets']:,} dropped | "
+            f"{counted(self.snippets, 'snippet')}, {summary['dropped_snippets']:,} dropped | "
             f"{lag}{late} | "
-            f"{count(self._online.count, 'event')}, {count(self._gaps, 'gap')}"
+            f"{counted(self._online.count, 'event')}, {counted(self._gaps, 'gap')}"
         )
         self._recent = Lags()
         self._files.write_summary(summary)

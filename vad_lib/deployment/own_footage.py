@@ -6,6 +6,7 @@ A model knows the footage that it was trained on. On other footage its scores st
 has to be found: ``calibrate`` does so on footage that is known to be normal.
 """
 
+import argparse
 import functools
 import time
 from collections.abc import Iterable
@@ -23,10 +24,11 @@ from vad_lib.deployment.footage_work import each_video
 from vad_lib.deployment.inputs import RECORD, find_inputs, named
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.page import IndexRow, write_index
-from vad_lib.deployment.page_parts import clock, count
+from vad_lib.deployment.page_parts import clock
 from vad_lib.deployment.score_video import Job, ScoredVideo, finished_video, score_video
 from vad_lib.deployment.small_copy import remove_copies
 from vad_lib.errors import ConfigError
+from vad_lib.report.figures.alternative_texts import counted
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.writing import write_json
 
@@ -92,8 +94,8 @@ class FootageReport:
         new, events = len(self.made_now), sum(len(video.events) for video in self.videos)
         lines = [f"{video.name}: {note}" for video in self.videos for note in video.notes]
         lines.append(
-            f"{count(len(self.videos), 'video')}, {clock(sum(video.seconds for video in self.videos), 0)} in all: "
-            f"{count(events, 'event')} at threshold {self.rule.threshold:.6g} ({self.note}); {new} scored now, "
+            f"{counted(len(self.videos), 'video')}, {clock(sum(video.seconds for video in self.videos), 0)} in all: "
+            f"{counted(events, 'event')} at threshold {self.rule.threshold:.6g} ({self.note}); {new} scored now, "
             f"{len(self.videos) - new} finished before, {len(self.failures)} failed"
         )
         if new:
@@ -223,6 +225,20 @@ def choose_rule(
         f"calibrated on {found.hours:.3g} hours of normal footage to at most {found.alarms_per_hour:g} an hour"
         + ("" if found.enough else ", too little footage for that")
     )
+
+
+MODEL_OPTIONS = ("device", "short_side", "crop_size", "weights")  # of choose_model, as :func:`add_options` names them
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options of rule and model that scoring, calibrating and live scoring share."""
+    rule, add = EventRule.model_fields, parser.add_argument
+    for option, name in {"--lower": "lower_share", "--shortest": "shortest", "--gap": "gap"}.items():
+        add(option, type=float, dest=name, help=f"{rule[name].description} (default: {rule[name].default:g})")
+    add("--device", default="cpu", help="torch device (default: cpu)")
+    add("--short-side", type=int, help="pixels; for models trained on imported features")
+    add("--crop-size", type=int, help="pixels; for models trained on imported features")
+    add("--weights", default="", help="checkpoint of I3D or CLIP, for models trained on features of one's own weights")
 
 
 def index_rows(out: Path, failures: dict[str, str]) -> list[IndexRow]:

@@ -23,10 +23,11 @@ from matplotlib.colors import to_hex
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.data.video import VideoInfo
 from vad_lib.deployment.events import Event, EventRule
-from vad_lib.deployment.page_parts import clock, count, escaped, filled, valid
+from vad_lib.deployment.page_parts import clock, escaped, filled, valid
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.scoring import snippet_frames
 from vad_lib.report.figures import style
+from vad_lib.report.figures.alternative_texts import counted
 from vad_lib.report.web_files import as_script
 from vad_lib.storage.writing import atomic_path, write_text
 
@@ -151,7 +152,7 @@ def write_index(path: Path | str, rows: Sequence[IndexRow], *, title: str = "Vid
     path = Path(path)
     scored, failed = [row for row in rows if not row.failure], [row for row in rows if row.failure]
     total = sum(row.num_events for row in scored)
-    about = f"{count(len(scored), 'video')}, {clock(sum(row.seconds for row in scored), 0)} in all · {count(total, 'event')}"
+    about = f"{counted(len(scored), 'video')}, {clock(sum(row.seconds for row in scored), 0)} in all · {counted(total, 'event')}"
     parts = {
         "title": escaped(title),
         "about": escaped(about + (f" · {len(failed):,} failed, see the end" if failed else "")),
@@ -175,11 +176,11 @@ def _check(
     if len(frames) != info.num_frames:
         raise DataError(f"{title}: expected a score for each of {info.num_frames:,} frames, got {len(frames):,}. Score it again.")
     for name, array in (("alignment", alignment), ("probabilities", probabilities)):
-        rows = (
-            len(frames) if name == "probabilities" or array is None else len(array)
-        )  # those of the map are checked with its times
-        if array is not None and array.shape != (rows, len(categories)):
-            raise DataError(f"{title}: expected {name} of shape {(rows, len(categories))}, got {array.shape}. Score it again.")
+        if array is not None:
+            # how many rows the map has is checked with its times
+            shape = (len(frames) if name == "probabilities" else len(array), len(categories))
+            if array.shape != shape:
+                raise DataError(f"{title}: expected {name} of shape {shape}, got {array.shape}. Score it again.")
 
 
 def _stretches(values: np.ndarray) -> np.ndarray:

@@ -28,16 +28,6 @@ def valid(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def count(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    Example:
-        >>> count(1, "event"), count(1200, "event")
-        ('1 event', '1,200 events')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def clock(seconds: float, digits: int = 1) -> str:
     """Seconds as a person reads them.
 

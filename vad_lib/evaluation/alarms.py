@@ -193,13 +193,12 @@ def operating_points(scored: ScoredVideos, fps: float, rates: Sequence[float] = 
     return pd.DataFrame(rows)
 
 
-def operating_points_of_runs(runs: Sequence[ScoredVideos], fps: float, rates: Sequence[float] = (0.01, 0.001)) -> pd.DataFrame:
+def operating_points_of_runs(runs: Sequence[ScoredVideos], fps: float) -> pd.DataFrame:
     """What each run does at a false alarm rate that one could live with, and how well it is calibrated.
 
     Args:
         runs: the seeds of one row, one or more.
         fps: frames per second of the videos.
-        rates: wanted parts of the normal frames that are called abnormal.
 
     Returns:
         one row per seed and rate: the columns of :func:`operating_points`, ``seed``, and ``calibration_error``, the mean of
@@ -207,6 +206,6 @@ def operating_points_of_runs(runs: Sequence[ScoredVideos], fps: float, rates: Se
     """
     found = []
     for run in runs:
-        points = operating_points(run, fps, rates)
+        points = operating_points(run, fps)
         found.append(points.assign(seed=run.seed, calibration_error=calibration(run).expected_error))
     return pd.concat(found, ignore_index=True)

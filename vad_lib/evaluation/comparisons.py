@@ -130,9 +130,7 @@ def _components(values: np.ndarray, draws: Draws) -> Components | None:
     )
 
 
-def compare_over_seeds(
-    first: Mapping[int, float], second: Mapping[int, float], metric: str, titles: tuple[str, str] = ("", "")
-) -> Comparison:
+def compare_over_seeds(first: Mapping[int, float], second: Mapping[int, float], metric: str) -> Comparison:
     """A difference of two numbers per seed, the second minus the first, paired; the test videos are taken as they are.
 
     For what :func:`compare` does not measure, such as recall at a threshold. The 95 % interval is that of Student's t; with
@@ -142,7 +140,6 @@ def compare_over_seeds(
         first: seed -> number of a row.
         second: seed -> number of another row.
         metric: name of the number.
-        titles: of the rows.
 
     Raises:
         DataError: no common seed.
@@ -154,7 +151,7 @@ def compare_over_seeds(
     mean, sd, half = mean_sd_half_width(values, 0.95)
     ends = (mean - half, mean + half, 0.95)
     kind = "seeds, test videos fixed (Student's t)"
-    return Comparison(metric, mean, sd, *ends, kind, seeds, tuple(values), 0, first=titles[0], second=titles[1])
+    return Comparison(metric, mean, sd, *ends, kind, seeds, tuple(values), 0)
 
 
 def selection_gain(

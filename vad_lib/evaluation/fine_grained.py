@@ -100,19 +100,11 @@ def fine_grained_arrays(
     normal_ground_truth: bool = False,
     tail: Tail = "exact",
 ) -> dict[str, np.ndarray]:
-    """What :func:`fine_grained` averages, video by video, for intervals over the V test videos; kept with a run's scores.
-
-    Args:
-        alignment: per video float (T, C), cosines in [-1, 1].
-        temperature: tau of the model, positive.
-        records: the test videos.
-        categories: names, the normal one first.
-        normal_ground_truth: True if the whole of each normal video counts as one event of the normal class.
-        tail: ``extend`` lets the features end up to one snippet early; the last row then holds to the end.
+    """What :func:`fine_grained`, whose arguments these are, averages: video by video, for intervals; kept with a run's scores.
 
     Returns:
-        ``category_named`` and ``abnormal_category_named``, bool (V,), whether the highest of all categories, or of the abnormal
-        ones, is one of the video's; and, where the events of all abnormal videos are annotated, the fields of
+        ``category_named`` and ``abnormal_category_named``, bool (V,) over the test videos, whether the highest of all categories,
+        or of the abnormal ones, is one of the video's; and, where the events of all abnormal videos are annotated, the fields of
         :class:`vad_lib.evaluation.event_matching.Matched` as ``detection_FIELD``.
     """
     best = [(record.categories, top_categories(alignment[record.name], categories)) for record in records]

@@ -4,7 +4,7 @@ All values are fractions. Legend: S seeds, V test videos.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.bootstrap import check_share
 from vad_lib.evaluation.comparisons import Components
 from vad_lib.evaluation.intervals import GRID
+
+MOST = 1_000_000  # seeds or videos that are looked at
 
 
 def half_width(components: Components, seeds: int, videos: int, level: float = 0.95) -> float:
@@ -74,48 +76,40 @@ def detectable(components: Components, seeds: int, videos: int, *, level: float 
     return half + float(stats.norm.ppf(power) * np.hypot(*components.standard_errors(seeds, videos)))
 
 
-def seeds_needed(
-    components: Components, step: float, videos: int | None = None, *, level: float = 0.95, power: float = 0.8
-) -> int | None:
-    """The fewest seeds with which a true difference of ``step`` is seen with probability ``power``.
+def seeds_needed(components: Components, step: float, videos: int | None = None) -> int | None:
+    """The fewest seeds with which a true difference of ``step`` is seen with probability 0.8.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
         step: fraction, such as 0.0011 for 0.11 points.
         videos: V; None for as many as were measured.
-        level: of the interval.
-        power: chance of seeing the step, in (0, 1).
 
     Returns:
         at least 2; None if no number suffices, because the test videos alone hide the step, or more than a million.
     """
     videos = videos or components.num_videos
-    return _fewest(lambda seeds: detectable(components, seeds, videos, level=level, power=power) <= step, 2)
+    return _fewest(lambda seeds: detectable(components, seeds, videos) <= step, 2)
 
 
-def videos_needed(
-    components: Components, step: float, seeds: int | None = None, *, level: float = 0.95, power: float = 0.8
-) -> int | None:
-    """The fewest test videos, of the same kind, with which a true difference of ``step`` is seen with probability ``power``.
+def videos_needed(components: Components, step: float, seeds: int | None = None) -> int | None:
+    """The fewest test videos, of the same kind, with which a true difference of ``step`` is seen with probability 0.8.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
         step: fraction, such as 0.0011 for 0.11 points.
         seeds: S; None for as many as were measured.
-        level: of the interval.
-        power: chance of seeing the step, in (0, 1).
 
     Returns:
         at least 1; None if no number suffices, because the seeds alone hide the step, or more than a million.
     """
     seeds = seeds or components.num_seeds
-    return _fewest(lambda videos: detectable(components, seeds, videos, level=level, power=power) <= step, 1)
+    return _fewest(lambda videos: detectable(components, seeds, videos) <= step, 1)
 
 
-def _fewest(suffices: Callable[[int], bool], least: int, most: int = 1_000_000) -> int | None:
-    """The smallest number that suffices, None if not even ``most`` does; more never suffice less."""
-    found = bisect_left(range(least, most + 1), True, key=suffices) + least
-    return found if found <= most else None
+def _fewest(suffices: Callable[[int], bool], least: int) -> int | None:
+    """The smallest number that suffices, None if not even :data:`MOST` does; more never suffice less."""
+    found = bisect_left(range(least, MOST + 1), True, key=suffices) + least
+    return found if found <= MOST else None
 
 
 def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.DataFrame:
@@ -129,21 +123,20 @@ def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.D
     return frame.astype({"seeds": "Int64", "videos": "Int64"})
 
 
-def power_curves(components: Components, seeds: Sequence[int] | None = None, videos: Sequence[int] | None = None) -> pd.DataFrame:
+def power_curves(components: Components) -> pd.DataFrame:
     """Half-width and detectable difference over the number of seeds, and over the number of test videos.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
-        seeds: numbers to show, with the measured number of videos; None for 2 to 50.
-        videos: numbers to show, with the measured number of seeds; None for a quarter to sixty-four times as many.
 
     Returns:
-        rows of ``over`` (``seeds`` or ``videos``), ``seeds``, ``videos``, ``half_width`` and ``detectable`` (fractions).
+        rows of ``over`` (``seeds``, 2 to 50 of them, or ``videos``, a quarter to sixty-four times as many; the other number as
+        measured), ``seeds``, ``videos``, ``half_width`` and ``detectable`` (fractions).
     """
-    seeds = seeds or (*range(2, 11), 12, 14, 16, 20, 25, 30, 40, 50)
-    videos = videos or tuple(np.unique(np.geomspace(max(components.num_videos / 4, 1), 64 * components.num_videos, 25).astype(int)))
+    seeds = (*range(2, 11), 12, 14, 16, 20, 25, 30, 40, 50)
+    videos = np.unique(np.geomspace(max(components.num_videos / 4, 1), 64 * components.num_videos, 25).astype(int)).tolist()
     pairs = [("seeds", number, components.num_videos) for number in seeds]
-    pairs += [("videos", components.num_seeds, int(number)) for number in videos]
+    pairs += [("videos", components.num_seeds, number) for number in videos]
     rows = [(*pair, half_width(components, *pair[1:]), detectable(components, *pair[1:])) for pair in pairs]
     return pd.DataFrame(rows, columns=["over", "seeds", "videos", "half_width", "detectable"])
 

@@ -4,6 +4,7 @@ Every function returns a matplotlib figure and the plotted points. Points hold f
 """
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -23,6 +24,7 @@ from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline,
 from vad_lib.report.tables.table import METRIC_TITLES
 
 FARTHEST = 0.25  # below the base, a fraction: where the axis of the grid's figure begins at the earliest
+_SELECTION = "best_on_validation"  # whose values are shown
 _BAND = 0.15  # how dense a band is
 _SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
 
@@ -31,8 +33,6 @@ def question_panels(
     results: pd.DataFrame,
     compared: Mapping[str, Mapping[str, Comparison]],
     title: str,
-    selection: str = "best_on_validation",
-    columns: int = 1,
 ) -> tuple[Figure, pd.DataFrame]:
     """A panel per question: a dot per seed, a ring at the mean, the base as a line at its mean and a band over its seeds.
 
@@ -45,8 +45,6 @@ def question_panels(
             left out.
         compared: question -> what :func:`vad_lib.open_questions.answers.compare_answers` found; its verdicts give the colours.
         title: of the figure; names the data.
-        selection: whose values are shown.
-        columns: panels side by side.
 
     Returns:
         the figure, and one row per dot: ``question``, ``answer``, ``seed``, ``value``, ``verdict``.
@@ -55,28 +53,26 @@ def question_panels(
         DataError: no answer beside the base.
     """
     tried = results.groupby("question")["answer"].nunique()
-    # panels of equal height side by side
     questions = sorted((name for name in QUESTIONS if tried.get(name, 0) > 1), key=lambda name: -tried[name])
     if not questions:
         raise DataError("grid: expected answers beside the base, got none; train the grid first (make questions).")
-    points, columns = [], min(columns, len(questions))
+    points, rows = [], [tried[name] - 1 for name in questions]
     with style():
-        fig, grid = _panels([tried[name] - 1 for name in questions], columns)
+        size, ratios = (10, 1.3 + sum(0.75 + 0.3 * row for row in rows)), [1.6 + row for row in rows]
+        fig, grid = plt.subplots(len(rows), 1, figsize=size, height_ratios=ratios, sharex=True, squeeze=False)
+        panels = list(grid.flat)
         words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
         headline(fig, title, f"against {BASE}: {verdicts(words)}" if words else "")
-        edge = 100 * (results.loc[results["answer"] == BASE, selection].mean() - FARTHEST)
-        for axes, name in zip(grid.flat, questions):
-            values = results[results["question"] == name].rename(columns={selection: "value"})
+        edge = 100 * (results.loc[results["answer"] == BASE, _SELECTION].mean() - FARTHEST)
+        for axes, name in zip(panels, questions):
+            values = results[results["question"] == name].rename(columns={_SELECTION: "value"})
             points += _draw_question(axes, name, values, compared.get(name, {}), edge)
         if any(100 * point[3] < edge for point in points):
-            grid.flat[0].set_xlim(left=edge)
-        for place in range(columns):
-            last = [axes for axes in grid[:, place] if axes.get_visible()][-1]
-            last.set_xlabel(f"{METRIC_TITLES[results['metric'].iloc[0]]} %")
-            last.tick_params(labelbottom=True)
-        _draw_legend(fig, grid.flat[0], {point[4] for point in points})
+            panels[0].set_xlim(left=edge)
+        metric = METRIC_TITLES[results["metric"].iloc[0]]
+        panels[-1].set_xlabel(f"{metric} %")
+        _draw_legend(fig, panels[0], {point[4] for point in points})
     drawn = pd.DataFrame(points, columns=["question", "answer", "seed", "value", "verdict"])
-    metric = METRIC_TITLES[results["metric"].iloc[0]]
     what = f"{counted(len(questions), 'panel')} with a row per answer, {title}. {metric} in percent, mean over seeds"
     describe(fig, composed(what, _answers_in_words(drawn)))
     return fig, drawn
@@ -95,22 +91,6 @@ def _answers_in_words(points: pd.DataFrame) -> list[str]:
         ]
         said.append(f"{QUESTIONS[str(name)].asks} {BASE} {percent(base)}, {', '.join(answers)}")
     return said
-
-
-def _panels(rows: list[int], columns: int) -> tuple[Figure, np.ndarray]:
-    """Panels for as many rows each, the unused ones hidden."""
-    heights = [max(rows[start : start + columns]) for start in range(0, len(rows), columns)]
-    fig, grid = plt.subplots(
-        len(heights),
-        columns,
-        figsize=(10, 1.3 + sum(0.75 + 0.3 * height for height in heights)),
-        height_ratios=[1.6 + height for height in heights],
-        sharex=True,
-        squeeze=False,
-    )
-    for axes in grid.flat[len(rows) :]:
-        axes.set_visible(False)
-    return fig, grid
 
 
 def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mapping[str, Comparison], edge: float) -> list[tuple]:
@@ -135,7 +115,7 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
     axes.set_yticks(range(len(ordered)), ordered.index, fontsize=10)
     axes.set_ylim(len(ordered) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_title(_wrapped(QUESTIONS[name].asks), fontsize=10.5, loc="left")
+    axes.set_title(fill(QUESTIONS[name].asks, 80, break_on_hyphens=False), fontsize=10.5, loc="left")
     return points
 
 
@@ -147,16 +127,6 @@ def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
         if verdict in verdicts:
             axes.plot([], [], "o", color=colour, **_SEED, label=f"a seed, {verdict}")
     fig.legend(loc="outside lower center", ncols=6, fontsize=9)
-
-
-def _wrapped(text: str, width: int = 80) -> str:
-    """Words in lines of at most ``width`` letters."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
 
 
 def confusion_matrix(shares: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:

@@ -24,12 +24,11 @@ _PLACE = "place only"
 CONTROLS = (*_OF_RUNS, *_OF_VIDEOS, _PLACE)
 
 
-def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
+def label_guess_aucs(dataset: Dataset) -> dict[str, float]:
     """How well the labels of the test videos can be guessed without watching them.
 
     Args:
         dataset: any; features are not needed. Without a ``videos/`` folder only the lengths are there to guess from.
-        seed: of the bootstrap.
 
     Returns:
         for ``first_frame`` and ``file_size``, or for ``length`` without videos: ``NAME_auc``, video-level ROC-AUC in
@@ -45,7 +44,7 @@ def label_guess_aucs(dataset: Dataset, seed: int = 0) -> dict[str, float]:
     if labels.all() or not labels.any():
         return found
     for name, scores in guesses(dataset).items():
-        numbers = _video_auc(scores[labels], scores[~labels], Bootstrap(seed=seed))
+        numbers = _video_auc(scores[labels], scores[~labels], DEFAULT_BOOTSTRAP)
         found |= {f"{name}_{part}": number for part, number in zip(("auc", "low", "high"), numbers)}
     return found
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from vad_lib.evaluation.comparisons import Comparison
+from vad_lib.report.tables.table import NOT_RUN
 
-NOT_RUN = "not run"
 COLUMNS = ("data", "question", "answer", "word", "difference", "low", "high", "cell")
 
 

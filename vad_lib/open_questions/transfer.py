@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,7 +55,7 @@ def transfer(
     Raises:
         VadError: no such run, no weights, or features of another width.
     """
-    made, folder = layout.run(source, variant, seed), _folder(layout, source, target, variant, seed)
+    made, place = layout.run(source, variant, seed), transfer_place(source, target, variant)
     model, config = trained_model.load_model(made)
     dataset = load_dataset(layout.dataset(target), backbone=profile.features.backbone)
     if dataset.store.dimension != config["features"]["dimension"]:
@@ -67,7 +66,7 @@ def transfer(
     text = prepare.dataset_text(profile, dataset) if isinstance(model, Proposed) else None
     parts = [config["key"], dataset.store.content_hash, file_sha256(dataset.folder / "videos.csv"), text and text.content_hash]
     key = content_hash(parts)
-    for run in find_runs(layout, *transfer_place(source, target, variant)):
+    for run in find_runs(layout, *place):
         if run.seed == seed and run.config["key"] == key:
             return scored_videos(run)
     if text and isinstance(model, Proposed):
@@ -86,12 +85,9 @@ def transfer(
     }
     measured = {selection: {"metrics": test_metrics(dataset, scores)}}
     metrics = {"key": key, "selection": selection, "headline_metric": dataset.headline_metric, "selections": measured}
+    folder = layout.results.joinpath(*place) / f"seed{seed}"
     write_run(folder, config=config, metrics=metrics, scores=kept_scores)
     return scored_videos(RunInFolder(folder))
-
-
-def _folder(layout: Layout, source: str, target: str, variant: str, seed: int) -> Path:
-    return layout.results.joinpath(*transfer_place(source, target, variant)) / f"seed{seed}"
 
 
 def transfer_all(layout: Layout, profile: Profile, datasets: Sequence[str], seeds: Sequence[int], device: str = "cpu") -> list[str]:

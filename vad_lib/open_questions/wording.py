@@ -193,15 +193,13 @@ def paper_gain_sentence(found: Comparison, steps: Mapping[str, float], where: st
     return f"{100 * gain:+.2f} points on {where} are {place} the interval here, {100 * found.low:+.2f} to {100 * found.high:+.2f}"
 
 
-def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str = "Proposed", control: str = "permuted") -> str:
+def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]]) -> str:
     """What choosing the step on the test set adds: over the rows with true labels, for the control, and for the proposed model.
 
     The best of several values is never below one of them, so that there is no *better* here, only a size.
 
     Args:
         gains: title of each row -> what :func:`vad_lib.evaluation.comparisons.selection_gain` found.
-        row: title of the proposed model.
-        control: word in the titles of rows that learned from labels without meaning.
 
     Example:
         >>> selection_sentence({})
@@ -210,13 +208,14 @@ def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]], row: str =
     if not gains:
         return "not run"
     over = {title: gain["best_on_validation"] for title, gain in gains.items()}
-    true, shuffled = ([100 * c.mean for title, c in over.items() if (control in title) == wanted] for wanted in (False, True))
+    # rows that learned from labels without meaning say so in their titles
+    true, shuffled = ([100 * c.mean for title, c in over.items() if ("permuted" in title) == wanted] for wanted in (False, True))
     words = []
-    if row in over:
-        words.append(f"{row} {comparison_sentence(over[row]).partition(': ')[2]}")
+    if "Proposed" in over:
+        words.append(f"Proposed {comparison_sentence(over['Proposed']).partition(': ')[2]}")
     if true:
         words.append(f"{np.mean(true):.2f} points on average over {len(true)} rows with true labels")
-    words += [f"{points:.2f} points with {control} labels" for points in shuffled]
+    words += [f"{points:.2f} points with permuted labels" for points in shuffled]
     return f"adds: {'; '.join(words)}"
 
 

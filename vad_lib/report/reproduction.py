@@ -27,6 +27,7 @@ from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.report import yardsticks
 from vad_lib.report.figures.alternative_texts import composed
 from vad_lib.report.figures.style import BLUE, ORANGE, describe, save_figure, style
+from vad_lib.report.tables.table import markdown_grid
 from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
 from vad_lib.runs.finished_runs import MAY_DIFFER, load_runs
 from vad_lib.runs.run_folder import Run
@@ -285,12 +286,15 @@ def as_markdown(found: Reproduction) -> str:
     elif len(differs) == 0:
         lines.append("Nothing that is recorded: same processor, instruction sets, threads, versions and features.")
     else:
-        lines += _grid(differs)
-        lines += ["", "Other instruction sets or threads round sums in another order. Features may then differ in their last"]
+        lines += [
+            markdown_grid(differs, align="left"),
+            "",
+            "Other instruction sets or threads round sums in another order. Features may then differ in their last",
+        ]
         lines += ["digits, and training magnifies that: numbers may move although nothing is wrong."]
     lines += ["", *(f"- {dataset}: {said}." for dataset, said in found.data.items())]
     for (tables, dataset), part in found.values.groupby(["tables", "dataset"], sort=False):
-        lines += ["", f"## {_heading(tables)}, {dataset}", "", *_grid(_printable(part))]
+        lines += ["", f"## {_heading(tables)}, {dataset}", "", markdown_grid(_printable(part), align="left")]
     return "\n".join(lines) + "\n"
 
 
@@ -317,24 +321,15 @@ def _printable(part: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _grid(frame: pd.DataFrame) -> list[str]:
-    lines = ["| " + " | ".join(frame.columns) + " |", "|" + " --- |" * len(frame.columns)]
-    return lines + [
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in frame.itertuples(index=False)
-    ]
-
-
 def beside_reference(found: Reproduction) -> tuple[plt.Figure | None, pd.DataFrame]:
     """A panel per data set: each row's headline metric, yours as a dot, the reference's interval as a bar.
 
     Returns:
         the figure, None if nothing was run; and its points: data set, row, yours, reference, low, high in percent.
     """
-    headline = [
-        (found.values["dataset"] == dataset) & (found.values["metric"] == metrics[0]) for dataset, metrics in FRAME_LEVEL.items()
-    ]
-    chosen = np.logical_or.reduce(headline) if headline else np.zeros(len(found.values), dtype=bool)
-    shown = found.values[chosen & (found.values["selection"] == "best_on_validation") & found.values["yours"].notna()]
+    values = found.values
+    is_headline = values["metric"] == values["dataset"].map({dataset: metrics[0] for dataset, metrics in FRAME_LEVEL.items()})
+    shown = values[is_headline & (values["selection"] == "best_on_validation") & values["yours"].notna()]
     points = shown[["dataset", "row", "yours", "reference", "low", "high", "verdict"]].copy()
     points[["yours", "reference", "low", "high"]] *= 100
     if points.empty:

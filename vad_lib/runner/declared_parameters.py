@@ -5,6 +5,7 @@ of extraction. Here a value is checked before a kernel starts. The first cell of
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -72,19 +73,11 @@ def _device(name: str) -> str:
     return name
 
 
-def _existing_file(name: str) -> str:
+def _existing(name: str, kind: Literal["file", "folder"]) -> str:
     """The whole path: a notebook runs in another folder than the command."""
     path = Path(name).expanduser()
-    if name and not path.is_file():
-        raise ValueError(f"expected a file, found none at {path.absolute()}; correct the path")
-    return str(path.resolve()) if name else ""
-
-
-def _existing_folder(name: str) -> str:
-    """The whole path: a notebook runs in another folder than the command."""
-    path = Path(name).expanduser()
-    if name and not path.is_dir():
-        raise ValueError(f"expected a folder, found none at {path.absolute()}; correct the path")
+    if name and not (path.is_file() if kind == "file" else path.is_dir()):
+        raise ValueError(f"expected a {kind}, found none at {path.absolute()}; correct the path")
     return str(path.resolve()) if name else ""
 
 
@@ -115,7 +108,7 @@ TextSource = Annotated[
 ]
 TextFile = Annotated[
     str,
-    AfterValidator(_existing_file),
+    AfterValidator(partial(_existing, kind="file")),
     Field(description="path; with clip, of CLIP weights; with file, of a .npy of shape (categories, width)"),
 ]
 
@@ -289,7 +282,7 @@ class RealFootage(NotebookParameters):
     source: Source = "reference"
     real_data: Annotated[
         str,
-        AfterValidator(_existing_folder),
+        AfterValidator(partial(_existing, kind="folder")),
         Field(
             description="folder with fight_bags, pets2009 or ped2 in it, whose missing runs are trained; empty shows the "
             "committed numbers"

@@ -174,20 +174,16 @@ def reproduce(layout: Layout, executions: list[Execution], *, force: bool = Fals
         BusyError: another process runs a chain of this profile into the same folder, and ``wait`` is False.
         NotebookError: a notebook failed.
     """
-    with waiting(wait), sole_writer(layout.results, layout.state / "lock"):
-        return _reproduce(layout, executions, force=force)
-
-
-def _reproduce(layout: Layout, executions: list[Execution], *, force: bool) -> list[str]:
     ran = []
-    for number, execution in enumerate(executions, start=1):
-        head = f"[{number}/{len(executions)}] {execution.name}"
-        if not force and is_done(layout, execution):
-            print(f"{head}: already there, skipped", flush=True)
-            continue
-        print(f"{head}: {execution.entry.title} ...", flush=True)
-        started = time.perf_counter()
-        execute(layout, execution)
-        print(f"{head}: done in {time.perf_counter() - started:.0f} s", flush=True)
-        ran.append(execution.name)
+    with waiting(wait), sole_writer(layout.results, layout.state / "lock"):
+        for number, execution in enumerate(executions, start=1):
+            head = f"[{number}/{len(executions)}] {execution.name}"
+            if not force and is_done(layout, execution):
+                print(f"{head}: already there, skipped", flush=True)
+                continue
+            print(f"{head}: {execution.entry.title} ...", flush=True)
+            started = time.perf_counter()
+            execute(layout, execution)
+            print(f"{head}: done in {time.perf_counter() - started:.0f} s", flush=True)
+            ran.append(execution.name)
     return ran

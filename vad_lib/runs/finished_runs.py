@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from vad_lib.errors import DataError, DifferentRunsError
-from vad_lib.runs.packed_runs import PackedRun, packed
+from vad_lib.runs.packed_runs import packed
 from vad_lib.runs.run_folder import Run, RunInFolder, in_order, run_folders
 from vad_lib.storage.paths import Layout
 
@@ -33,11 +33,7 @@ def find_runs(layout: Layout, *place: str) -> list[Run]:
     if not archive.with_name(f"{archive.name}.json").is_file():
         return []
     beginning = "/".join(place) + "/seed"
-    return in_order(run for run in _reference(layout, place[1]) if run.place.startswith(beginning))
-
-
-def _reference(layout: Layout, dataset: str) -> list[PackedRun]:
-    return packed(layout.packed_runs(dataset))
+    return in_order(run for run in packed(archive) if run.place.startswith(beginning))
 
 
 def find_run(layout: Layout, dataset: str, variant: str, seed: int) -> Run:

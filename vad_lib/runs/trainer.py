@@ -46,7 +46,6 @@ def train_run(
     folder: Path,
     *,
     progress: bool = True,
-    force: bool = False,
     build: Callable[..., Method] = registry.build_method,
     origin: Mapping[str, Any] | None = None,
 ) -> bool:
@@ -61,7 +60,6 @@ def train_run(
         text: text features of the data set's categories, for methods that need them.
         folder: the run folder.
         progress: show a progress bar on a terminal.
-        force: train even if the run is there.
         build: makes the method to train, if it is one on bags; its weights must fit the one that ``settings`` name.
         origin: what decides the numbers beside the settings if ``build`` is given; kept in ``config.json``.
 
@@ -78,16 +76,16 @@ def train_run(
     make = learner_maker(settings, text, build)
     key = run_key(settings, dataset, text, origin)
     lock = folder.with_name(f".{folder.name}.lock")
-    if not force and is_complete(folder, key):
+    if is_complete(folder, key):
         remove_replaced(folder)
         remove_free_lock(lock)
         return False
     check_device(settings.train.device)
     partial = partial_folder(folder)
     with sole_writer(folder, lock):
-        if not force and is_complete(folder, key):  # by the process that this one waited for
+        if is_complete(folder, key):  # by the process that this one waited for
             return False
-        if force or not is_complete(partial, key):  # complete if a run was killed on its last steps
+        if not is_complete(partial, key):  # complete if a run was killed on its last steps
             clear_folder(partial, keep=CHECKPOINT)
             outcome = Trainer(settings, dataset, make, partial, key).run(progress)
             write_run(partial, **run_record(settings, dataset, text, key, outcome, origin))

@@ -1,5 +1,6 @@
 """All pages of the site, made of committed results and written in one go."""
 
+import json
 import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,11 @@ from vad_lib.explorer.page import write_page
 from vad_lib.report.answers import read_answers
 from vad_lib.report.web_files import web_file
 from vad_lib.runner.manifest import read_manifest
-from vad_lib.site import check, findings, landing, methods, search, sources, tables
+from vad_lib.site import check, findings, landing, methods, sources, tables
 from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, to_html
 from vad_lib.site.notebooks import Made, Source, notebook_page
-from vad_lib.site.page import NAVIGATION, Page, filled, framed, plain_text, relative
+from vad_lib.site.page import NAVIGATION, Page, filled, framed, plain_text, relative, sections
 from vad_lib.storage.paths import EXECUTED_LESSONS, LESSONS, PROJECT_ROOT, Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import partial_folder, replace_folder, write_text
@@ -151,9 +152,15 @@ def _write(folder: Path, layout: Layout, root: Path, strict: bool, repository: s
         shutil.copyfile(root / source, folder / place)
     for name in WEB:
         write_text(folder / name, web_file("vad_lib.site", name))
-    write_text(folder / INDEX, search.index_script([page for page in pages if page.path != "search.html"]))
+    write_text(folder / INDEX, _search_index([page for page in pages if page.path != "search.html"]))
     built.pages = len(pages)
     return built
+
+
+def _search_index(pages: Sequence[Page]) -> str:
+    """Path, title and sections of each page, as a script: a page from disk may not read other files."""
+    content = [[page.path, page.title, sections(page.body)] for page in pages]
+    return f"window.searchIndex = {json.dumps(content, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
 # --- what there is ----------------------------------------------------------------------------------------

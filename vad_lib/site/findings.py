@@ -64,8 +64,8 @@ class Group(NamedTuple):
     basis: str
     answers: tuple[Answer, ...]
     link: str
-    text: str
-    end: float
+    text: str = ""
+    end: float = 1.0
 
 
 class Card(NamedTuple):
@@ -99,11 +99,15 @@ def asked_and_found(layout: Layout, datasets: Sequence[Dataset], pages: dict[str
         groups = []
         for dataset in datasets:
             found = question.found(layout, dataset, DEFAULT_BOOTSTRAP)
-            answers = tuple(_answer(name if len(found) > 1 else "", c, question.word) for name, c in found.items())
+            answers = tuple(
+                Answer(name if len(found) > 1 else "", question.word or c.verdict, 100 * c.mean, 100 * c.low, 100 * c.high)
+                for name, c in found.items()
+            )
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             first = next(iter(found.values()), None)
             metric = METRIC_TITLES.get(first.metric, first.metric.upper()) if first else ""
-            groups.append(_group(dataset.title, metric, _basis([*found.values()]), answers, _link(pages, notebook, cell, page)))
+            link, text = _link(pages, notebook, cell, page), "" if answers else "not run"
+            groups.append(Group(dataset.title, metric, _basis([*found.values()]), answers, link, text))
         cards.append(Card(question.asked.rstrip(":"), slug(question.asked), _one_scale(groups)))
     return cards
 
@@ -122,29 +126,20 @@ def asked_in_notebooks(table: pd.DataFrame, pages: dict[str, str], page: str) ->
             link = _link(pages, row.notebook, row.cell, page)
             numbers = (float(row.difference), float(row.low), float(row.high)) if row.word else ()
             answers = (Answer("", row.word, *numbers),) if numbers else ()
-            groups.append(_group(row.data.partition(" (")[0], "", "", answers, link, row.answer))
+            groups.append(Group(row.data.partition(" (")[0], "", "", answers, link, row.answer))
         cards.append(Card(str(asked), "all-" + slug(str(asked)), _one_scale(groups)))
     return cards
-
-
-def _answer(name: str, found: Comparison, word: str) -> Answer:
-    return Answer(name, word or found.verdict, 100 * found.mean, 100 * found.low, 100 * found.high)
 
 
 def _basis(found: Sequence[Comparison]) -> str:
     videos, seeds = (sorted({getattr(c, name) for c in found}) for name in ("num_videos", "num_seeds"))
     if not found:
         return ""
-    of_all = f"{max(videos)} test videos" if len(videos) > 1 else f"{videos[0]} test videos"
-    return f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}, {of_all}"
+    return f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}, {max(videos)} test videos"
 
 
 def _link(pages: dict[str, str], notebook: str, cell: str, page: str) -> str:
     return f"{relative(pages[notebook], page)}#cell-id={cell}" if notebook in pages else ""
-
-
-def _group(dataset: str, metric: str, basis: str, answers: tuple[Answer, ...], link: str, text: str = "") -> Group:
-    return Group(dataset, metric, basis, answers, link, text or ("" if answers else "not run"), 1.0)
 
 
 def _one_scale(groups: Sequence[Group]) -> tuple[Group, ...]:

@@ -3,8 +3,8 @@
 import html
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -68,8 +68,6 @@ class Page:
         section: key of its entry in :data:`NAVIGATION`; empty for none.
         scripts: names of the scripts of ``web`` that it needs beside ``site.js``.
         contents: whether a table of contents stands at its side.
-        template: that frames the body.
-        more: further values for the template.
     """
 
     path: str
@@ -78,8 +76,6 @@ class Page:
     section: str = ""
     scripts: tuple[str, ...] = ()
     contents: bool = False
-    template: str = "page.html.j2"
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def relative(target: str, page: str) -> str:
@@ -117,7 +113,7 @@ def framed(page: Page, entries: tuple[Entry, ...]) -> str:
         entries: of the navigation; those whose pages are part of the site.
     """
     contents = [heading for heading in headings(page.body) if heading.level in (2, 3)] if page.contents else []
-    return filled(page.template, page=page, entries=entries, name=NAME, contents=contents, **page.more)
+    return filled("page.html.j2", page=page, entries=entries, name=NAME, contents=contents)
 
 
 _HEADING = re.compile(r'<h([1-6])[^>]*?\bid="([^"]+)"[^>]*>(.*?)</h\1>', re.DOTALL)
@@ -127,6 +123,20 @@ def headings(body: str) -> Iterator[Heading]:
     """The headings with an id in some HTML, in their order."""
     for level, anchor, inner in _HEADING.findall(body):
         yield Heading(int(level), html.unescape(anchor), plain_text(inner))
+
+
+def sections(body: str) -> list[tuple[str, str, str]]:
+    """Anchor, heading and words of each part of a page; the part before the first heading has none of both.
+
+    Example:
+        >>> sections('<p>Hello</p><h2 id="a">One <a class="anchor" href="#a">#</a></h2><p>two</p>')
+        [('', '', 'Hello'), ('a', 'One', 'two')]
+    """
+    body = re.sub(r'<a [^>]*class="anchor"[^>]*>#</a>', "", body)
+    first, *pieces = _HEADING.split(body)
+    found = [("", "", plain_text(first))]
+    found += [(anchor, plain_text(title), plain_text(text)) for anchor, title, text in zip(*(pieces[i::4] for i in (1, 2, 3)))]
+    return [part for part in found if part[1] or part[2]]
 
 
 def plain_text(markup: str) -> str:

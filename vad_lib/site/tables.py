@@ -72,11 +72,9 @@ def table_pages(links: Links, folder: Path) -> list[Page]:
     found = sorted((path for path in folder.glob("*.csv") if path.with_suffix(".md").is_file()), key=_place)
     if not found:
         raise MissingFileError(f"{folder}: expected tables, found none; `make reference` writes them.")
-    pages = [_table_page(links, path) for path in found]
-    listed = [(relative(page.path, "tables.html"), page.title, page.more["rows"]) for page in pages]
-    for page in pages:
-        page.more = {}
-    return [Page("tables.html", "Tables", filled("tables.html.j2", listed=listed), "tables"), *pages]
+    made = [_table_page(links, path) for path in found]
+    listed = [(relative(page.path, "tables.html"), page.title, rows) for page, rows in made]
+    return [Page("tables.html", "Tables", filled("tables.html.j2", listed=listed), "tables"), *(page for page, _ in made)]
 
 
 def _place(path: Path) -> tuple[int, str]:
@@ -84,7 +82,8 @@ def _place(path: Path) -> tuple[int, str]:
     return next((i for i, start in enumerate(beginnings) if path.name.startswith(start)), len(beginnings)), path.name
 
 
-def _table_page(links: Links, path: Path) -> Page:
+def _table_page(links: Links, path: Path) -> tuple[Page, int]:
+    """The page of a table, and how many rows it has."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     source = path.relative_to(links.root).as_posix()
     place = f"tables/{path.stem}.html"
@@ -115,4 +114,4 @@ def _table_page(links: Links, path: Path) -> Page:
         download=relative(download, place),
         all_in_paper=bool(in_paper.all()),
     )
-    return Page(place, name, body, "tables", more={"rows": len(rows)})
+    return Page(place, name, body, "tables"), len(rows)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from importing_folders import FRAMES, HEADER, WHOLE, found, rows
 
-from vad_lib.data.importing.near_names import may_be_misspelled, plain_form, same_but_for_writing
 from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.data.importing.video_names import may_be_misspelled, plain_form, same_but_for_writing
 from vad_lib.data.importing.write import import_dataset
 from vad_lib.errors import DataError
 

@@ -14,9 +14,9 @@ from vad_lib.data.importing import matlab_masks
 from vad_lib.data.importing.__main__ import main
 from vad_lib.data.importing.discover import check_source
 from vad_lib.data.importing.matlab_masks import read_pixel_masks
+from vad_lib.data.importing.public_lists import read_frame_mask
 from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
-from vad_lib.data.importing.truth_masks import read_frame_mask
 from vad_lib.data.importing.write import import_dataset, prepare_folder
 from vad_lib.errors import DataError, MissingFileError
 

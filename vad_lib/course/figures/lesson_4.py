@@ -82,20 +82,19 @@ def auc_over_w(curves: pd.DataFrame, trained: pd.DataFrame) -> Figure:
     return fig
 
 
-def sizes_of_terms(terms: pd.DataFrame, steps: int = 10) -> Figure:
-    """The parts of the loss over the steps of training, smoothed, on a logarithmic axis.
+def sizes_of_terms(terms: pd.DataFrame) -> Figure:
+    """The parts of the loss over the steps of training, means of ten steps, on a logarithmic axis.
 
     Args:
         terms: (steps, parts), weight times value; at most five parts; the index is the step.
-        steps: each point is the mean of so many.
     """
-    smooth = terms.rolling(steps, min_periods=1).mean()
+    smooth = terms.rolling(10, min_periods=1).mean()
     looks = zip(("-", "--", "-.", ":", "-"), (BLUE, ORANGE, VERMILION, GREEN, GREY))
     with style():
         fig, axes = plt.subplots(figsize=(7, 3))
         for name, (line, colour) in zip(smooth, looks):
             axes.semilogy(smooth.index, smooth[name], line, color=colour, label=name)
-        axes.set(xlabel="step", ylabel=f"weight × term\n(mean of {steps} steps)")
+        axes.set(xlabel="step", ylabel="weight × term\n(mean of 10 steps)")
         axes.legend(ncol=5, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
     said = [course(name, smooth.index, smooth[name], "step") for name in smooth]
     describe(fig, composed(f"Weight times value of {terms.shape[1]} parts of the loss over the steps, logarithmic", said))

@@ -11,9 +11,8 @@ from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.finding import Finding, Level, Tell, error_at, is_text
 from vad_lib.data.importing.crop_check import check_crops
 from vad_lib.data.importing.layouts import FeatureFile, FeatureLayout, check_dimension, find_layout, with_shape
-from vad_lib.data.importing.near_names import NO_TEXT, plain_form
 from vad_lib.data.importing.settings import ImportSettings
-from vad_lib.data.importing.video_names import video_key
+from vad_lib.data.importing.video_names import NO_TEXT, plain_form, video_key
 from vad_lib.errors import VadError, first_few
 
 _LEFT_OUT = "leave it out with --partial"

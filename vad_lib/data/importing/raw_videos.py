@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from vad_lib.data.finding import Finding, Level, Tell, error_at, is_text
 from vad_lib.data.importing.layouts import DEEPEST, FeatureFile, walk
-from vad_lib.data.importing.near_names import NO_TEXT, plain_form
-from vad_lib.data.importing.video_names import video_key
+from vad_lib.data.importing.video_names import NO_TEXT, plain_form, video_key
 from vad_lib.data.video import TRUNCATED_BELOW, VideoWarning, decode, header_frames, probe
 from vad_lib.data.video_files import VIDEO_SUFFIXES, find_videos, is_video_name, list_videos
 from vad_lib.data.video_opening import opened, stated_fps

@@ -6,7 +6,7 @@ from itertools import combinations
 from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.finding import Finding, Level
 from vad_lib.data.importing.findings import num_test_frames
-from vad_lib.data.importing.near_names import may_be_misspelled, plain_form, same_but_for_writing
+from vad_lib.data.importing.video_names import may_be_misspelled, plain_form, same_but_for_writing
 from vad_lib.data.prompts import default_phrase, load_prompts
 from vad_lib.errors import first_few
 

@@ -38,10 +38,10 @@ def counted(count: int, word: str) -> str:
     """A number and its noun.
 
     Example:
-        >>> counted(1, "line"), counted(3, "line")
-        ('1 line', '3 lines')
+        >>> counted(1, "line"), counted(1200, "line")
+        ('1 line', '1,200 lines')
     """
-    return f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def composed(before: str, items: Sequence[str], after: str = "", most: int = MOST) -> str:

@@ -14,7 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import end_text, points_of_percent
-from vad_lib.report.figures.style import BLUE, GREY, VERMILION, describe, style
+from vad_lib.report.figures.style import BLUE, GREY, VERMILION, beside, describe, style
 from vad_lib.report.rendered_and_real import alternative_text
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, ten points of a font are 14 pixels
@@ -86,13 +86,13 @@ def _limits(there: pd.DataFrame) -> tuple[float, float]:
 def _draw(axes: Axes, place: float, row: Any) -> None:
     """Interval, mark and numbers of one row."""
     if np.isnan(row.difference):
-        _right_of(axes, place, "not run", GREY)
+        beside(axes, place, "not run", GREY, size=9.5)
         return
     marker, colour, fill = MARKS[row.footage]
     axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(100 * row.difference, place, marker, color=colour, mfc=fill, mew=1.8, ms=7)
     difference, low, high = points_of_percent(row.difference), end_text(row.low), end_text(row.high)
-    _right_of(axes, place, f"{difference} [{low}, {high}] {row.word}")
+    beside(axes, place, f"{difference} [{low}, {high}] {row.word}", size=9.5)
 
 
 def _left_of(axes: Axes, place: float, text: str) -> None:
@@ -100,11 +100,6 @@ def _left_of(axes: Axes, place: float, text: str) -> None:
     where = blended_transform_factory(axes.figure.transSubfigure, axes.transData)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a long heading interrupts the zero line
     axes.text(0.012, place, text, transform=where, va="center", fontsize=10.5, fontweight="bold", bbox=box)
-
-
-def _right_of(axes: Axes, place: float, text: str, colour: str = "black") -> None:
-    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-    axes.annotate(text, (1, place), **where, fontsize=9.5, color=colour, annotation_clip=False)
 
 
 def _legend(fig: Figure, axes: Axes, points: pd.DataFrame) -> None:

@@ -24,6 +24,7 @@ from vad_lib.report.figures.style import (
     OTHER_LOOK,
     SELECTION_LOOKS,
     VERMILION,
+    beside,
     describe,
     headline,
     method_look,
@@ -66,7 +67,7 @@ def forest_plot(
             _draw_interval(axes, place, found, method_look(name).colour)
             expected = intervals[names[place - 1]].mean + steps[name] if place and name in steps else np.nan
             axes.plot(100 * expected, place - 0.25, **_STEP)
-            _beside(axes, place, interval_text(found))
+            beside(axes, place, interval_text(found))
             values = " ".join(f"{value:.6g}" for value in found.values)
             points.append((name, found.mean, found.sd, found.low, found.high, expected, values))
         level = next(iter(intervals.values())).level
@@ -110,7 +111,7 @@ def paired_differences(
             _draw_interval(axes, place, found, colour)
             step = steps.get(name, np.nan)
             axes.plot(100 * step, place - 0.25, **_STEP)
-            _beside(axes, place, comparison_text(found), color=colour)
+            beside(axes, place, comparison_text(found), colour)
             points.append((name, found.first, found.second, found.mean, found.low, found.high, found.verdict, step))
         axes.set_xlabel(f"difference, {METRIC_TITLES[metric]} points")
         for word, colour in WORD_COLOURS.items():
@@ -209,12 +210,6 @@ def _draw_interval(axes: Axes, place: int, found: Interval, colour: str) -> None
     axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(100 * found.mean, place, "o", color=colour, ms=6.5)
     axes.plot(100 * np.array(found.values), np.full(found.num_seeds, place + 0.25), "o", color=colour, **_SEED)
-
-
-def _beside(axes: Axes, place: int, text: str, color: str = "black") -> None:
-    """Words at the right of a row."""
-    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-    axes.annotate(text, (1, place), **where, fontsize=9, color=color, annotation_clip=False)
 
 
 def _legend(fig: Figure, axes: Axes, step: str, marked: set[str]) -> None:

@@ -25,9 +25,10 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 3.05, 1.2, 0.5, 0.24  # of the boxes and betwe
 _MARGIN = 0.4  # left and right of the lanes, where arrows pass
 _TOP = 0.95  # above the boxes, for title and headings
 _LETTERS = 40  # of a line in a box
+_TITLE = "What each method adds to multiple-instance learning"
 
 
-def method_map(title: str = "What each method adds to multiple-instance learning") -> tuple[Figure, pd.DataFrame]:
+def method_map() -> tuple[Figure, pd.DataFrame]:
     """A map of one page: a box per compared method with its idea, a lane per question, arrows from what a method builds on.
 
     Returns:
@@ -55,11 +56,11 @@ def method_map(title: str = "What each method adds to multiple-instance learning
         pairs = [(parent, variant, place > 0) for variant, spec in specs.items() for place, parent in enumerate(spec.builds_on)]
         for number, (parent, variant, dashed) in enumerate(pairs):
             _draw_arrow(axes, corners[parent], corners[variant], dashed=dashed, steps_out=0 if dashed else number % 4)
-        axes.text(0, _TOP - 0.2, title, fontsize=13, va="center")
+        axes.text(0, _TOP - 0.2, _TITLE, fontsize=13, va="center")
         _explain_arrows(axes, any(dashed for *_, dashed in pairs))
     said = [f"{method} builds on {parents.replace('; ', ' and ')}" if parents else method for method, _, parents, *_ in rows]
     lanes = "; ".join(words for words, _ in _QUESTIONS.values())
-    what = f"Map, {title}. {len(rows)} boxes in three lanes, {lanes.replace(';', ',')}"
+    what = f"Map, {_TITLE}. {len(rows)} boxes in three lanes, {lanes.replace(';', ',')}"
     describe(fig, composed(what, said))
     return fig, pd.DataFrame(rows, columns=["method", "lane", "builds_on", "paper", "idea"])
 

@@ -19,14 +19,13 @@ from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 
 
-def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns: int = 3) -> tuple[Figure, pd.DataFrame]:
+def method_curves(runs: Sequence[RunScores], video: str, title: str) -> tuple[Figure, pd.DataFrame]:
     """Scores of one test video by several methods, a panel each, abnormal frames shaded.
 
     Args:
         runs: on the same test videos, in the order of the panels.
         video: name of a test video.
         title: of the figure.
-        columns: panels beside each other.
 
     Returns:
         the figure, and one row per method and snippet.
@@ -36,8 +35,8 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str, *, columns:
     """
     points, said = [], []
     with style():
-        rows = -(-len(runs) // columns)
-        fig, grid = plt.subplots(rows, columns, figsize=(10, 1.55 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
+        rows = -(-len(runs) // 3)
+        fig, grid = plt.subplots(rows, 3, figsize=(10, 1.55 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
         for axes, run in zip(grid.flat, runs):
             if video not in run.videos:
                 raise DataError(f"{run.title} has no scores of {video}; run it on the data set that the other methods were run on.")

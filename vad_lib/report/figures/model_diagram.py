@@ -161,13 +161,7 @@ def _model_boxes(model: Proposed, p: dict[str, Part], text_source: str) -> dict[
 def alignment_diagram(model: Proposed, text_source: str, num_segments: int = 200) -> tuple[Figure, pd.DataFrame]:
     """Figure 2: alignment branch and gated fusion in detail, with the equations and the values of this instance.
 
-    Args:
-        model: the proposed model; fresh weights will do.
-        text_source: what its text features come from, such as ``clip ViT-B/32``.
-        num_segments: T.
-
-    Returns:
-        the figure, and one row per part: ``part``, ``module``, ``output``, ``parameters``.
+    Arguments and what is returned are those of :func:`model_diagram`.
     """
     parts = model_parts(model, num_segments)
     title = f"Figure 2. Alignment branch and gated fusion as built: T = {num_segments}, {parts['text'].shape[0]} categories"

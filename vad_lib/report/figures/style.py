@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
@@ -284,6 +285,12 @@ def _distance(first: Image.Image, second: Image.Image) -> float:
 def headline(fig: Figure, title: str, finding: str = "") -> None:
     """Title of a figure, and below it what its points say."""
     fig.suptitle("\n".join(line for line in (title, finding) if line), fontsize=12)
+
+
+def beside(axes: Axes, place: float, text: str, colour: str = "black", size: float = 9) -> None:
+    """Words at the right of a row, outside the axes."""
+    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    axes.annotate(text, (1, place), **where, fontsize=size, color=colour, annotation_clip=False)
 
 
 def data_title(dataset: Dataset) -> str:

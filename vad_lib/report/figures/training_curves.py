@@ -314,17 +314,14 @@ def seeds_together(logs: Mapping[str, pd.DataFrame], title: str, marked: Sequenc
     return fig, found
 
 
-def failed_seeds(
-    logs: Mapping[str, pd.DataFrame], over_time: Mapping[str, np.ndarray], title: str, term: str = "loss/triplet"
-) -> tuple[Figure, pd.DataFrame]:
-    """Runs of one row: the main loss, a term that may fall before it, and the mean score over the time of normal videos.
+def failed_seeds(logs: Mapping[str, pd.DataFrame], over_time: Mapping[str, np.ndarray], title: str) -> tuple[Figure, pd.DataFrame]:
+    """Runs of one row: the main loss, the triplet term, which may fall before it, and the mean score over normal videos' time.
 
     Args:
         logs: name of the line -> :meth:`vad_lib.runs.run_folder.Run.log`.
         over_time: name of the line -> :func:`vad_lib.evaluation.scores_over_time.mean_score_by_part`; the line with the greatest
             difference between its highest and its lowest part has a colour, the others are grey.
         title: of the figure.
-        term: column of the logs.
 
     Returns:
         the figure, and (step, series, value, run) rows, where the step of a score is the middle of its part, a fraction.
@@ -337,32 +334,31 @@ def failed_seeds(
         for name, log in logs.items():
             own = name == marked
             look = {"color": VERMILION if own else "#999999", "lw": 2 if own else 1, "zorder": 3 if own else 2}
-            for panel, column in zip(axes, ("loss/main", term)):
+            for panel, column in zip(axes, ("loss/main", "loss/triplet")):
                 panel.plot(log["step"], log[column].rolling(10, min_periods=1).mean(), **look)
                 points.append(_long_form(log, [column]).assign(run=name))
             middles = (np.arange(len(over_time[name])) + 0.5) / len(over_time[name])
             axes[2].plot(middles, over_time[name], marker=".", label=name if own else None, **look)
             points.append(pd.DataFrame({"step": middles, "series": "score over time", "value": over_time[name], "run": name}))
         axes[0].set(title="main loss (mean of 10 steps)", xlabel="step", ylabel="nats")
-        axes[1].set(title=f"{term.removeprefix('loss/')} term (mean of 10 steps)", xlabel="step", ylim=(0, None))
+        axes[1].set(title="triplet term (mean of 10 steps)", xlabel="step", ylim=(0, None))
         axes[2].set(title="mean score of normal test videos", xlabel="place in the video, 0 start, 1 end", ylim=(0, 1))
         fig.legend(loc="outside lower center", fontsize=9)
     said = [f"{name} {number(parts.min())} to {number(parts.max())}" for name, parts in over_time.items()]
     what = (
-        f"Three panels with {counted(len(logs), 'line')} each, {title}: main loss and {term.removeprefix('loss/')} term over the "
+        f"Three panels with {counted(len(logs), 'line')} each, {title}: main loss and triplet term over the "
         f"steps, mean score of normal test videos over their time. {marked} is marked; lowest to highest mean score"
     )
     describe(fig, composed(what, said))
     return fig, pd.concat(points, ignore_index=True)
 
 
-def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str, shown: int = 5) -> tuple[Figure, pd.DataFrame]:
-    """Norm over all weights of each loss term's gradient, its weight included: which term leads, and when.
+def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
+    """Norm over all weights of each loss term's gradient, its weight included: which of the five largest leads, and when.
 
     Args:
         logs: title of the panel -> log of a run with ``log_gradients``.
         title: of the figure.
-        shown: terms with a line, those of the largest mean norm.
 
     Returns:
         the figure, and (step, series, value, run) rows.
@@ -377,17 +373,16 @@ def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str, shown: int = 5)
             raise DataError(f"{run}: the log has no gradient norms; train it with log_gradients=True.")
         points.append(_long_form(log, terms).assign(run=run))
     found = pd.concat(points, ignore_index=True)
-    largest = list(found.groupby("series")["value"].mean().nlargest(shown).index)
+    means = found.groupby("series")["value"].mean().nlargest(5)
     with style():
         fig, grid = plt.subplots(1, len(logs), figsize=(10, 4.0), squeeze=False, sharey=True)
         for axes, (run, rows) in zip(grid[0], found.groupby("run", sort=False)):
-            for term, colour in zip(largest, LINE_COLOURS):
+            for term, colour in zip(means.index, LINE_COLOURS):
                 known = rows[rows["series"] == term]
                 label = term.removeprefix("gradient/").replace("_", " ")
                 axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.4, label=label)
             axes.set(title=run, xlabel="step", yscale="log")
         grid[0][0].set_ylabel("norm of the weighted\nterm's gradient")
-        means = found.groupby("series")["value"].mean().nlargest(shown)
         headline(fig, title, f"largest mean norm: {_short(means.index[0].replace('gradient/', 'loss/'))}, {number(means.iloc[0])}")
         fig.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     said = [f"{name.removeprefix('gradient/').replace('_', ' ')} {number(norm)}" for name, norm in means.items()]

@@ -7,11 +7,11 @@ training videos must be named training_01 to training_16 to be told apart, and a
 
 import re
 
-from vad_lib.data.annotations import VideoList, VideoRecord
+from vad_lib.data.annotations import VideoList
 from vad_lib.data.finding import Finding, error_at
 from vad_lib.data.importing.matlab_masks import read_pixel_masks
+from vad_lib.data.importing.public_lists import masked_record, normal_training
 from vad_lib.data.importing.public_sets import ABNORMAL, NORMAL, FoundLists, PublicSet, SetFolder
-from vad_lib.data.importing.truth_masks import masked_record
 from vad_lib.errors import VadError
 
 _TRAINED = tuple(f"training_{number:02}" for number in range(1, 17))
@@ -19,10 +19,7 @@ _TRAINED = tuple(f"training_{number:02}" for number in range(1, 17))
 
 def _read(folder: SetFolder) -> FoundLists:
     _tell_same_names(folder)
-    records = []
-    keys = {file.key for file in folder.files}
-    if not keys.isdisjoint(_TRAINED):
-        records += [VideoRecord(name, "train", (NORMAL,), 0) for name in _TRAINED]
+    records = normal_training(folder, _TRAINED)
     for number, path in sorted((int(video), path) for video, path in folder.truth.items()):
         try:
             records.append(masked_record(f"{number:02}", read_pixel_masks(path, "volLabel")))

@@ -8,7 +8,7 @@ training videos: they are taken where there are features or videos of any of the
 import re
 
 from vad_lib.data.annotations import VideoList, VideoRecord
-from vad_lib.data.importing.public_lists import Spans, list_lines, wrong_line
+from vad_lib.data.importing.public_lists import Spans, list_lines, normal_training, wrong_line
 from vad_lib.data.importing.public_sets import ABNORMAL, NORMAL, FoundLists, PublicSet, SetFolder
 
 PED2_TRUTH = "UCSDped2.m"
@@ -19,10 +19,7 @@ _LINE = re.compile(r"TestVideoFile\{end\s*\+\s*1\}\.gt_frame\s*=\s*\[([0-9:,\s]+
 
 def _read(folder: SetFolder) -> FoundLists:
     path = folder.paths[PED2_TRUTH]
-    records = []
-    keys = {file.key for file in folder.files}
-    if not keys.isdisjoint(_TRAINED):
-        records += [VideoRecord(name, "train", (NORMAL,), 0) for name in _TRAINED]
+    records = normal_training(folder, _TRAINED)
     number = 0
     for place, line in list_lines(path, folder.tell):
         if re.fullmatch(r"TestVideoFile\s*=\s*\{\s*\}\s*;?|%.*", line):

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from vad_lib.data.annotations import VideoList, VideoRecord
 from vad_lib.data.finding import Finding, Tell, error_at
-from vad_lib.data.importing.public_lists import in_both, list_lines, listed_once, wrong_line
+from vad_lib.data.importing.public_lists import in_both, list_lines, listed_once, masked_record, read_frame_mask, wrong_line
 from vad_lib.data.importing.public_sets import ABNORMAL, NORMAL, FoundLists, PublicSet, SetFolder
-from vad_lib.data.importing.truth_masks import masked_record, read_frame_mask
 from vad_lib.data.importing.video_names import video_stem
 from vad_lib.errors import VadError
 

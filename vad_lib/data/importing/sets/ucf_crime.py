@@ -19,6 +19,7 @@ from vad_lib.data.importing.public_lists import (
     listed_once,
     same_videos,
     stored_order,
+    wrong_line,
 )
 from vad_lib.data.importing.public_sets import NORMAL, FoundLists, PublicSet, SetFolder
 from vad_lib.data.importing.video_names import video_key, video_stem
@@ -76,14 +77,10 @@ def _read_ucf_list(path: Path, tell: Tell, faulty: set[str]) -> dict[str, tuple[
     for place, line in list_lines(path, tell):
         stem, folder = video_stem(line), PurePosixPath(line.replace("\\", "/")).parent.name
         category, wanted = re.split("[^A-Za-z]", stem, maxsplit=1)[0], "'Category/CategoryNNN_x264.mp4'"
-        message = ""
         if category not in UCF_CATEGORIES or (folder and (NORMAL if NORMAL in folder else folder) != category):
-            message, fix = f"expected {wanted}, got {line!r}", "correct the line"
+            wrong_line(place, wanted, line, tell, faulty)
         elif not re.fullmatch(r"\w+", stem):
-            message, fix = f"expected {wanted} and nothing else, got {line!r}", "remove what stands behind the name"
-        if message:
-            faulty.add(video_key(re.split(r"[\s,;]", line)[0]))
-            tell(Finding("error", "list-line", place, message, fix))
+            wrong_line(place, f"{wanted} and nothing else", line, tell, faulty, "remove what stands behind the name")
         elif listed_once(found, stem, place, tell):
             found[video_key(stem)] = stem, category
     return found
