@@ -14,8 +14,8 @@ def read_answers(tables: Path) -> pd.DataFrame:
         tables: folder of the tables.
 
     Returns:
-        text, a row per answer: ``notebook`` and what :meth:`vad_lib.open_questions.told.Answers.table` has; empty without tables.
+        text, a row per answer: ``notebook`` and what :meth:`vad_lib.open_questions.told.Answers.table` has; no row without tables.
     """
     there = {notebook: tables / name for notebook, name in ANSWERS.items() if (tables / name).is_file()}
     found = [pd.read_csv(path, dtype=str, keep_default_na=False).assign(notebook=notebook) for notebook, path in there.items()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["notebook", "question"])

@@ -8,7 +8,7 @@ from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.answers import ANSWERS, read_answers
 from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
-from vad_lib.report.tables.table import markdown_grid
+from vad_lib.report.tables.table import markdown_grid, place
 from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_text
@@ -81,7 +81,7 @@ def results_page_markdown(layout: Layout) -> str:
     Raises:
         MissingFileError: no table was written yet.
     """
-    tables = sorted(layout.tables.glob("*.md"), key=_place)
+    tables = sorted(layout.tables.glob("*.md"), key=place)
     if not tables:
         raise MissingFileError(f"{layout.tables}: expected tables, found none; make them first with `make reproduce`.")
     parts = [
@@ -91,12 +91,6 @@ def results_page_markdown(layout: Layout) -> str:
     ]
     parts += [f"{read_text(path).strip()}\n\nAs numbers: [`{path.stem}.csv`](tables/{path.stem}.csv)" for path in tables]
     return "\n\n".join(parts) + "\n"
-
-
-def _place(table: Path) -> tuple[int, str]:
-    """The paper's tables and table 6 first, then what the protocol is worth, other methods, and costs."""
-    beginnings = ("table", "protocol", "methods", "cost")
-    return next((i for i, beginning in enumerate(beginnings) if table.name.startswith(beginning)), len(beginnings)), table.name
 
 
 def write_results_page(layout: Layout) -> Path:

@@ -14,7 +14,7 @@ from vad_lib.site.sources import line_of
 QUESTIONS = {
     "selection": "Which segments stand for a video?",
     "context": "What is normal, and what does a segment see?",
-    "language": "What do words add?",
+    "language": "What does language add?",
 }
 
 

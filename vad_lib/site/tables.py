@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from vad_lib.errors import MissingFileError
+from vad_lib.report.tables.table import place
 from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, to_html
 from vad_lib.site.page import Page, filled, relative
@@ -69,17 +70,12 @@ def table_pages(links: Links, folder: Path) -> list[Page]:
         MissingFileError: there is no table.
         DataError: a file is damaged.
     """
-    found = sorted((path for path in folder.glob("*.csv") if path.with_suffix(".md").is_file()), key=_place)
+    found = sorted((path for path in folder.glob("*.csv") if path.with_suffix(".md").is_file()), key=place)
     if not found:
         raise MissingFileError(f"{folder}: expected tables, found none; `make reference` writes them.")
     made = [_table_page(links, path) for path in found]
     listed = [(relative(page.path, "tables.html"), page.title, rows) for page, rows in made]
     return [Page("tables.html", "Tables", filled("tables.html.j2", listed=listed), "tables"), *(page for page, _ in made)]
-
-
-def _place(path: Path) -> tuple[int, str]:
-    beginnings = ("table", "forest", "protocol", "cost")
-    return next((i for i, start in enumerate(beginnings) if path.name.startswith(start)), len(beginnings)), path.name
 
 
 def _table_page(links: Links, path: Path) -> tuple[Page, int]:

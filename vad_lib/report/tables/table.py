@@ -67,6 +67,16 @@ class Table:
         return "\n\n".join(parts) + "\n"
 
 
+def place(path: Path) -> tuple[int, str]:
+    """Where a table stands in a list of tables: those of the paper and table 6 first, then real footage, protocol, methods, costs.
+
+    Args:
+        path: of one of its files.
+    """
+    beginnings = ("table", "forest", "protocol", "methods", "cost")
+    return next((i for i, beginning in enumerate(beginnings) if path.name.startswith(beginning)), len(beginnings)), path.name
+
+
 def _owner_once(heading: str, columns: Sequence[str]) -> tuple[str, list[str]]:
     """Heading and columns of a block; where all numbers have one owner, the heading names it instead of every column.
 
