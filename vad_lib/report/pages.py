@@ -8,7 +8,7 @@ from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.answers import ANSWERS, read_answers
 from vad_lib.report.figures.style import alternative_text
 from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
-from vad_lib.report.tables.table import markdown_grid, place
+from vad_lib.report.tables.table import markdown_grid, order_key
 from vad_lib.runs.experiments import VARIANTS
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_text
@@ -81,7 +81,7 @@ def results_page_markdown(layout: Layout) -> str:
     Raises:
         MissingFileError: no table was written yet.
     """
-    tables = sorted(layout.tables.glob("*.md"), key=place)
+    tables = sorted(layout.tables.glob("*.md"), key=order_key)
     if not tables:
         raise MissingFileError(f"{layout.tables}: expected tables, found none; make them first with `make reproduce`.")
     parts = [

@@ -228,8 +228,8 @@ class Visualisation(NotebookParameters):
     data: Folder = ""
 
 
-class SideBySide(NotebookParameters):
-    """05_methods_side_by_side."""
+class FinishedRuns(NotebookParameters):
+    """05_methods_side_by_side and 10_how_sure_are_the_numbers, which read runs and train none."""
 
     profile: ProfileName = "quick"
     datasets: DatasetNames = Field(["synth-crime", "synth-violence"])
@@ -261,17 +261,6 @@ class BeyondThePaper(NotebookParameters):
         if self.train and self.source == "reference":
             raise ValueError("train: the committed results are only read; leave out --reference, or train")
         return self
-
-
-class HowSure(NotebookParameters):
-    """10_how_sure_are_the_numbers."""
-
-    profile: ProfileName = "quick"
-    datasets: DatasetNames = Field(["synth-crime", "synth-violence"])
-    source: Source = "reference"
-    first_seed: Seed = 2022
-    out: Folder = ""
-    data: Folder = ""
 
 
 class RealFootage(NotebookParameters):
@@ -333,10 +322,10 @@ OF_NOTEBOOK: dict[str, type[NotebookParameters]] = {
     "02_training": Training,
     "03_ablation": Ablation,
     "04_visualisation": Visualisation,
-    "05_methods_side_by_side": SideBySide,
+    "05_methods_side_by_side": FinishedRuns,
     "08_when_training_fails": WhenTrainingFails,
     "06_beyond_the_paper": BeyondThePaper,
-    "10_how_sure_are_the_numbers": HowSure,
+    "10_how_sure_are_the_numbers": FinishedRuns,
     "07_real_footage": RealFootage,
     "09_why_is_my_number_different": NumberDifferent,
 }

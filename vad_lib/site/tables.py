@@ -8,14 +8,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from vad_lib.errors import MissingFileError
-from vad_lib.report.tables.table import place
+from vad_lib.report.tables.table import OWNER, order_key
 from vad_lib.site.links import Links
 from vad_lib.site.markdown import Text, to_html
 from vad_lib.site.page import Page, filled, relative
 from vad_lib.storage.reading import read_text
 
 ABOUT = ("in the paper", "note", "made with")  # columns of a table's CSV that are no columns of the table
-_OWNER = re.compile(r"^((?:paper|authors|here) \([^)]*\)) (.*)$")
 _NUMBER = re.compile(r"^\[?[+-]?[\d,]*\.?\d+([\s,]|$)")
 
 
@@ -50,8 +49,8 @@ def spans_and_names(columns: Sequence[str]) -> tuple[list[Span], list[str]]:
     spans: list[Span] = []
     names = []
     for column in columns:
-        owner, name = match.groups() if (match := _OWNER.match(column)) else ("", column)
-        names.append(name)
+        owner = found[0] if (found := OWNER.match(column)) else ""
+        names.append(column.removeprefix(f"{owner} "))
         if owner and spans and spans[-1].title == owner:
             spans[-1] = Span(owner, spans[-1].width + 1)
         else:
@@ -70,7 +69,7 @@ def table_pages(links: Links, folder: Path) -> list[Page]:
         MissingFileError: there is no table.
         DataError: a file is damaged.
     """
-    found = sorted((path for path in folder.glob("*.csv") if path.with_suffix(".md").is_file()), key=place)
+    found = sorted((path for path in folder.glob("*.csv") if path.with_suffix(".md").is_file()), key=order_key)
     if not found:
         raise MissingFileError(f"{folder}: expected tables, found none; `make reference` writes them.")
     made = [_table_page(links, path) for path in found]

@@ -75,10 +75,8 @@ def _extremes(runs: Sequence[RunScores], video: str) -> str:
     found = {run.title: value for run in runs if (value := _auc(run, video)) is not None}
     if len(found) < 2:
         return ""
-    ends = [
-        f"{100 * found[name]:.0f} % ({name})" for name in (min(found, key=found.__getitem__), max(found, key=found.__getitem__))
-    ]
-    return f"\nAUC inside it from {ends[0]} to {ends[1]}"
+    lowest, highest = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+    return f"\nAUC inside it from {100 * found[lowest]:.0f} % ({lowest}) to {100 * found[highest]:.0f} % ({highest})"
 
 
 def method_points(runs: Mapping[str, Sequence[Run]], metric: str, selection: str) -> pd.DataFrame:

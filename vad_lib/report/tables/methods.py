@@ -114,7 +114,9 @@ def _note(method: str, reported: pd.DataFrame, data: DatasetRuns, metric: str) -
     notes = [f"{row.origin}, {row.metric}: {row.note}" for row in reported.itertuples() if row.note]
     if said := remark(data.of(method), metric):
         notes.append(said.text)
-    return "; ".join(notes + [_CEILING_NOTE] * (method in CEILINGS))
+    if method in CEILINGS:
+        notes.append(_CEILING_NOTE)
+    return "; ".join(notes)
 
 
 def _reported_columns(reported: pd.DataFrame, counterpart: str, metric: str) -> dict[str, str]:

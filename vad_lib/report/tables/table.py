@@ -67,7 +67,7 @@ class Table:
         return "\n\n".join(parts) + "\n"
 
 
-def place(path: Path) -> tuple[int, str]:
+def order_key(path: Path) -> tuple[int, str]:
     """Where a table stands in a list of tables: those of the paper and table 6 first, then real footage, protocol, methods, costs.
 
     Args:
