@@ -125,6 +125,8 @@ def test_cells_are_percent_with_their_interval():
     assert intervals.interval_text(one_seed) == "50.00 [25.00, 75.00]"
     worse = comparisons.Comparison("ap", -0.02, 0.001, -0.03, -0.01, 0.95, "", (1, 2), (-0.02, -0.02), 10)
     assert comparisons.comparison_text(worse) == "-2.00 [-3.00, -1.00] worse"
+    near = replace(worse, high=-0.00002)  # would print as -0.00, as if the interval held 0
+    assert comparisons.comparison_text(near) == "-2.00 [-3.00, -0.002] worse"
 
 
 def test_numbers_do_not_change_from_call_to_call():

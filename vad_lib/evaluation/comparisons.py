@@ -278,8 +278,8 @@ def points_of_percent(difference: float) -> str:
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
-def end_text(end: float) -> str:
-    """An end of an interval in points with one digit; with a second one where it would look like 0 and is not.
+def end_text(end: float, digits: int = 1) -> str:
+    """An end of an interval in points with some digits; with one more where it would look like 0 and is not.
 
     An interval that ends just below 0 says *worse*; printed as ``+0.0`` it would seem to hold 0.
 
@@ -287,8 +287,8 @@ def end_text(end: float) -> str:
         >>> [end_text(end) for end in (-0.099, -0.0004, 0.00003, 0.0)]
         ['-9.9', '-0.04', 'just above 0', '+0.0']
     """
-    for digits in (1, 2):
-        text = f"{100 * end:+.{digits}f}"
+    for shown in (digits, digits + 1):
+        text = f"{100 * end:+.{shown}f}"
         if float(text) or not end:
             return text
     return f"just {'above' if end > 0 else 'below'} 0"
@@ -315,4 +315,4 @@ def comparison_text(found: Comparison) -> str:
         >>> comparison_text(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
         '+0.53 [-0.61, +1.72] cannot tell'
     """
-    return f"{100 * found.mean:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}] {found.verdict}"
+    return f"{100 * found.mean:+.2f} [{end_text(found.low, 2)}, {end_text(found.high, 2)}] {found.verdict}"
