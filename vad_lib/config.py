@@ -149,7 +149,12 @@ class TrainSettings(Settings):
         description="of the learning rate: lowered when the validation AUC stalls; constant; half a cosine to zero; or a tenth "
         "after each milestone",
     )
-    # The defaults of these two are left out of a run's record: runs without them were made with the same settings.
+    # The defaults of these three are left out of a run's record: runs without them were made with the same settings.
+    categories: Literal["all", "first"] = Field(
+        "all",
+        exclude_if=lambda value: value == "all",
+        description="a training video of several categories has all of them in equal parts, or only the one that is listed first",
+    )
     horizon: float = Field(
         1.0, ge=1, exclude_if=lambda value: value == 1.0, description="cosine: where it reaches zero, as a multiple of all steps"
     )

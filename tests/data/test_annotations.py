@@ -39,8 +39,8 @@ def test_splits_labels_and_targets():
     assert videos.split("train") == (NORMAL, WEAK)
     assert videos.split("test") == (TEST,)
     assert [videos.is_abnormal(record) for record in RECORDS] == [False, True, True]
-    assert videos.category_target(NORMAL).tolist() == [1, 0, 0]
-    assert videos.category_target(WEAK).tolist() == [0, 0.5, 0.5]
+    assert videos.category_target(NORMAL.categories).tolist() == [1, 0, 0]
+    assert videos.category_target(WEAK.categories).tolist() == [0, 0.5, 0.5]
 
 
 def test_frame_labels_are_cut_to_the_video():

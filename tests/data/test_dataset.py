@@ -217,8 +217,17 @@ def test_a_batch_is_normal_videos_then_abnormal_ones(dataset):
     assert (batch.mask.shape, batch.mask.dtype, bool(batch.mask.all())) == ((12, 5), torch.bool, True)
     assert batch.video_labels.tolist() == [0] * 6 + [1] * 6
     records = {record.name: record for record in dataset.videos.records}
-    expected = np.stack([dataset.videos.category_target(records[name]) for name in batch.videos])
+    expected = np.stack([dataset.videos.category_target(records[name].categories) for name in batch.videos])
     assert np.array_equal(batch.category_targets.numpy(), expected)
+
+
+def test_a_video_of_several_categories_has_all_of_them_or_the_one_that_is_listed_first(folder):
+    rewrite(folder, lambda r: r if r.categories == ("Normal",) else dataclasses.replace(r, categories=("Arson", "Fighting")))
+    several = load_dataset(folder)
+    shared, first = batches(several).batch(0), batches(several, categories="first").batch(0)
+    assert shared.category_targets[6:].unique(dim=0).tolist() == [[0, 0.5, 0.5]]
+    assert first.category_targets[6:].unique(dim=0).tolist() == [[0, 0, 1]]
+    assert shared.category_targets[:6].equal(first.category_targets[:6])
 
 
 def test_rows_are_the_segments_of_their_video(dataset):

@@ -105,6 +105,27 @@ def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp
     assert list(compared) == ["10 crops"]
 
 
+def test_crops_are_made_by_the_engine_that_made_those_there(place, dataset, tmp_path, monkeypatch):
+    layout = Layout.create("smoke", tmp_path, tmp_path / "data")
+    write_planted_dataset(layout.dataset("planted"), np.random.default_rng(5))
+    own, engines = load_dataset(layout.dataset("planted")), []
+
+    def extract(videos, names, store, settings, device, progress, jobs):
+        engines.append(settings.engine)
+        raise MissingFileError("none here")
+
+    monkeypatch.setattr(grid, "extract_dataset", extract)
+    store = layout.features("planted", crops=10)
+    of_crops = own.store.contract.replace(crops=tuple(f"crop-{place}" for place in range(10)))
+    for backbone in ("i3d-kinetics400-openvino-bf16", "i3d-kinetics400"):
+        values = (np.zeros((10, own.store.num_snippets(v), 16), np.float16) for v in own.store.videos)
+        FeatureStore.write(store, of_crops.replace(backbone=backbone), zip(own.store.videos, values))
+        grid.run_grid(layout, tiny(), [own], ["crops"], SEEDS[:1], jobs=1)
+    (store / "store.json").write_text("{}")
+    grid.run_grid(layout, tiny(), [own], ["crops"], SEEDS[:1], jobs=1)
+    assert engines == ["openvino-bf16", "torch", "torch"]
+
+
 def test_crops_are_asked_for_only_where_there_are_videos_to_cut(place, dataset, tmp_path):
     question = questions.QUESTIONS["crops"].answers
     assert questions.answers_to("crops", dataset) == question

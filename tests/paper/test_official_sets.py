@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -77,15 +76,12 @@ def test_lists_are_those_of_the_fact_tables(shared, dataset):
         assert (abnormal, len(found) - abnormal) == known.counts[split]
 
 
-def test_in_how_many_videos_the_first_category_is_not_the_first_of_the_name(shared):
-    """PEL4VAD is taught the first category in the data set's order, its authors' code the first of the name: deviation 32."""
+def test_categories_stand_in_the_order_of_the_name(shared):
+    """PEL4VAD's authors train on the first alone; by the data set's order it would be another one in 89 videos."""
     videos = official(shared, "xd-violence")
     several = [record for record in videos.split("train") if len(record.categories) > 1]
-    of_order = [videos.categories[int((videos.category_target(record) > 0).argmax())] for record in several]
-    other = sum(first != record.categories[0] for first, record in zip(of_order, several))
+    other = sum(record.categories[0] != min(record.categories, key=videos.categories.index) for record in several)
     assert (len(videos.split("train")), len(several), other) == (3954, 243, 89)
-    deviations = (Path(__file__).parents[2] / "results" / "deviations.md").read_text(encoding="utf-8")
-    assert f"another one in {other} of the {len(videos.split('train')):,} training videos" in " ".join(deviations.split())
 
 
 @pytest.mark.parametrize(("dataset", "rule", "column"), CASES)

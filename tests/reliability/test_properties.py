@@ -146,7 +146,7 @@ def test_a_list_of_videos_comes_back_as_it_was(videos):
         assert read_video_csv(path, videos.categories) == videos
     for record in videos.records:
         assert len(record.frame_labels()) == record.num_frames
-        target = videos.category_target(record)
+        target = videos.category_target(record.categories)
         assert target.sum() == pytest.approx(1) and (target > 0).sum() == len(record.categories)
 
 

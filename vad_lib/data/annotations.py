@@ -41,7 +41,7 @@ class VideoRecord:
     Attributes:
         name: unique name without ending.
         split: ``train`` or ``test``.
-        categories: one or more category names.
+        categories: one or more category names, in the order in which the list has them.
         num_frames: frames that are evaluated, at least 1: those of the video, or 16 for each snippet (mask rules A, B, C).
         intervals: abnormal spans ``[start, end)`` in frames; empty for normal and for training videos
             (weak labels are all that training may see).
@@ -88,11 +88,11 @@ class VideoList:
         """True unless the video's category is the normal one."""
         return record.categories != (self.categories[0],)
 
-    def category_target(self, record: VideoRecord) -> np.ndarray:
-        """float32 (C,), uniform over the video's categories, sums to 1 (equation 10, several labels)."""
+    def category_target(self, categories: Sequence[str]) -> np.ndarray:
+        """float32 (C,), uniform over a video's categories, sums to 1 (equation 10, several labels)."""
         target = np.zeros(len(self.categories), dtype=np.float32)
-        for category in record.categories:
-            target[self.categories.index(category)] = 1 / len(record.categories)
+        for category in categories:
+            target[self.categories.index(category)] = 1 / len(categories)
         return target
 
 

@@ -50,6 +50,7 @@ class BalancedBatches:
         device: where the batch is put.
         segmenting: how videos become segments: ``means``, ``means_or_pad`` or ``picks_or_pad``, as the training settings say.
         crops: ``apart``, each crop of a video a sample; or ``together``.
+        categories: ``all`` of a video in equal parts, or the ``first`` one of its list alone.
 
     Raises:
         DataError: no normal or no abnormal video.
@@ -66,9 +67,11 @@ class BalancedBatches:
         *,
         segmenting: str = "means",
         crops: str = "apart",
+        categories: str = "all",
     ) -> None:
         self._names = tuple(record.name for record in records)
-        self._targets = np.stack([dataset.videos.category_target(record) for record in records])
+        taken = slice(1) if categories == "first" else slice(None)
+        self._targets = np.stack([dataset.videos.category_target(record.categories[taken]) for record in records])
         segments = dataset.store.segments(num_segments, segmenting)
         # One row per sample: gathering along one axis is faster than along two.
         rows = segments if crops == "together" else segments.reshape(-1, 1, *segments.shape[2:])

@@ -17,6 +17,7 @@ from vad_lib.data.backbones.clip_image import ClipImage, load_clip_image
 from vad_lib.data.backbones.i3d import I3D
 from vad_lib.data.backbones.i3d_openvino import I3DOpenVINO
 from vad_lib.data.backbones.i3d_weights import load_i3d
+from vad_lib.data.feature_store import FeatureContract
 from vad_lib.data.feature_store_files import finite_rows, growing_array
 from vad_lib.data.snippets import crop_views, network_input, read_snippets
 from vad_lib.data.video import header_frames
@@ -78,6 +79,11 @@ def load_backbone(settings: FeatureSettings, device: str = "cpu") -> I3D | ClipI
             f"and short_side to {network.pixels} (CLIP's own view) or more, as FeatureSettings.for_backbone does."
         )
     return network
+
+
+def engine_of(contract: FeatureContract) -> Literal["torch", "openvino-bf16"]:
+    """What ran the network that made the features of a contract: ``engine`` of the feature settings."""
+    return "openvino-bf16" if contract.backbone == I3DOpenVINO.backbone else "torch"
 
 
 @functools.lru_cache(maxsize=1)

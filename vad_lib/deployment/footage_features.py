@@ -17,7 +17,7 @@ from vad_lib.config import FRAMES_PER_SNIPPET, FeatureSettings
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.i3d import FEATURE_DIM
 from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
-from vad_lib.data.extraction_workers import backbone, write_features
+from vad_lib.data.extraction_workers import backbone, engine_of, write_features
 from vad_lib.data.feature_store import FeatureContract
 from vad_lib.data.snippets import CROP_NAMES, cut_snippets
 from vad_lib.data.video import Reading, VideoInfo
@@ -94,7 +94,7 @@ def feature_recipe(
         num_crops=len(contract.crops),
         dtype=contract.dtype,
         weights=weights,
-        engine="openvino-bf16" if contract.backbone == I3D_BY_OPENVINO else "torch",
+        engine=engine_of(contract),
     )
     found = backbone(settings, "cpu").weights_sha256
     if contract.weights_sha256 not in ("", found):

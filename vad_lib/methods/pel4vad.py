@@ -52,10 +52,7 @@ SMALLEST_SUM = 1e-6  # of weights, own: one segment of score 0.1 has 1.7
 
 
 class PEL4VADSettings(Settings):
-    """Settings of PEL4VAD; the defaults are the official code's for UCF-Crime, ``saturated`` apart.
-
-    That code takes the first category that a video's name has, ``labels="first"`` the first one in the data set's order.
-    """
+    """Settings of PEL4VAD; the defaults are the official code's for UCF-Crime, ``saturated`` apart."""
 
     feature_dim: int = Field(1024, ge=1, description="D, width of the snippet features")
     attention_width: int = Field(128, ge=1, description="d, of the only head")
@@ -68,9 +65,6 @@ class PEL4VADSettings(Settings):
     temperature: float = Field(0.09, gt=0, description="tau at the start")
     dropout: float = Field(0.1, ge=0, lt=1)
     prompt_weight: float = Field(1.0, ge=0, description="lambda of the prompt term; 0 leaves it out")
-    labels: Literal["first", "all"] = Field(
-        "first", description="a video of several categories is paired with the first one, or with all in equal parts"
-    )
     saturated: Literal["epsilon", "zero"] = Field(
         "epsilon", description="a video whose segments all have weight zero: kept by an epsilon, or the batch has no prompt term"
     )
@@ -191,7 +185,7 @@ class PEL4VAD(MaskedMethod):
         Args:
             logits: float32 (R, T).
             context: float32 (R, T, D_t), e.
-            targets: float32 (R, C), rows sum to 1.
+            targets: float32 (R, C), rows sum to 1; the official code knows one category of a video, the first in its name.
             labels: float32 (R,), 1 abnormal, 0 normal.
             mask: bool (R, T); padding has no weight. (In the official code it has some.)
 
@@ -202,8 +196,6 @@ class PEL4VAD(MaskedMethod):
         scores = torch.stack([logits, -logits], dim=1).sigmoid()
         weights = torch.expm1(SHARPNESS * scores) * mask[:, None]
         means = (weights / (weights.sum(dim=-1, keepdim=True) + SMALLEST_SUM)) @ context  # (R, 2, D_t): f, f'
-        if self.settings.labels == "first":
-            targets = F.one_hot((targets > 0).float().argmax(dim=1), targets.shape[1]).to(targets)
         normal = F.one_hot(torch.zeros_like(labels, dtype=torch.long), targets.shape[1]).to(targets)
         abnormal = labels == 1
         return torch.cat([means[:, 0], means[abnormal, 1]]), torch.cat([targets, normal[abnormal]])
@@ -300,7 +292,7 @@ SPEC = MethodSpec(
     },
     question="language",
     presets={"XD-Violence": XD_VIOLENCE},
-    batches={"segmenting": "picks_or_pad"},
+    batches={"segmenting": "picks_or_pad", "categories": "first"},
     published={
         "num_segments": 200,
         "batch_size": 64,

@@ -7,7 +7,7 @@ row itself. The grid trains those that are missing, several at a time, one threa
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import joblib
 
@@ -16,7 +16,9 @@ from vad_lib.config import Profile
 from vad_lib.data import prepare
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.extraction import extract_dataset
-from vad_lib.errors import VadError
+from vad_lib.data.extraction_workers import engine_of
+from vad_lib.data.feature_store import FeatureStore
+from vad_lib.errors import DataError, MissingFileError, VadError
 from vad_lib.open_questions.questions import QUESTIONS, answer_place, answer_text, answers_to, changed_dataset
 from vad_lib.runs import experiments
 from vad_lib.runs.many_runs import Training, train_each
@@ -116,7 +118,8 @@ def run_grid(
     """Train every run that is missing, several at a time; started again, it goes on.
 
     A run that fails (a loss that grows without bound is an answer too) is reported and does not stop the others. Features of
-    more crops, where an answer wants them, are extracted first.
+    more crops, where an answer wants them, are extracted first; those that OpenVINO made in half the time
+    (``python -m vad_lib.data.extraction --crops 10 --engine openvino-bf16``) are kept.
 
     Args:
         layout: where data and results are.
@@ -155,6 +158,14 @@ def run_grid(
     return GridReport(trained, len(todo) - len(failed) - trained, failed)
 
 
+def _engine_there(store: Path) -> Literal["torch", "openvino-bf16"] | None:
+    """The engine whose features lie in a store; None without any, and where they are damaged and made anew."""
+    try:
+        return engine_of(FeatureStore.open(store).contract)
+    except (DataError, MissingFileError):
+        return None
+
+
 def _extract_crops(
     todo: Sequence[Task], layout: Layout, profile: Profile, datasets: Sequence[Dataset], jobs: int, device: str, progress: bool
 ) -> dict[Task, str]:
@@ -169,7 +180,7 @@ def _extract_crops(
         for crops, theirs in wanted.items():
             videos, names = layout.videos(dataset.name), [record.name for record in dataset.videos.records]
             place = layout.features(dataset.name, profile.features.backbone, crops)
-            settings = profile.features.replace(num_crops=crops)
+            settings = profile.features.replace(num_crops=crops, engine=_engine_there(place) or profile.features.engine)
             try:
                 report = extract_dataset(videos, names, place, settings, device, progress, jobs=jobs)
             except VadError as error:

@@ -114,6 +114,7 @@ class BagLearner(Learner):
             train.device,
             segmenting=train.segmenting,
             crops=train.crops,
+            categories=train.categories,
         )
 
     def step(self, index: int) -> dict[str, float]:
