@@ -271,7 +271,7 @@ PROFILES: dict[str, Profile] = {
         width=128,
         seeds=5,
         row_seeds={
-            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align"), 20),
+            **dict.fromkeys((*MAIN_ROWS, "pcl", "pcl-dbagf", "fine", "fine-align"), 15),
             **dict.fromkeys(("msf-dmu-at-once", "msf-dmu-rising"), 10),
             "fusion-gan": 1,  # minutes a run
         },

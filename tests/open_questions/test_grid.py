@@ -16,6 +16,7 @@ from vad_lib.errors import MissingFileError
 from vad_lib.evaluation import comparisons
 from vad_lib.open_questions import answers, grid, questions
 from vad_lib.runs import many_runs, record, scored_runs, trainer
+from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
@@ -84,7 +85,7 @@ def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp
     monkeypatch.setattr(grid, "extract_dataset", extract)
     own = load_dataset(layout.dataset("planted"))
     report = grid.run_grid(layout, tiny(), [own], ["crops"], SEEDS, jobs=1)
-    assert (report.trained, report.failed) == (4, {})
+    assert (report.trained, report.failed) == (6, {})
     assert asked == [(layout.videos("planted"), 52, layout.features("planted", crops=10), 10, "cpu", 1)]
     runs = answers.answer_runs(layout, own, "crops")
     assert {answer: len(found) for answer, found in runs.items()} == {questions.BASE: 2, "10 crops": 2}
@@ -103,6 +104,15 @@ def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp
     assert found["10 crops"].values == pytest.approx(np.subtract(of_ten, centre), abs=1e-6)
     compared = answers.compare_answers(layout, own, "crops", FEW)
     assert list(compared) == ["10 crops"]
+    # MSF-DMU on ten crops is compared with the proposed model on ten crops, not with the one that everything else is
+    theirs = [RunInFolder(layout.results.joinpath("questions", "planted", "crops", "MSF-DMU__10_crops", f"seed{s}")) for s in SEEDS]
+    assert [(run.config["method"], len(run.config["features"]["crops"]), run.config["text"]) for run in theirs] == [
+        ("msf-dmu", 10, None)
+    ] * len(SEEDS)
+    against = answers.against_msf_dmu_on_crops(layout, own, FEW)["10 crops"]
+    assert (against.first, against.num_seeds) == (theirs[0].config["title"], len(SEEDS))
+    of_theirs = [run.measured["selections"][run.measured["selection"]]["metrics"]["auc"] for run in theirs]
+    assert against.values == pytest.approx(np.subtract(of_ten, of_theirs), abs=1e-6)
 
 
 def test_crops_are_made_by_the_engine_that_made_those_there(place, dataset, tmp_path, monkeypatch):
@@ -148,6 +158,6 @@ def test_crops_are_asked_for_only_where_there_are_videos_to_cut(place, dataset, 
 def test_videos_that_cannot_be_cropped_stop_no_other_run(place, dataset):
     report = grid.run_grid(place, tiny(), [dataset], ["crops", "gate"], (1,), jobs=1, progress=False)
     assert (report.trained, report.there) == (0, 6)
-    assert [task.question for task in report.failed] == ["crops"]
+    assert [task.question for task in report.failed] == ["crops", "crops"]
     message = next(iter(report.failed.values()))
     assert message.startswith("52 of 52 videos have no features of 10 crops; the first: ") and "no such video" in message

@@ -303,7 +303,7 @@ class MethodSpec(NamedTuple):
         without_clip: settings that change where the text features are not CLIP's.
         of_profile: settings that differ from the defaults in a profile, by its name.
         presets: settings that differ from the defaults on a public data set, by its name; for the sets that stand for it too.
-        batches: training settings that the method cannot do without (``segmenting``, ``crops``, ``categories``), whatever the recipe.
+        batches: training settings (``segmenting``, ``crops``, ``categories``) that the method needs, whatever the recipe.
         published: training settings of its authors' code, for ``recipe="published"``.
         published_on: those that differ on a public data set, by its name; for the sets that stand for it too.
     """

@@ -92,6 +92,20 @@ def compare_answers(
     return found
 
 
+def against_msf_dmu_on_crops(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Comparison]:
+    """The proposed model against MSF-DMU, both on features of ten crops; empty where one of them was not run.
+
+    Raises:
+        DataError: a file of a run is damaged, or runs on different test videos.
+    """
+    ours, theirs = (
+        scored_rows(find_runs(layout, *answer_place(dataset.name, "crops", name)))
+        for name in (*QUESTIONS["crops"].answers, *QUESTIONS["crops"].beside)
+    )
+    shared = {run.seed for run in ours} & {run.seed for run in theirs}
+    return {"10 crops": compare(theirs, ours, dataset.headline_metric, bootstrap)} if shared else {}
+
+
 def readings_against(
     layout: Layout, dataset: Dataset, row: str = "msf-dmu", bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> dict[tuple[str, str], Comparison]:

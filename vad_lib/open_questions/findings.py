@@ -10,7 +10,7 @@ from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, end_text, selection_gain
 from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
-from vad_lib.open_questions.answers import compare_answers, readings_against
+from vad_lib.open_questions.answers import against_msf_dmu_on_crops, compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
 from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence, seeds_apart
 from vad_lib.report.tables.reported import read_reported
@@ -96,6 +96,12 @@ QUESTIONS: tuple[Question, ...] = (
         ("06_beyond_the_paper", "cell-20"),
         lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "text", bootstrap),
     ),
+    Question(
+        "What do ten crops of every snippet add, in training and testing? (All else here has the centre crop.)",
+        ("06_beyond_the_paper", "cell-20"),
+        lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "crops", bootstrap),
+    ),
+    Question("With ten crops, does the proposed model beat MSF-DMU?", ("06_beyond_the_paper", "cell-20"), against_msf_dmu_on_crops),
     Question(
         "Which branch sees what? Semantic minus visual score, AUC:",
         ("06_beyond_the_paper", "cell-22-branches"),

@@ -19,7 +19,7 @@ from vad_lib.data.extraction import extract_dataset
 from vad_lib.data.extraction_workers import engine_of
 from vad_lib.data.feature_store import FeatureStore
 from vad_lib.errors import DataError, MissingFileError, VadError
-from vad_lib.open_questions.questions import QUESTIONS, answer_place, answer_text, answers_to, changed_dataset
+from vad_lib.open_questions.questions import QUESTIONS, answer_place, answer_text, changed_dataset, trained_for
 from vad_lib.runs import experiments
 from vad_lib.runs.many_runs import Training, train_each
 from vad_lib.storage.paths import Layout
@@ -58,7 +58,7 @@ def tasks(datasets: Sequence[Dataset], questions: Sequence[str], seeds: Sequence
         for dataset in datasets:
             # the proposed model is the base of every question
             found += [Task(dataset.name, "", row, seed) for row in dict.fromkeys(("proposed", *rows))]
-            found += [Task(dataset.name, q, answer, seed) for q in questions for answer in answers_to(q, dataset)]
+            found += [Task(dataset.name, q, answer, seed) for q in questions for answer in trained_for(q, dataset)]
     return found
 
 
@@ -81,15 +81,15 @@ def training(task: Task, dataset: Dataset, layout: Layout, profile: Profile, dev
         settings = experiments.run_settings(task.answer, profile, task.seed, device, counterpart=dataset.counterpart)
         text = prepare.dataset_text(profile, dataset) if registry.METHODS[settings.method].needs_text else None
         return Training(settings, dataset, text, task.folder(layout))
-    answer = answers_to(task.question, dataset)[task.answer]
+    answer = trained_for(task.question, dataset)[task.answer]
     if answer.crops:
         dataset = load_dataset(dataset.folder, backbone=profile.features.backbone, crops=answer.crops)
-    settings = experiments.run_settings("proposed", profile, task.seed, device, counterpart=dataset.counterpart)
+    settings = experiments.run_settings(answer.row, profile, task.seed, device, counterpart=dataset.counterpart)
     settings = settings.replace(
         variant=task.question, title=f"{task.question}: {task.answer}", options={**settings.options, **answer.options}
     )
     settings = settings.replace(train=settings.train.replace(**answer.train))
-    text = answer_text(answer, profile, dataset)
+    text = answer_text(answer, profile, dataset) if registry.METHODS[settings.method].needs_text else None
     changes = {"features": answer.features, "left_out": answer.left_out, "share": answer.share if answer.share < 1 else 0}
     origin = {name: value for name, value in changes.items() if value}
     return Training(settings, changed_dataset(answer, dataset), text, task.folder(layout), origin=origin)
@@ -175,7 +175,7 @@ def _extract_crops(
         wanted: dict[int, list[Task]] = {}
         for task in todo:
             if task.dataset == dataset.name and task.question:
-                wanted.setdefault(answers_to(task.question, dataset)[task.answer].crops, []).append(task)
+                wanted.setdefault(trained_for(task.question, dataset)[task.answer].crops, []).append(task)
         wanted.pop(0, None)
         for crops, theirs in wanted.items():
             videos, names = layout.videos(dataset.name), [record.name for record in dataset.videos.records]

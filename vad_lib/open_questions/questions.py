@@ -33,6 +33,7 @@ class Answer(NamedTuple):
         crops: of every snippet, in training and testing; 0 for those of the data set's features.
         train: training settings that differ from the profile's.
         share: of the training videos of each category that are kept, the first ones, at least two.
+        row: the table row that is trained, a key of ``experiments.VARIANTS``.
     """
 
     options: dict[str, Any] = {}  # noqa: RUF012
@@ -43,14 +44,19 @@ class Answer(NamedTuple):
     crops: int = 0
     train: dict[str, Any] = {}  # noqa: RUF012
     share: float = 1.0
+    row: str = "proposed"
 
 
 class Question(NamedTuple):
-    """What is asked, and the answers tried beside :data:`BASE`; with ``each_category`` one per category, which is left out."""
+    """What is asked, and the answers tried beside :data:`BASE`; with ``each_category`` one per category, which is left out.
+
+    ``beside`` are other rows that are trained as an answer is, to be compared with that and not with :data:`BASE`.
+    """
 
     asks: str
     answers: dict[str, Answer]
     each_category: bool = False
+    beside: dict[str, Answer] = {}  # noqa: RUF012
 
 
 def _scaled(name: str, default: float, factors: Sequence[float]) -> dict[str, Answer]:
@@ -125,7 +131,11 @@ QUESTIONS: dict[str, Question] = {
         {"1, 2, 4": Answer({"dilations": [1, 2, 4]}), "1, 1, 2": Answer({"dilations": [1, 1, 2]})},
     ),
     "context": Question("What does the future of a video tell?", {"past only": Answer({"context": "causal"})}),
-    "crops": Question("What do ten crops of every snippet add?", {"10 crops": Answer(crops=10)}),
+    "crops": Question(
+        "What do ten crops of every snippet add?",
+        {"10 crops": Answer(crops=10)},
+        beside={"MSF-DMU, 10 crops": Answer(crops=10, row="msf-dmu")},
+    ),
     "features": Question("Is there anything in the features?", {"noise": Answer(features="noise")}),
     "zero-shot": Question("Is a category still found if training never saw it?", {}, each_category=True),
     "few-videos": Question(
@@ -185,6 +195,16 @@ def answers_to(question: str, dataset: Dataset) -> dict[str, Answer]:
     abnormal = dataset.categories[1:]
     # with one abnormal category nothing abnormal would be left to train on
     return {f"without {category}": Answer(left_out=category) for category in abnormal if len(abnormal) > 1}
+
+
+def trained_for(question: str, dataset: Dataset) -> dict[str, Answer]:
+    """All that the grid trains for a question on a data set: its answers, and the rows beside them.
+
+    Raises:
+        ConfigError: unknown question; the message lists the known ones.
+    """
+    answers = answers_to(question, dataset)
+    return answers | {name: row for name, row in QUESTIONS[question].beside.items() if _can_be_had(dataset, row)}
 
 
 def _can_be_had(dataset: Dataset, answer: Answer) -> bool:
