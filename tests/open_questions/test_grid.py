@@ -115,7 +115,7 @@ def test_ten_crops_are_extracted_first_and_scored_one_by_one(place, dataset, tmp
     assert against.values == pytest.approx(np.subtract(of_ten, of_theirs), abs=1e-6)
 
 
-def test_crops_are_made_by_the_engine_that_made_those_there(place, dataset, tmp_path, monkeypatch):
+def test_crops_are_made_by_the_engine_that_made_those_there(tmp_path, monkeypatch):
     layout = Layout.create("smoke", tmp_path, tmp_path / "data")
     write_planted_dataset(layout.dataset("planted"), np.random.default_rng(5))
     own, engines = load_dataset(layout.dataset("planted")), []
@@ -126,7 +126,7 @@ def test_crops_are_made_by_the_engine_that_made_those_there(place, dataset, tmp_
 
     monkeypatch.setattr(grid, "extract_dataset", extract)
     store = layout.features("planted", crops=10)
-    of_crops = own.store.contract.replace(crops=tuple(f"crop-{place}" for place in range(10)))
+    of_crops = own.store.contract.replace(crops=tuple(f"crop-{number}" for number in range(10)))
     for backbone in ("i3d-kinetics400-openvino-bf16", "i3d-kinetics400"):
         values = (np.zeros((10, own.store.num_snippets(v), 16), np.float16) for v in own.store.videos)
         FeatureStore.write(store, of_crops.replace(backbone=backbone), zip(own.store.videos, values))

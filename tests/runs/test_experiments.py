@@ -1,14 +1,17 @@
 """Rows of tables and the settings behind them."""
 
+from dataclasses import replace
+
 import pytest
 
 from vad_lib import registry
 from vad_lib.config import get_profile
 from vad_lib.data import prepare
+from vad_lib.data.annotations import VideoList
 from vad_lib.data.dataset import load_dataset
 from vad_lib.errors import ConfigError, MissingFileError
 from vad_lib.runs import experiments
-from vad_lib.runs.learner import planned_share
+from vad_lib.runs.learner import BagLearner, planned_share
 from vad_lib.storage.paths import Layout
 
 
@@ -48,6 +51,17 @@ def test_settings_of_a_run_follow_the_method_s_file(monkeypatch):
     assert (published.train.lr, published.train.num_segments, published.options) == (0.5, 7, {"heads": 2})
     assert published.declared == ("crops", "lr", "num_segments")
     assert experiments.run_settings("msf-dmu", profile, 3).train.crops == "apart"
+
+
+@pytest.mark.parametrize(("row", "target"), [("pel4vad", [0, 0, 1]), ("vadclip", [0, 0.5, 0.5])])
+def test_a_method_learns_one_or_all_categories_of_a_video(row, target, planted_folder):
+    dataset, profile = load_dataset(planted_folder), get_profile("smoke").replace(text_features="random")
+    several = (r if r.categories == ("Normal",) else replace(r, categories=("Arson", "Fighting")) for r in dataset.videos.records)
+    dataset = replace(dataset, videos=VideoList(dataset.categories, tuple(several)))
+    text = prepare.dataset_text(profile, dataset)
+    learner = BagLearner(experiments.run_settings(row, profile, 3), dataset, dataset.videos.split("train"), text=text)
+    batch = learner.batches.batch(0)
+    assert batch.category_targets[batch.video_labels == 1].unique(dim=0).tolist() == [target]
 
 
 def test_a_row_that_needs_pixels_is_left_out_where_there_are_none(tmp_path, planted_folder, capsys):
