@@ -170,7 +170,7 @@ def refresh(profile: str) -> None:
     manifest = read_manifest(reading.manifest)
     for folder in (reading.tables, reading.figures, reading.executed):  # of an earlier reference: not all of it is made again
         shutil.rmtree(folder, ignore_errors=True)
-    reproduce(reading, plan(manifest, reading), force=True)
+    reproduce(reading, plan(manifest, reading), force=True, jobs=2)
     _replace(reading.tables, reference.tables, (".md", ".csv"))
     # PDF and plotted points of each figure are made by whoever runs the notebooks on the reference
     _replace(reading.figures, reference.figures, (".png",), copy=small_png)

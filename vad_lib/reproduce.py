@@ -36,6 +36,8 @@ def _each_once(parameters: list[tuple[str, Any]]) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     # imported here, because torch takes seconds to load: Ctrl-C meanwhile is one line too
+    import joblib
+
     from vad_lib.report import reproduction
     from vad_lib.runner.execution import is_done, reproduce
     from vad_lib.runner.manifest import check_folders, plan, read_manifest
@@ -58,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add("--parameters", action="store_true", help="print what each notebook parameter takes, its default and meaning, and stop")
     add("--force", action="store_true", help="execute notebooks again (finished training runs are still kept)")
+    add("--jobs", type=int, default=0, help="notebooks executed at a time (default: 2, if there are two cores and no GPU is used)")
     add("--wait", action="store_true", help="wait while another process writes the same results or data, instead of stopping")
     add("--reference", action="store_true", help="execute notebooks 02 to 10 on the committed results; trains nothing")
     add("--list", action="store_true", help="print what would run, and stop")
@@ -77,7 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{execution.name}: {execution.entry.title} ({state})")
         return 0
     started = time.perf_counter()
-    ran = reproduce(layout, executions, force=options.force, wait=options.wait)
+    on_cpu = str(parameters.get("device", "cpu")).startswith("cpu")
+    jobs = options.jobs or (min(2, joblib.cpu_count()) if on_cpu else 1)
+    ran = reproduce(layout, executions, force=options.force, wait=options.wait, jobs=jobs)
     minutes = (time.perf_counter() - started) / 60
     print(f"{len(ran)} of {len(executions)} notebooks run in {minutes:.1f} min; tables: {layout.tables}")
     if layout.profile in ("quick", "study") and layout.source == "own" and not options.only and not options.dataset:

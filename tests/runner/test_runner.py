@@ -1,6 +1,8 @@
 """The runner, on tiny notebooks made here."""
 
 import re
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from typing import Annotated
 
 import nbformat
@@ -150,6 +152,70 @@ def test_runs_once_then_skips_then_follows_changes(layout):
     executed = nbformat.read(layout.executed / "a_first-one.ipynb", as_version=4)
     assert "papermill" not in executed.metadata
     assert not list(layout.executed.glob("*.partial.ipynb"))
+
+
+APART = MANIFEST.replace("    items: {table2: one", "    sets_apart: true\n    items: {table2: one")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(MANIFEST, [set(), {0}, {0, 1}], id="sets one after the other"),
+        pytest.param(APART, [set(), set(), {0, 1}], id="sets apart"),
+        pytest.param(APART.replace("needs: [a_first]", "needs: []"), [set(), set(), set()], id="nothing needed"),
+        pytest.param(APART.replace("needs: [a_first]", "needs: []\n    after: [a_first]"), [set(), set(), {0, 1}], id="after"),
+    ],
+)
+def test_what_waits_for_what(layout, text, expected):
+    layout.manifest.write_text(text)
+    assert runner_manifest.waits_for(runner_manifest.plan(manifest(layout), layout)) == expected
+
+
+def test_after_points_backwards_too(layout):
+    layout.manifest.write_text(MANIFEST.replace("needs: []", "needs: []\n    after: [b_second]"))
+    with pytest.raises(DataError, match="a_first comes after b_second, which must stand before it"):
+        manifest(layout)
+
+
+class Seen(Executor):
+    """Executes nothing; what was asked for ends when :func:`futures.wait` is called, the last one first."""
+
+    def __init__(self):
+        self.asked, self.most = [], 0
+
+    def submit(self, function, layout, execution, line):
+        self.asked.append((execution.name, line))
+        return Future()
+
+    def end_one(self, running, return_when):
+        self.most = max(self.most, len(running))
+        last = list(running)[-1]
+        last.set_result(None)
+        return type("Ended", (), {"done": {last}})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "asked", "ended"),
+    [
+        (1, [("a_first-one", 0), ("a_first-two", 0), ("b_second", 0)], ["a_first-one", "a_first-two", "b_second"]),
+        (2, [("a_first-one", 0), ("a_first-two", 1), ("b_second", 0)], ["a_first-two", "a_first-one", "b_second"]),
+        (9, [("a_first-one", 0), ("a_first-two", 1), ("b_second", 0)], ["a_first-two", "a_first-one", "b_second"]),
+    ],
+)
+def test_as_many_run_side_by_side_as_there_is_room_for(layout, monkeypatch, jobs, asked, ended):
+    layout.manifest.write_text(APART)
+    seen = Seen()
+    monkeypatch.setattr(runner_execution, "workers", lambda count: nullcontext(seen))
+    monkeypatch.setattr(runner_execution.futures, "wait", seen.end_one)
+    executions = runner_manifest.plan(manifest(layout), layout)
+    assert runner_execution.reproduce(layout, executions, jobs=jobs) == ended
+    assert seen.asked == asked and seen.most == min(jobs, 2)
+
+
+def test_less_than_one_job_is_refused(layout, capsys):
+    where = ["--profile", "smoke", "--data", str(layout.data), "--out", str(layout.out)]
+    assert reproduce.main(["--jobs", "-1", *where]) == 1
+    assert "jobs: expected 1 or more notebooks at a time, got -1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["plain", "[2026] course"])

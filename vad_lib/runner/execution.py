@@ -5,16 +5,22 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Sequence
+from concurrent import futures
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from vad_lib.errors import DataError, VadError
-from vad_lib.runner.manifest import Execution
+from vad_lib.errors import ConfigError, DataError, VadError
+from vad_lib.runner.manifest import Execution, waits_for
+from vad_lib.runner.workers import workers
 from vad_lib.runs.code_key import file_meaning
 from vad_lib.storage.hashing import content_hash, file_sha256
 from vad_lib.storage.locks import sole_writer, waiting
@@ -99,8 +105,13 @@ def is_done(layout: Layout, execution: Execution) -> bool:
         return False
 
 
-def execute(layout: Layout, execution: Execution) -> Path:
+def execute(layout: Layout, execution: Execution, line: int = 0) -> Path:
     """Run one notebook; the executed copy appears under ``executed/`` only when it is complete.
+
+    Args:
+        layout: folders.
+        execution: which notebook, with which parameters.
+        line: of a terminal, counted from the one below the last message, for the bar of progress.
 
     Raises:
         NotebookError: a cell failed or the kernel died; the partial copy is kept.
@@ -118,7 +129,7 @@ def execute(layout: Layout, execution: Execution) -> Path:
             parameters=execution.parameters,
             kernel_name="python3",
             cwd=str(layout.out),
-            progress_bar=sys.stderr.isatty(),
+            progress_bar={"desc": execution.name, "position": line, "leave": False} if sys.stderr.isatty() else False,
             log_output=False,
             coalesce_streams=True,  # what a cell prints comes in pieces, by the clock; together it is the same every time
             # What fails in a cell comes as an exception; a kernel's own log would only tell of the interrupt that ends it.
@@ -167,23 +178,65 @@ def _strip_machine(notebook: nbformat.NotebookNode) -> None:
                 output.data.pop("text/plain", None)
 
 
-def reproduce(layout: Layout, executions: list[Execution], *, force: bool = False, wait: bool = False) -> list[str]:
-    """Run what is not done yet, in order; returns the names that were run.
+def reproduce(
+    layout: Layout, executions: Sequence[Execution], *, force: bool = False, wait: bool = False, jobs: int = 1
+) -> list[str]:
+    """Run what is not done yet; returns the names that were run, in the order in which they ended.
+
+    Args:
+        layout: folders.
+        executions: of :func:`vad_lib.runner.manifest.plan`, in its order.
+        force: execute again what is done.
+        wait: while another process writes into the same folder.
+        jobs: notebooks executed at a time. One that waits for no other begins as soon as there is room; what they make does
+            not depend on it.
 
     Raises:
         BusyError: another process runs a chain of this profile into the same folder, and ``wait`` is False.
-        NotebookError: a notebook failed.
+        ConfigError: less than one job.
+        NotebookError: a notebook failed; others that were running are stopped.
     """
-    ran = []
-    with waiting(wait), sole_writer(layout.results, layout.state / "lock"):
-        for number, execution in enumerate(executions, start=1):
-            head = f"[{number}/{len(executions)}] {execution.name}"
-            if not force and is_done(layout, execution):
-                print(f"{head}: already there, skipped", flush=True)
+    if jobs < 1:
+        raise ConfigError(f"jobs: expected 1 or more notebooks at a time, got {jobs}.")
+    ran: list[str] = []
+    heads = [f"[{number}/{len(executions)}] {execution.name}" for number, execution in enumerate(executions, start=1)]
+    before, todo, ended = waits_for(executions), list(range(len(executions))), set[int]()
+    jobs = min(jobs, len(executions)) or 1
+    running: dict[Future[Path], _Started] = {}
+    with waiting(wait), sole_writer(layout.results, layout.state / "lock"), workers(jobs) as pool:
+        while todo or running:
+            ready = next((number for number in todo if before[number] <= ended), None)
+            if ready is None or len(running) == jobs:
+                for future in futures.wait(running, return_when=futures.FIRST_COMPLETED).done:
+                    _result(future)
+                    number, started, _ = running.pop(future)
+                    print(f"{heads[number]}: done in {time.perf_counter() - started:.0f} s", flush=True)
+                    ended.add(number)
+                    ran.append(executions[number].name)
                 continue
-            print(f"{head}: {execution.entry.title} ...", flush=True)
+            todo.remove(ready)
+            if not force and is_done(layout, executions[ready]):
+                print(f"{heads[ready]}: already there, skipped", flush=True)
+                ended.add(ready)
+                continue
+            print(f"{heads[ready]}: {executions[ready].entry.title} ...", flush=True)
+            line = min(set(range(jobs)) - {at.line for at in running.values()})
             started = time.perf_counter()
-            execute(layout, execution)
-            print(f"{head}: done in {time.perf_counter() - started:.0f} s", flush=True)
-            ran.append(execution.name)
+            running[pool.submit(execute, layout, executions[ready], line)] = _Started(ready, started, line)
     return ran
+
+
+class _Started(NamedTuple):
+    number: int
+    seconds: float
+    line: int
+
+
+def _result(future: Future[Path]) -> Path:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise NotebookError(
+            "a process that executed a notebook was killed, often for want of memory. What is finished is kept: run the same "
+            "command again to go on; with --jobs 1 it needs less."
+        ) from error

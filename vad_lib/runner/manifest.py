@@ -1,5 +1,6 @@
 """What the chain consists of: the notebooks in ``notebooks/manifest.yml``, their parameters, and a plan of executions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ class Entry(Settings):
     each_dataset: bool
     items: dict[str, str]
     needs: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    sets_apart: bool = False
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     minutes: dict[str, int | float]
@@ -78,9 +81,9 @@ def read_manifest(path: Path) -> Manifest:
             if item in owners:
                 raise DataError(f"{path}: {item} is owned by {owners[item]} and by {notebook}; it needs one owner.")
             owners[item] = notebook
-        late = [need for need in entry.needs if need not in entries]
-        if late:
-            raise DataError(f"{path}: {notebook} needs {', '.join(late)}, which must stand before it.")
+        for word, earlier in (("needs", entry.needs), ("comes after", entry.after)):
+            if late := [name for name in earlier if name not in entries]:
+                raise DataError(f"{path}: {notebook} {word} {', '.join(late)}, which must stand before it.")
         entries[notebook] = entry
     return Manifest(datasets, entries)
 
@@ -127,6 +130,20 @@ def plan(
             values = checked(notebook, {**_base(layout, notebook), **of_data, **given})
             executions.append(Execution(entry, dataset, values))
     return executions
+
+
+def waits_for(executions: Sequence[Execution]) -> list[set[int]]:
+    """For each execution of a plan the numbers of those that must have ended before it begins; all others may run beside it.
+
+    Args:
+        executions: of :func:`plan`, in its order.
+    """
+    found = []
+    for later, execution in enumerate(executions):
+        entry = execution.entry
+        names = {*entry.needs, *entry.after} | (set() if entry.sets_apart else {entry.notebook})
+        found.append({number for number in range(later) if executions[number].entry.notebook in names})
+    return found
 
 
 def _wanted(manifest: Manifest, only: tuple[str, ...], datasets: tuple[str, ...], *, named: bool) -> dict[str, set[str]]:

@@ -5,10 +5,8 @@ process of two (``benchmarks/bench_many_runs.py`` measures it). The number of th
 every run has one thread, however many are trained at a time: the numbers do not depend on it.
 """
 
-import functools
 import os
 import threading
-import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -28,8 +26,7 @@ from vad_lib.errors import ConfigError, TrainingError, VadError
 from vad_lib.methods.base import Method
 from vad_lib.runs import record, trainer
 from vad_lib.runs.run_folder import is_complete
-
-_LOOK_SECONDS = 0.1  # from one look of a process at whether the one that started it is still there
+from vad_lib.storage.processes import end_with
 
 
 class Training(NamedTuple):
@@ -193,17 +190,5 @@ def _by_processes(count: int, tasks: Sequence[tuple[int, Training]]) -> Generato
 def _attempt_for(caller: int, number: int, task: Training) -> TaskOutcome:
     if os.getpid() != caller:  # where no process can be started joblib works in this one
         tqdm.set_lock(threading.RLock())  # its usual one is a semaphore of the system, and left there by a process that is killed
-        _end_with(caller)
+        end_with(caller)
     return _attempt(number, task)
-
-
-@functools.cache
-def _end_with(caller: int) -> None:
-    """Let this process end when the one that started it is killed: nobody would stop it, and its run would stay locked."""
-
-    def look() -> None:
-        while os.getppid() == caller:
-            time.sleep(_LOOK_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=look, daemon=True).start()
