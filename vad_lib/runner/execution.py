@@ -199,7 +199,8 @@ def reproduce(
     if jobs < 1:
         raise ConfigError(f"jobs: expected 1 or more notebooks at a time, got {jobs}.")
     ran: list[str] = []
-    heads = [f"[{number}/{len(executions)}] {execution.name}" for number, execution in enumerate(executions, start=1)]
+    clear = "\r\x1b[K" if sys.stdout.isatty() else ""  # a bar of progress may stand in the line
+    heads = [f"{clear}[{number}/{len(executions)}] {execution.name}" for number, execution in enumerate(executions, start=1)]
     before, todo, ended = waits_for(executions), list(range(len(executions))), set[int]()
     jobs = min(jobs, len(executions)) or 1
     running: dict[Future[Path], _Started] = {}
