@@ -145,7 +145,7 @@ def test_operating_points_of_every_seed(place):
 
 
 def test_controls_that_are_there(place, dataset):
-    there = ["training labels permuted", "noise for features", "place only"]
+    there = ["training labels permuted", "noise for features", "noise, by place", "noise, by video", "place only"]
     assert list(label_leaks.label_leak_intervals(place, dataset, FEW)) == there
     path = write_json(
         place.controls("planted"), {f"first_frame_{part}": v for part, v in (("auc", 0.5), ("low", 0.4), ("high", 0.6))}
@@ -179,6 +179,7 @@ def test_figures_show_what_was_found(place, dataset):
     found = categories.zero_shot_results(place, dataset, FEW)
     assert figures.unseen_categories(found, "Planted")[1] is found
     fig, points = figures.beside_chance(label_leaks.label_leak_intervals(place, dataset, FEW), "Planted")
-    assert set(points["row"]) == {"training labels permuted", "noise for features", "place only"}
+    noise = {"noise for features", "noise, by place", "noise, by video"}
+    assert set(points["row"]) == {"training labels permuted", *noise, "place only"}
     assert fig.axes[0].get_xlim()[0] <= 45
     plt.close("all")

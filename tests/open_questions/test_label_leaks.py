@@ -13,6 +13,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.synthetic import DATASETS, render_dataset
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.evaluation.bootstrap import Bootstrap
+from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions import label_leaks
 from vad_lib.open_questions.label_leaks import label_guess_aucs, label_leak_intervals
 from vad_lib.storage.paths import Layout
@@ -136,3 +137,12 @@ def test_place_only_by_hand(crime):
     scored = label_leak_intervals(Layout.create("smoke", crime), dataset, Bootstrap(num_draws=20))["place only"]
     # 32 abnormal frames at 3/8; of 96 normal ones 32 tie with them, in the middle of the other video, and 64 lie below
     assert scored.mean == pytest.approx((64 + 32 / 2) / 96)
+
+
+def test_what_a_model_on_noise_finds_is_taken_apart_by_hand():
+    """Ten snippets of a normal video that rise, and ten of an abnormal one that fall: places are those of the normal one."""
+    rising, frames, video = np.arange(10) / 10, np.full(20, 16), np.repeat([0, 1], 10)
+    score, events = np.concatenate([rising, rising[::-1]]), np.zeros((0, 3), dtype=np.int64)
+    scored = ScoredVideos("noise", 1, ("n", "a"), np.array([False, True]), video, score, 0 * frames, frames, events)
+    assert label_leaks._by_place(scored).score == pytest.approx(np.tile(rising, 2))
+    assert label_leaks._by_video(scored).score == pytest.approx(np.full(20, 0.45))

@@ -12,6 +12,8 @@ from vad_lib.data.label_leaks import guesses
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.score_arrays import scored_records
+from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.evaluation.scores_over_time import mean_score_by_part
 from vad_lib.open_questions.questions import answer_place
 from vad_lib.runs.finished_runs import find_runs
 from vad_lib.runs.scored_runs import scored_rows
@@ -19,9 +21,10 @@ from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_json
 
 _OF_RUNS = ("training labels permuted", "noise for features")
+_OF_NOISE = ("noise, by place", "noise, by video")
 _OF_VIDEOS = {"first frame only": "first_frame", "length and file size only": "file_size"}  # with their keys in controls/NAME.json
 _PLACE = "place only"
-CONTROLS = (*_OF_RUNS, *_OF_VIDEOS, _PLACE)
+CONTROLS = (*_OF_RUNS, *_OF_NOISE, *_OF_VIDEOS, _PLACE)
 
 
 def label_guess_aucs(dataset: Dataset) -> dict[str, float]:
@@ -63,7 +66,8 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
 
     Two controls rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them). *Place only*
     scores each snippet by its distance from the nearer end of its video, which needs no training: above chance, events lie
-    in the middle of videos, and a model may find them there without seeing them.
+    in the middle of videos, and a model may find them there without seeing them. What a model on noise finds has two parts: *by
+    place* gives every snippet the mean score of normal videos at its tenth of a video, *by video* the mean score of its video.
 
     Args:
         layout: one's own results, or the reference.
@@ -78,6 +82,10 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
     for name, place in zip(_OF_RUNS, places):
         if runs := find_runs(layout, *place):
             found[name] = interval(scored_rows(runs), "auc", bootstrap)
+    scored = scored_rows(find_runs(layout, *places[1]))
+    if scored and not scored[0].abnormal_video.all():
+        for name, change in zip(_OF_NOISE, (_by_place, _by_video)):
+            found[name] = interval([change(run) for run in scored], "auc", bootstrap)
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))
@@ -90,6 +98,15 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
         measured = interval([scored_records(_places(records), dataset, records, _PLACE)], "auc", bootstrap)
         found[_PLACE] = replace(measured, kind="test videos", seeds=(), values=())  # nothing was trained
     return found
+
+
+def _by_place(scored: ScoredVideos) -> ScoredVideos:
+    means = mean_score_by_part(scored)
+    return scored.with_scores(lambda snippets: means[np.arange(len(snippets)) * len(means) // len(snippets)])
+
+
+def _by_video(scored: ScoredVideos) -> ScoredVideos:
+    return scored.with_scores(lambda snippets: np.full_like(snippets, snippets.mean()))
 
 
 def _places(records: Sequence[VideoRecord]) -> dict[str, dict[str, np.ndarray]]:
