@@ -211,6 +211,8 @@ class Profile(Settings):
     width: int = Field(512, ge=16, description="encoder width of UR-DMU, MSF-DMU and the proposed model")
     seeds: int = Field(1, ge=1, description="number of seeds per row, counted from train.seed")
     row_seeds: dict[str, int] = Field({}, description="number of seeds of single rows, in place of seeds")
+    answer_seeds: int = Field(5, ge=1, description="number of seeds per answer to an open question")
+    question_seeds: dict[str, int] = Field({}, description="the same of single questions, if it is more")
     costly_questions: tuple[str, ...] = Field((), description="open questions that notebook 06 leaves out unless they are named")
     recipe: Literal["common", "published"] = Field(
         "common", description="training settings of the compared methods: those of this profile, or those of their authors' code"
@@ -275,6 +277,7 @@ PROFILES: dict[str, Profile] = {
             **dict.fromkeys(("msf-dmu-at-once", "msf-dmu-rising"), 10),
             "fusion-gan": 1,  # minutes a run
         },
+        question_seeds={"text": 15, "gate": 10},  # with five seeds their intervals say little
         costly_questions=("crops",),  # ten crops of all videos: four hours
         text_features="sentence",
     ),

@@ -28,6 +28,26 @@ def test_a_stopped_grid_has_whole_seeds(dataset):
     assert len(set(made)) == len(made)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "first", "expected"),
+    [
+        ((), None, {"gate": [1, 2, 3], "alpha": [1, 2]}),
+        ((), 7, {"gate": [7, 8, 9], "alpha": [7, 8]}),
+        ((5,), None, {"gate": [5], "alpha": [5]}),
+    ],
+)
+def test_a_question_can_have_more_seeds_than_the_others(place, dataset, monkeypatch, seeds, first, expected):
+    asked = []
+    monkeypatch.setattr(grid, "training", lambda task, *_: asked.append(task))
+    profile = tiny().replace(train=tiny().train.replace(seed=1), answer_seeds=2, question_seeds={"gate": 3, "text": 9})
+    report = grid.run_grid(place, profile, [dataset], ["gate", "alpha"], seeds, first_seed=first, rows=["ur-dmu"])
+    assert (report.trained, report.there, len(asked)) == (0, len(set(asked)), len(set(asked)))
+    for question, numbers in expected.items():
+        assert sorted({task.seed for task in asked if task.question == question}) == numbers
+    of_rows = {name: sorted(task.seed for task in asked if task.answer == name) for name in ("proposed", "ur-dmu")}
+    assert of_rows == {"proposed": expected["gate"], "ur-dmu": expected["alpha"]}  # the base has as many as any question
+
+
 def test_folders_are_the_tables_own_or_below_questions(place):
     layout = place
     assert grid.Task("planted", "", "ur-dmu", 3).folder(layout) == layout.run("planted", "ur-dmu", 3)

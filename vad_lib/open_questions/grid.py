@@ -110,6 +110,7 @@ def run_grid(
     questions: Sequence[str] = tuple(QUESTIONS),
     seeds: Sequence[int] = (),
     *,
+    first_seed: int | None = None,
     rows: Sequence[str] = (),
     jobs: int = 0,
     device: str = "cpu",
@@ -126,8 +127,9 @@ def run_grid(
         profile: sizes and steps.
         datasets: features made; loaded with or without them.
         questions: keys of :data:`QUESTIONS`.
-        seeds: of the runs; the profile's first seeds if empty.
-        rows: table rows to train with the same seeds, keys of ``experiments.VARIANTS``.
+        seeds: of all runs; if empty, as many for each question as the profile says.
+        first_seed: that those are counted from; the profile's by default.
+        rows: table rows to train with the seeds that all questions have, keys of ``experiments.VARIANTS``.
         jobs: processes, one torch thread each; 0 for one per core. On a GPU one process is used.
         device: of torch.
         progress: a bar with the time left, on a terminal.
@@ -138,8 +140,12 @@ def run_grid(
     """
     # which questions can be asked depends on the features
     datasets = [load_dataset(layout.dataset(dataset.name), backbone=profile.features.backbone) for dataset in datasets]
-    seeds = tuple(seeds or range(profile.train.seed, profile.train.seed + profile.seeds))
-    todo = tasks(datasets, questions, seeds, rows)
+    first = profile.train.seed if first_seed is None else first_seed
+    todo = tasks(datasets, questions, seeds or range(first, first + profile.answer_seeds), rows)
+    for question, number in () if seeds else profile.question_seeds.items():
+        if question in questions:
+            todo += tasks(datasets, [question], range(first + profile.answer_seeds, first + number))
+    todo = list(dict.fromkeys(todo))
     processes = 1 if device != "cpu" else jobs or joblib.cpu_count()
     failed = _extract_crops(todo, layout, profile, datasets, processes, device, progress)
     loaded, made, trained = {dataset.name: dataset for dataset in datasets}, {}, 0

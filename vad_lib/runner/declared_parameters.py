@@ -250,7 +250,9 @@ class BeyondThePaper(NotebookParameters):
         list[Annotated[str, OneOf("question", ("all", *QUESTIONS))]], Field(min_length=1, description="of the grid, or all")
     ] = Field(["all"])
     first_seed: Seed = 2022
-    num_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS, description="with train: seeds per row and answer")] = 5
+    num_seeds: Annotated[
+        int, Field(ge=0, le=MOST_SEEDS, description="with train: seeds per row and answer; 0 takes the numbers of the profile")
+    ] = 0
     jobs: Annotated[int, Field(ge=0, le=1024, description="with train: runs at a time; 0 for one per core")] = 0
     device: Device = "cpu"
     out: Folder = ""
