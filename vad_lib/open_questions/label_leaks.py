@@ -67,7 +67,8 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
     Two controls rank whole test videos, from their first frame or the size of their file (notebook 01 wrote them). *Place only*
     scores each snippet by its distance from the nearer end of its video, which needs no training: above chance, events lie
     in the middle of videos, and a model may find them there without seeing them. What a model on noise finds has two parts: *by
-    place* gives every snippet the mean score of normal videos at its tenth of a video, *by video* the mean score of its video.
+    place* gives every snippet the mean score of normal videos at the tenth of the video that it begins in, *by video* the mean
+    score of its video.
 
     Args:
         layout: one's own results, or the reference.
