@@ -38,8 +38,8 @@ from vad_lib.runner.workers import workers
 
 def work(folder, name):
     path = pathlib.Path(folder, name)
-    path.write_text("begun")
     try:
+        path.write_text("begun")
         time.sleep(100)
     except KeyboardInterrupt:
         time.sleep(0.5)  # a kernel takes a moment to shut down
