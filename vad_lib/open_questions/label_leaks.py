@@ -78,15 +78,12 @@ def label_leak_intervals(layout: Layout, dataset: Dataset, bootstrap: Bootstrap 
     Returns:
         those of :data:`CONTROLS` that are there -> interval.
     """
-    found = {}
     places = (("runs", dataset.name, "proposed-permuted"), answer_place(dataset.name, "features", "noise"))
-    for name, place in zip(_OF_RUNS, places):
-        if runs := find_runs(layout, *place):
-            found[name] = interval(scored_rows(runs), "auc", bootstrap)
-    scored = scored_rows(find_runs(layout, *places[1]))
-    if scored and not scored[0].abnormal_video.all():
-        for name, change in zip(_OF_NOISE, (_by_place, _by_video)):
-            found[name] = interval([change(run) for run in scored], "auc", bootstrap)
+    permuted, noise = (scored_rows(find_runs(layout, *place)) for place in places)
+    controls = dict(zip(_OF_RUNS, (permuted, noise)))
+    if noise and not noise[0].abnormal_video.all():  # what a score is by place is read in normal videos
+        controls |= {name: tuple(map(change, noise)) for name, change in zip(_OF_NOISE, (_by_place, _by_video))}
+    found = {name: interval(scored, "auc", bootstrap) for name, scored in controls.items() if scored}
     if layout.controls(dataset.name).is_file():
         written = read_json(layout.controls(dataset.name))
         videos = len(dataset.videos.split("test"))
