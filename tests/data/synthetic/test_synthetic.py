@@ -1,6 +1,10 @@
 """Rendered sets: same bytes for the same seed, resumable, events where the list says, stages that tell nothing."""
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -302,3 +306,26 @@ def test_a_person_follows_the_script():
     person.draw(View(image), 1.5)  # at x = -1 m
     changed = np.nonzero((image != 128).any(axis=(0, 2)))[0]
     assert 96 - 31 - 25 < changed.mean() < 96 - 31 + 25
+
+
+RENDER = """
+import sys
+from vad_lib.config import SyntheticSettings
+from vad_lib.data.synthetic import render_dataset
+if __name__ == "__main__":
+    render_dataset("synth-crime", sys.argv[1], SyntheticSettings(train_per_category=30), workers=2, progress=False)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_no_process_is_left_when_the_one_that_renders_is_killed(tmp_path):
+    psutil = pytest.importorskip("psutil")  # comes with ipykernel
+    (tmp_path / "command.py").write_text(RENDER)
+    with subprocess.Popen([sys.executable, str(tmp_path / "command.py"), str(tmp_path / "set")]) as process:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("set/videos/*.mp4")) and time.monotonic() < until:
+            time.sleep(0.05)
+        workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+        process.kill()
+    assert len(workers) == 2
+    assert psutil.wait_procs(workers, timeout=20)[1] == []

@@ -1,6 +1,7 @@
 """From settings to files: plan a video, film its shots, write the data set."""
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +21,7 @@ from vad_lib.data.video_writing import write_video
 from vad_lib.errors import ConfigError, DataError, ExtractionError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
+from vad_lib.storage.processes import end_with
 from vad_lib.storage.reading import read_json
 from vad_lib.storage.safe_names import plain_name
 from vad_lib.storage.writing import atomic_path, write_json
@@ -183,7 +185,8 @@ def _run(todo: list[Job], paths: dict[str, Path], workers: int) -> Iterable[tupl
             yield job.name, _work(job, paths[job.name])
         return
     # spawned, not forked: the caller may run threads of torch
-    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=spawn, initializer=end_with, initargs=(os.getpid(),))
     try:
         running = {pool.submit(_work, job, paths[job.name]): job.name for job in todo}
         for future in as_completed(running):
