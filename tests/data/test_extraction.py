@@ -127,6 +127,14 @@ def test_one_bad_video_does_not_stop_the_others(videos, tmp_path, loaded, capsys
     assert FeatureStore.open(tmp_path / "store").videos == ("a", "b")
 
 
+def test_the_longest_names_that_a_file_can_have(videos, tmp_path, loaded):
+    long = ["x" * 250 + "1", "x" * 250 + "2"]
+    for video, name in zip("ab", long):
+        (videos / f"{video}.mp4").rename(videos / f"{name}.mp4")
+    report = extract_dataset(videos, long, tmp_path / "store", SETTINGS, progress=False)
+    assert report.done == tuple(long) and [report.store.num_snippets(name) for name in long] == [3, 1]
+
+
 def test_a_full_disk_stops_the_extraction(videos, tmp_path, loaded, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 from small_runs import write_noise
 
-from vad_lib.deployment import calibration
+from vad_lib.deployment import calibration, inputs
 from vad_lib.deployment.__main__ import main
 from vad_lib.deployment.calibration import (
     Calibration,
@@ -259,7 +259,7 @@ def test_damaged_and_missing_files(choice, normal, tmp_path):
         read_calibration(out, choice)
 
 
-def test_refused(choice, normal, tmp_path):
+def test_refused(choice, normal, tmp_path, monkeypatch):
     for rate in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="alarms per hour: expected a number above 0"):
             calibrate(normal, choice, tmp_path / "c.json", rate, progress=False)
@@ -267,3 +267,21 @@ def test_refused(choice, normal, tmp_path):
     with pytest.raises(DataError, match=r"none of 1 videos could be scored.*bad.mp4"):
         calibrate(tmp_path / "bad.mp4", choice, tmp_path / "c.json", 1, progress=False)
     assert not (tmp_path / "c.json").exists()
+    monkeypatch.setattr(calibration, "find_inputs", lambda inputs: pytest.fail("work would begin"))
+    with pytest.raises(ConfigError, match=r"expected a file for the calibration, got a folder; .*/calibration\.json"):
+        calibrate(normal, choice, tmp_path, 1, progress=False)
+
+
+def test_one_video_that_cannot_be_read_stops_no_other(choice, normal, tmp_path, monkeypatch):
+    hashed = inputs.file_sha256
+
+    def closed(path):
+        if path.name == "bad.mp4":
+            raise PermissionError(13, "Permission denied", path)
+        return hashed(path)
+
+    (normal / "bad.mp4").write_bytes(b"no video")
+    monkeypatch.setattr(inputs, "file_sha256", closed)
+    monkeypatch.setattr(calibration, "file_sha256", closed, raising=False)
+    report = calibrate(normal, choice, tmp_path / "c.json", 1, progress=False)
+    assert report.calibration.videos == 2 and list(report.failures) == [str(normal / "bad.mp4")]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from vad_lib.data.finding import printable
-from vad_lib.deployment.inputs import RECORD, Footage, find_inputs, folder_name, named
+from vad_lib.deployment.inputs import RECORD, Footage, find_inputs, folder_name, named, scored_records
 from vad_lib.errors import ConfigError, DataError, MissingFileError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.writing import write_json
@@ -74,6 +74,30 @@ def test_a_list_counts_from_its_own_folder(footage, tmp_path):
     (failure,) = inputs.failures.items()
     assert failure[0] == f"{tmp_path}/list.txt, line 6"
     assert "none.mp4: no such file or folder" in failure[1]
+
+
+def test_a_list_that_names_itself(footage, tmp_path):
+    (tmp_path / "list.txt").write_text("list.txt\nfootage/a.mp4\nother.txt\n")
+    (tmp_path / "other.txt").write_text("footage/B.AVI\nlist.txt\n")
+    inputs = find_inputs([tmp_path / "list.txt"])
+    assert [path.name for path in inputs.videos] == ["a.mp4", "B.AVI"]
+    assert list(inputs.failures) == [f"{tmp_path}/list.txt, line 1", f"{tmp_path}/other.txt, line 2"]
+    assert all("remove the line" in message for message in inputs.failures.values())
+
+
+def test_a_folder_that_cannot_be_read_is_said(footage, monkeypatch):
+    scan, closed = os.scandir, {str(footage / "cam1"), str(footage / ".trash")}
+
+    def refused(path):
+        if path in closed:
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    inputs = find_inputs([footage])
+    assert [path.name for path in inputs.videos] == ["B.AVI", "a.mp4", "x.mp4"]
+    assert list(inputs.failures) == [str(footage / "cam1")]
+    assert "got 'Permission denied'; its videos are left out" in inputs.failures[str(footage / "cam1")]
 
 
 def test_what_names_nothing(footage, tmp_path):
@@ -176,6 +200,23 @@ def test_a_video_that_was_moved_keeps_its_folder(tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "yard.mp4").write_bytes(b"moved")  # a copy, not moved
     assert names([moved], out) == ["yard-2"]
+
+
+def test_what_a_killed_process_left_holds_no_results(tmp_path):
+    for name in (".yard.old", ".yard.partial"):
+        record(tmp_path, name, tmp_path / "yard.mp4")
+    assert scored_records(tmp_path) == [] and names([tmp_path / "yard.mp4"], tmp_path) == ["yard"]
+
+
+def test_one_video_that_cannot_be_read_stops_no_other(tmp_path, monkeypatch):
+    (tmp_path / "yard.mp4").write_bytes(b"")
+    record(tmp_path, "yard", tmp_path / "gone" / "yard.mp4", sha256="1")
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("vad_lib.deployment.inputs.file_sha256", closed)
+    assert names([tmp_path / "yard.mp4"], tmp_path) == ["yard-2"]
 
 
 @pytest.mark.parametrize(

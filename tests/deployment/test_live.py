@@ -314,6 +314,30 @@ def test_what_cannot_begin(stand_in, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def test_frames_too_far_apart_are_said(stand_in, tmp_path, capsys, monkeypatch):
+    rare, said, settings = tmp_path / "v.mp4", [], QUICK.replace(speed=99)
+    write_video(rare, [servers.grey(0.5)] * 20, 0.5)
+    with pytest.raises(DataError, match=r"v\.mp4: expected 16 frames in a row, each at most 4 s after .*, got 20; `python -m"):
+        live.score_live(str(rare), "m", tmp_path / "o", threshold=0.5, settings=settings, say=said.append)
+    assert said[-1].startswith("20 frames came, none scored: a score takes 16 in a row, each at most 4 s after the one before.")
+    monkeypatch.setattr(live, "LiveSettings", lambda **given: QUICK.replace(**given))
+    monkeypatch.setattr(live, "choose_model", lambda source, **_: ModelChoice(source, "key", RECIPE, "sha"))
+    assert live.main([str(rare), "--out", str(tmp_path / "o"), "--model", "m", "--minutes", "0.03"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "came, none scored" in out[-2] and out[-1].endswith("over; nothing was scored and nothing written")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_camera_of_few_frames(stand_in, tmp_path):
+    write_video(tmp_path / "v.mp4", [servers.grey(0.5)] * 64, 0.5)
+    settings = QUICK.replace(speed=99, waiting=99, reset_seconds=5.0)
+    live.score_live(str(tmp_path / "v.mp4"), "m", tmp_path / "o", threshold=0.4, settings=settings)
+    assert [row["seconds"] for row in rows(tmp_path / "o" / "scores.csv")] == ["30.000", "62.000", "94.000"]
+    assert [(row["end"], row["reason"]) for row in rows(tmp_path / "o" / "gaps.csv")] == [("30.000", "frames too far apart")]
+    [event] = read_events(tmp_path / "o")
+    assert (event.start, event.end) == (30, 126) and probe(tmp_path / "o" / event.clip).num_frames > 0
+
+
 def test_a_full_disk_ends_the_run_with_whole_files(stand_in, tmp_path, monkeypatch):
     video = grey_video(tmp_path / "v.mp4", [0.1] * 4 + [0.9] * 30)
     monkeypatch.setattr(video_writing, "write_video", full_disk)

@@ -112,6 +112,14 @@ def test_a_snippet_never_bridges_a_hole(monkeypatch):
     assert [each.end for each in found] == pytest.approx([0.64, 1.28, 4.24, 4.88])
 
 
+def test_a_camera_of_few_frames_is_scored_once_that_is_known(monkeypatch):
+    """A frame every 2 s, with a hole of 9 s: nothing bridges it."""
+    stamps = [2.0 * index + 7 * (index >= 36) for index in range(60)]
+    reader = read_with(monkeypatch, [Arrived(numbered(index), stamp, stamp) for index, stamp in enumerate(stamps)])
+    assert [reader.waiting.get(0).first_frame for _ in range(2)] == [15, 36] and reader.waiting.over
+    assert reader.cut == 4 and read_with(monkeypatch, [Arrived(numbered(0), 0.5 * n, 0.5 * n) for n in range(40)]).cut == 1
+
+
 def test_clips_are_small_and_pictures_are_not(monkeypatch):
     arrivals = [Arrived(np.full((301, 403, 3), index, np.uint8), 0.04 * index, 0.0) for index in range(16)]
     settings = SETTINGS.replace(clip_height=100)

@@ -355,6 +355,10 @@ def test_what_a_killed_process_left_is_removed(choice, small_video, tmp_path):
     report = quickly(choice, small_video, tmp_path)
     assert not left.exists()
     assert not (report.videos[0].folder / "clips").exists()
+    shutil.copytree(tmp_path / "yard", tmp_path / ".yard.old")
+    again = quickly(choice, small_video, tmp_path)
+    assert [video.name for video in again.videos] == ["yard"] and not again.made_now
+    assert ".yard" not in (tmp_path / "index.html").read_text() and not (tmp_path / ".yard.old").exists()
 
 
 # --- several processes ------------------------------------------------------------------------------

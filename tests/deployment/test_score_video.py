@@ -25,6 +25,7 @@ from vad_lib.deployment.footage_features import feature_recipe
 from vad_lib.deployment.inputs import Footage
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.score_video import Job, ScoredVideo, score_video
+from vad_lib.deployment.small_copy import SmallCopy
 from vad_lib.errors import ConfigError, DataError, ExtractionError, MissingFileError, OutputError
 from vad_lib.runs import trained_model, trainer
 from vad_lib.runs.run_folder import CONFIG, METRICS, WEIGHTS
@@ -244,6 +245,18 @@ def test_a_failure_leaves_earlier_results_whole(choice, small_video, tmp_path, m
                 score_video(footage, job_in(tmp_path, choice, note="another"))
         assert {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()} == content
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_copy_that_cannot_be_made_is_a_failure_and_nobody_waits(choice, small_video, tmp_path, monkeypatch):
+    job = job_in(tmp_path, choice, pictures=False)
+    score_video(Footage(small_video, "yard"), job)  # the features are kept, no copy
+
+    def broken(self):
+        raise DataError("no copy")
+
+    monkeypatch.setattr(SmallCopy, "finish", broken)
+    with pytest.raises(DataError, match="no copy"):
+        score_video(Footage(small_video, "yard"), job_in(tmp_path, choice))
 
 
 def test_the_video_itself_is_never_replaced(choice, small_video, tmp_path):

@@ -1,5 +1,6 @@
 """The runner, on tiny notebooks made here."""
 
+import os
 import re
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from vad_lib.runner import execution as runner_execution
 from vad_lib.runner import manifest as runner_manifest
 from vad_lib.runner.declared_parameters import OF_NOTEBOOK, NotebookParameters
 from vad_lib.storage.paths import Layout
+from vad_lib.storage.writing import write_json, write_text
 
 MANIFEST = """
 datasets: [one, two]
@@ -152,6 +154,46 @@ def test_runs_once_then_skips_then_follows_changes(layout):
     executed = nbformat.read(layout.executed / "a_first-one.ipynb", as_version=4)
     assert "papermill" not in executed.metadata
     assert not list(layout.executed.glob("*.partial.ipynb"))
+
+
+class Doctor(First):
+    scores: str = ""
+    truth: list[str] = Field([])
+
+
+def test_what_an_import_reads_and_what_parameters_name_is_in_the_key(layout, monkeypatch):
+    monkeypatch.setitem(OF_NOTEBOOK, "a_first", Doctor)
+
+    def key(**parameters):
+        (execution,) = runner_manifest.plan(manifest(layout), layout, only=("table2",), parameters=parameters)
+        return runner_execution.execution_key(layout, execution)
+
+    def changed(path, **parameters):
+        before = key(**parameters)
+        write_text(path, "replaced")
+        os.utime(path, (1, 1))  # the clock of files may stand still between two writes
+        return key(**parameters) != before
+
+    own = layout.dataset("one")
+    for name in ("features/v.npy", "videos/v.mp4", "list.txt"):
+        write_text(own / name, "wrong")
+        assert changed(own / name) and not changed(own / name)
+    named = {"scores": "mine.npy", "truth": [str(own / "gt.csv"), "gt"]}  # notebooks run in the folder of results
+    assert changed(layout.out / "mine.npy", **named)
+    assert changed(own / "gt.csv", **named) and changed(layout.out / "gt" / "a.txt", **named)
+    assert not changed(layout.out / "another.npy", **named)
+
+
+def test_a_data_set_that_cannot_be_imported_is_not_done(layout):
+    """The notebook runs and tells why."""
+    (execution,) = runner_manifest.plan(manifest(layout), layout, only=("table2",))
+    for made in (layout.executed / "a_first-one.ipynb", layout.results / "a_one.txt"):
+        write_text(made, "")
+    write_json(layout.state / "a_first-one.json", {"key": runner_execution.execution_key(layout, execution)})
+    assert runner_execution.is_done(layout, execution)
+    record = {"source": "", "settings": {"of another version": 1}, "fingerprint": "", "described": "", "own_note": "", "store": ""}
+    write_json(layout.dataset("one") / "import.json", record | {"written": {}})
+    assert not runner_execution.is_done(layout, execution)
 
 
 APART = MANIFEST.replace("    items: {table2: one", "    sets_apart: true\n    items: {table2: one")

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -59,12 +60,16 @@ def test_versions_name_what_numbers_depend_on():
     found = versions()
     assert found["torch"].startswith(torch.__version__.split("+")[0])
     assert found["numpy"] == np.__version__
+    assert found["av"] == av.__version__
     assert "python" in found
 
 
 def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
     monkeypatch.setattr(storage_provenance, "_PACKAGES", ("no-such-package-here",))
-    assert versions()["no-such-package-here"] == "not installed"
+    monkeypatch.setattr(storage_provenance, "_EXTRAS", ("no-such-extra",))
+    assert versions()["no-such-package-here"] == "not installed" and "no-such-extra" not in versions()
+    monkeypatch.setattr(storage_provenance, "_EXTRAS", ("pytest",))
+    assert versions()["pytest"] == pytest.__version__
 
 
 def test_two_equal_runs_give_equal_records():

@@ -122,7 +122,8 @@ def extract_dataset(
     # a folder in which there is nothing to do may be read-only
     with nullcontext() if _is_finished(store_folder, contract, sources) else sole_writer(store_folder):
         old = _matching_store(store_folder, contract)  # again: another process may have been at work until now
-        parts = {name: parts_folder / f"{name}.{source[:16]}.npy" for name, source in sources.items()}
+        # beginnings of names: temporary files, whose names are longer, must fit into 255 bytes
+        parts = {name: parts_folder / f"{name[:50]}.{source[:16]}.npy" for name, source in sources.items()}
         in_store = {name for name in sources if old and name in old.videos and old.source_sha256(name) == sources[name]}
         missing = {name: paths[name] for name in sources if name not in in_store and not parts[name].is_file()}
         expected = {name: workers.expected_snippets(path) for name, path in missing.items()}

@@ -199,5 +199,5 @@ def _length_cause(own: int, ours: int) -> str:
     if own == ours:
         return ""
     if own == ours - 1:
-        return ", the last one, incomplete, was dropped"
+        return ", one fewer: if the others agree, the last one, incomplete, was dropped"
     return ", padded at the end, or another stride" if own > ours else ", cut short, or another stride"

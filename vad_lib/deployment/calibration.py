@@ -24,11 +24,10 @@ from vad_lib.data.extraction_workers import Workers
 from vad_lib.deployment.events import EventRule, event_spans
 from vad_lib.deployment.footage_features import video_features
 from vad_lib.deployment.footage_work import each_video
-from vad_lib.deployment.inputs import Footage, find_inputs, folder_name
+from vad_lib.deployment.inputs import Footage, find_inputs, folder_name, footage_sha256
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.errors import ConfigError, DataError, MissingFileError, first_few
 from vad_lib.report.figures.alternative_texts import counted
-from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.locks import sole_writer
 from vad_lib.storage.reading import damaged_as_data_error, read_json
 from vad_lib.storage.writing import write_json
@@ -202,7 +201,7 @@ def normal_scores(footage: Footage, *, choice: ModelChoice, features: Path, bar:
         MissingFileError, DataError: the video cannot be decoded.
         OutputError: the features cannot be written.
     """
-    sha256 = file_sha256(footage.path) if footage.path.is_file() else ""
+    sha256 = footage_sha256(footage.path)
     found = video_features(footage.path, sha256, choice.recipe, features, device=choice.device, bar=bar)
     score = choice.open().scores(np.asarray(found.features))["score"]
     edges = np.append(found.info.seconds[::FRAMES_PER_SNIPPET], found.info.seconds[0] + found.info.duration)
@@ -241,7 +240,7 @@ def calibrate(
 
     Raises:
         MissingFileError: an argument names nothing.
-        ConfigError: a number out of range.
+        ConfigError: a number out of range, or a folder for the file.
         DataError: no video can be scored, or no threshold keeps to the rate.
         BusyError: another process writes to the folder.
         OutputError: the file cannot be written or the disk is full; what was there is whole.
@@ -249,6 +248,8 @@ def calibrate(
     workers.check()
     if not 0 < alarms_per_hour < float("inf"):
         raise ConfigError(f"alarms per hour: expected a number above 0, got {alarms_per_hour}.")
+    if Path(out).is_dir():
+        raise ConfigError(f"{out}: expected a file for the calibration, got a folder; name one, such as {out}/calibration.json.")
     rule = event_rule(0.5, lower_share, shortest, gap)  # its threshold is set below
     choice = model if isinstance(model, ModelChoice) else choose_model(model)
     videos, failures = find_inputs([inputs] if isinstance(inputs, Path | str) else inputs)

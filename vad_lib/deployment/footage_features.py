@@ -180,8 +180,10 @@ def video_features(
     values, about = folder / f"{stem}.npy", folder / f"{stem}.npz"
     if copy is not None and copy.is_there():
         copy = None
+    found = None
     with suppress(DataError, MissingFileError):  # not there yet, or damaged
         found = _kept(values, about)
+    if found is not None:
         if copy is not None:
             with spent("copy"):
                 for _ in _frames(Reading(path), copy, Stopwatch()):

@@ -13,7 +13,7 @@ from vad_lib.data.video_files import VIDEO_SUFFIXES, is_video_name, list_videos
 from vad_lib.errors import ConfigError, DataError, MissingFileError, VadError
 from vad_lib.storage.hashing import file_sha256
 from vad_lib.storage.reading import read_json
-from vad_lib.storage.safe_names import inside
+from vad_lib.storage.safe_names import inside, links_allowed
 
 RECORD = "scored.json"  # in the folder of each video's results; what lies beside it is ours and no footage
 
@@ -78,14 +78,17 @@ def find_inputs(arguments: Iterable[Path | str]) -> Inputs:
     return Inputs(tuple(videos), failures)
 
 
-def _meant_by(argument: Path | str) -> tuple[list[Path], dict[str, str]]:
+def _meant_by(argument: Path | str, lists: tuple[Path, ...] = ()) -> tuple[list[Path], dict[str, str]]:
+    """Videos and failures; ``lists`` are those that are being read, each named by the one before."""
     path, shown = Path(os.path.abspath(argument)), printable(argument)
     if re.match(r"[a-z][a-z0-9+.-]+://", shown, re.IGNORECASE) or path.is_char_device():
         raise ConfigError(f"{shown}: is a stream or a device; score it with `python -m vad_lib.deployment live {shown}`.")
     if path.is_dir():
         found, failures = _in_folder(path)
     elif path.is_file() and path.suffix.lower() == ".txt":
-        found, failures = _in_list(path)
+        if path.resolve() in lists:
+            raise DataError(f"{shown}: is the list that this line stands in, or one that names it; remove the line.")
+        found, failures = _in_list(path, (*lists, path.resolve()))
     elif path.is_file():
         found, failures = [path], {}
     else:
@@ -99,6 +102,15 @@ def _meant_by(argument: Path | str) -> tuple[list[Path], dict[str, str]]:
 
 def _in_folder(folder: Path) -> tuple[list[Path], dict[str, str]]:
     found, failures = [], {}
+    unread: list[OSError] = []
+    for _ in os.walk(folder, onerror=unread.append, followlinks=links_allowed()):
+        pass
+    for wrong in unread:
+        place = Path(wrong.filename or folder)
+        if _is_footage(place / "any", folder):
+            failures[printable(place)] = (
+                f"expected a folder that can be read, got {wrong.strerror!r}; its videos are left out. Allow it, or move it away."
+            )
     for path in sorted(path for paths in list_videos(folder).values() for path in paths):
         if _is_footage(path, folder):
             try:
@@ -112,7 +124,7 @@ def _is_footage(path: Path, folder: Path) -> bool:
     """Whether a file below a folder is neither in a hidden folder nor among results of this command."""
     between = path.relative_to(folder).parts[:-1]
     places = [folder.joinpath(*between[:depth]) for depth in range(len(between) + 1)]
-    return not any(part.startswith(".") for part in between) and not any((place / RECORD).is_file() for place in places)
+    return not any(part.startswith(".") for part in between) and not any(os.path.isfile(place / RECORD) for place in places)
 
 
 def _by_pattern(pattern: str) -> tuple[list[Path], dict[str, str]]:
@@ -128,7 +140,7 @@ def _by_pattern(pattern: str) -> tuple[list[Path], dict[str, str]]:
     return found, failures
 
 
-def _in_list(path: Path) -> tuple[list[Path], dict[str, str]]:
+def _in_list(path: Path, lists: tuple[Path, ...]) -> tuple[list[Path], dict[str, str]]:
     found: list[Path] = []
     failures: dict[str, str] = {}
     content = path.read_bytes()
@@ -139,7 +151,7 @@ def _in_list(path: Path) -> tuple[list[Path], dict[str, str]]:
         if not entry or entry.startswith("#"):
             continue
         try:
-            inner, wrong = _meant_by(path.parent / entry) if "://" not in entry else _meant_by(entry)
+            inner, wrong = _meant_by(path.parent / entry if "://" not in entry else entry, lists)
             found, failures = found + inner, failures | wrong
         except VadError as error:
             failures[f"{printable(path)}, line {number}"] = str(error)
@@ -159,7 +171,7 @@ def named(videos: Sequence[Path], out: Path) -> tuple[Footage, ...]:
         videos: absolute paths, each once.
         out: folder of the results.
     """
-    records = {record.parent.name: _record(record) for record in sorted(out.glob(f"*/{RECORD}"))}
+    records = {record.parent.name: _record(record) for record in scored_records(out)}
     own = {record.get("video"): name for name, record in reversed(records.items())}
     taken = RESERVED | {path.name.casefold() for path in (out.iterdir() if out.is_dir() else ())}
     found = []
@@ -172,6 +184,19 @@ def named(videos: Sequence[Path], out: Path) -> tuple[Footage, ...]:
         records.pop(mine, None)
         found.append(Footage(path, mine))
     return tuple(found)
+
+
+def scored_records(out: Path) -> list[Path]:
+    """The records in a folder of results; hidden folders are what a killed process left while it replaced one."""
+    return sorted(path for path in out.glob(f"*/{RECORD}") if not path.parent.name.startswith("."))
+
+
+def footage_sha256(path: Path) -> str:
+    """Hash of a video's content; empty if it cannot be read, which is said better by who opens the video."""
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -187,7 +212,7 @@ def _moved(path: Path, stem: str, records: dict[str, dict[str, Any]]) -> str | N
     """The folder that holds results of this very content, whose file is no longer where it was."""
     for name, record in records.items():
         like, gone = re.fullmatch(re.escape(stem) + r"(-\d+)?", name), not os.path.exists(str(record.get("video")))
-        if like and gone and path.is_file() and record.get("sha256") == file_sha256(path):
+        if like and gone and record.get("sha256") == footage_sha256(path):
             return name
     return None
 

@@ -112,9 +112,10 @@ def score_live(
     summary = session.close(reader, state)
     reader.join(JOIN_SECONDS)
     if parsed.kind == "file" and state == FILE_ENDED and not session.snippets:
-        raise DataError(
-            f"{parsed.shown}: expected {FRAMES_PER_SNIPPET} frames or more, got {reader.frames}; choose a longer video."
-        )
+        few = reader.frames < FRAMES_PER_SNIPPET
+        wanted = "or more" if few else f"in a row, each at most {reader.cut:.3g} s after the one before"
+        advice = "choose a longer video" if few else "`python -m vad_lib.deployment score` takes frames at any distance"
+        raise DataError(f"{parsed.shown}: expected {FRAMES_PER_SNIPPET} frames {wanted}, got {reader.frames}; {advice}.")
     return summary
 
 
@@ -192,7 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
     model, stop = choose_model(options.pop("model") or shipped_model(), **recipe), threading.Event()
     with _stopping(stop):
         summary = score_live(model=model, settings=settings, stop=stop, **options)
-    print(f"{summary['state']}; results in {options['out']}")
+    results = f"results in {options['out']}" if summary["snippets"] else "nothing was scored and nothing written"
+    print(f"{summary['state']}; {results}")
     return 0
 
 

@@ -1,10 +1,12 @@
 """A thread that reads a camera, a stream or a file into snippets, and the few snippets that may wait for their scores.
 
 A snippet holds 16 frames that came one after the other. The frames of a snippet that a lost connection or a hole cuts short are
-left out, and so are the last ones of a file that do not fill a snippet. Where scoring is slower than the frames come, the
+left out, and so are the last ones of a file that do not fill a snippet. Of a camera that always sends few frames, distances of
+up to twice the usual one are no hole. Where scoring is slower than the frames come, the
 oldest waiting snippet is dropped whole for each new one, so that what is scored is recent and memory stays the same.
 """
 
+import statistics
 import threading
 import time
 from collections import deque
@@ -175,6 +177,7 @@ class Reader(threading.Thread):
         frames: that came.
         snippets: that were complete.
         connections: that were made.
+        cut: seconds between two frames from which they are no neighbours; more than the settings have where frames are rare.
         lost: True while the stream is lost.
         clock: of the frames.
         failure: why it ended, if that is an error.
@@ -188,6 +191,8 @@ class Reader(threading.Thread):
         self._stopped = threading.Event()
         self._pause = settings.first_pause
         self._begun: list[tuple[np.ndarray | None, np.ndarray | None, float]] = []  # of the snippet: frame, clip's, seconds
+        self._distances: deque[float] = deque(maxlen=FRAMES_PER_SNIPPET)  # of the last frames, in seconds
+        self.cut = settings.cut_seconds
         self.waiting = Waiting(settings.waiting)
         self.clock = StreamClock()
         self.frames = self.snippets = self.connections = 0
@@ -240,8 +245,12 @@ class Reader(threading.Thread):
 
     def _take(self, arrived: Arrived) -> None:
         seconds = self.clock.seconds(arrived.stamp, arrived.at)
-        if self._begun and seconds - self._begun[-1][2] > self._settings.cut_seconds:
-            self._begun = []
+        if self._begun:
+            self._distances.append(seconds - self._begun[-1][2])
+            if len(self._distances) == FRAMES_PER_SNIPPET:
+                self.cut = max(self._settings.cut_seconds, 2 * statistics.median(self._distances))
+            if self._distances[-1] > self.cut:
+                self._begun = []
         place = len(self._begun)
         if place == 0:
             self._time = datetime.now(UTC)

@@ -150,8 +150,9 @@ class LiveSession:
             reasons.append(STREAM_LOST)
         if dropped:
             reasons.append("too slow")
-        if not reasons and snippet.start - end > self._settings.cut_seconds / 2:
-            reasons.append("no frames")
+        usual, short = (snippet.end - snippet.start) / FRAMES_PER_SNIPPET, self._settings.cut_seconds / 2
+        if not reasons and snippet.start - end > max(short, usual):
+            reasons.append("frames too far apart" if usual > short else "no frames")
         if reasons:
             files.add_gap(end, snippet.start, " and ".join(reasons), dropped)
             self._gaps += 1
@@ -198,6 +199,11 @@ class LiveSession:
         self._reported = time.monotonic()
         summary = self._summary(reader, state)
         if self._files is None:
+            if reader.frames and not reader.snippets:
+                self._say(
+                    f"{counted(reader.frames, 'frame')} came, none scored: a score takes {FRAMES_PER_SNIPPET} in a row, each at "
+                    f"most {reader.cut:.3g} s after the one before. If this goes on, let the camera send more frames a second."
+                )
             return summary
         lags = self._recent if state == RUNNING else self._lags
         lag = f"lag {lags.quantile(0.5):.2f} s, largest {lags.largest:.2f} s" if lags.largest else "none scored since the last line"

@@ -16,7 +16,11 @@ class LiveSettings(Settings):
     first_pause: float = Field(1.0, gt=0, description="seconds before a lost stream is tried again; each further pause is twice it")
     longest_pause: float = Field(60.0, gt=0, description="seconds")
     waiting: int = Field(4, ge=1, description="snippets that wait for their score; one more, and the oldest is dropped")
-    cut_seconds: float = Field(1.0, gt=0, description="between two frames, from which they are no neighbours in a snippet")
+    cut_seconds: float = Field(
+        1.0,
+        gt=0,
+        description="between two frames, from which they are no neighbours in a snippet; or twice the usual, if that is more",
+    )
     reset_seconds: float = Field(
         5.0, gt=0, description="without a score, after which the model forgets what it saw and an event ends"
     )

@@ -21,7 +21,7 @@ from vad_lib.data.finding import printable
 from vad_lib.deployment.calibration import event_rule, read_calibration
 from vad_lib.deployment.events import EventRule
 from vad_lib.deployment.footage_work import each_video
-from vad_lib.deployment.inputs import RECORD, find_inputs, named
+from vad_lib.deployment.inputs import find_inputs, named, scored_records
 from vad_lib.deployment.model_choice import ModelChoice, choose_model
 from vad_lib.deployment.page import IndexRow, write_index
 from vad_lib.deployment.page_parts import clock
@@ -243,7 +243,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def index_rows(out: Path, failures: dict[str, str]) -> list[IndexRow]:
     """The rows of the index: all results in a folder, those of earlier calls too, and what failed now."""
-    scored = [video for video in map(finished_video, sorted(place.parent for place in out.glob(f"*/{RECORD}"))) if video]
+    scored = [video for video in map(finished_video, (place.parent for place in scored_records(out))) if video]
     names = [Path(video.video).name for video in scored]
     rows = [
         IndexRow(

@@ -22,7 +22,7 @@ from vad_lib.data.video_writing import write_video
 from vad_lib.deployment.clips import annotated_frames, write_pictures
 from vad_lib.deployment.events import Event, EventRule, find_events, read_events, write_events
 from vad_lib.deployment.footage_features import Stopwatch, video_features
-from vad_lib.deployment.inputs import RECORD, Footage
+from vad_lib.deployment.inputs import RECORD, Footage, footage_sha256
 from vad_lib.deployment.model_choice import ModelChoice
 from vad_lib.deployment.page import write_page
 from vad_lib.deployment.scoring_model import ScoringModel
@@ -33,9 +33,9 @@ from vad_lib.report.figures import style
 from vad_lib.report.figures.run_scores import VideoScores
 from vad_lib.report.figures.score_curves import score_curve
 from vad_lib.report.figures.strips import Strip
-from vad_lib.storage.hashing import content_hash, file_sha256
+from vad_lib.storage.hashing import content_hash
 from vad_lib.storage.reading import damaged_as_data_error, read_json
-from vad_lib.storage.writing import atomic_path, partial_folder, replace_folder, write_json
+from vad_lib.storage.writing import atomic_path, partial_folder, remove_replaced, replace_folder, write_json
 
 FORMAT = 1  # of the folder of results; another one is made anew
 
@@ -168,8 +168,9 @@ def score_video(footage: Footage, job: Job, bar: tqdm | None = None) -> ScoredVi
         OutputError: the folder cannot be written or the disk is full. What was there is whole.
     """
     folder, spent = job.out / footage.name, Stopwatch()
+    remove_replaced(folder)
     with spent("hash"):
-        sha256 = _hash(footage.path)
+        sha256 = footage_sha256(footage.path)
     if (finished := finished_video(folder, job.key(sha256))) is not None:
         return finished
     if footage.path.resolve().is_relative_to(folder.resolve()):
@@ -197,13 +198,6 @@ def score_video(footage: Footage, job: Job, bar: tqdm | None = None) -> ScoredVi
     scored = finished_video(folder, job.key(sha256))
     assert scored is not None  # it was written just now
     return replace(scored, spent=dict(spent))
-
-
-def _hash(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError:  # said better by who opens the video
-        return ""
 
 
 def finished_video(folder: Path, key: str | None = None) -> ScoredVideo | None:

@@ -2,24 +2,29 @@
 
 import glob
 import logging
+import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from vad_lib.errors import ConfigError, DataError, VadError
+from vad_lib.data import synthetic
+from vad_lib.data.importing.import_record import fingerprint_of, next_import
+from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.errors import ConfigError, VadError
 from vad_lib.runner.manifest import Execution, waits_for
+from vad_lib.runner.parameters import OPTIONS
 from vad_lib.runner.workers import workers
 from vad_lib.runs.code_key import file_meaning
 from vad_lib.storage.hashing import content_hash, file_sha256
@@ -54,7 +59,14 @@ def _fill(layout: Layout, pattern: str, dataset: str | None) -> list[Path]:
 
 
 def execution_key(layout: Layout, execution: Execution) -> str:
-    """Hash of the notebook, its parameters, the meaning of the library, package versions and the declared inputs."""
+    """Hash of all that decides what an execution makes.
+
+    These are the notebook, its parameters, the meaning of the library, package versions, the declared inputs, files that
+    parameters name, and of a data set that is not built in what an import of it reads, by names, sizes and times.
+
+    Raises:
+        VadError, OSError: something of it cannot be read.
+    """
     package = sorted((PROJECT_ROOT / "vad_lib").rglob("*.*"))
     sources = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
     inputs = [path for pattern in execution.entry.inputs for path in _fill(layout, pattern, execution.dataset)]
@@ -62,12 +74,40 @@ def execution_key(layout: Layout, execution: Execution) -> str:
         {
             "notebook": file_sha256(layout.notebooks / f"{execution.entry.notebook}.ipynb"),
             "parameters": execution.parameters,
+            "named": [_content(layout.out / text) for text in _texts(execution.parameters)],  # notebooks run in that folder
+            "data": _read_by_import(layout, execution),
             "library": {str(path.relative_to(PROJECT_ROOT)): _meaning(path) for path in sources},
             "reported": file_sha256(layout.reported),
             "inputs": {str(path): file_sha256(path) if path.is_file() else None for path in inputs},
             "versions": versions(),
         }
     )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts among parameters and in their lists, those apart that an option of the command sets."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        yield from (text for name, part in items if name not in OPTIONS for text in _texts(part))
+
+
+def _content(path: Path) -> Any:
+    """Of a file its hash; of a folder names, sizes and times of the files in it; of anything else nothing."""
+    if os.path.isdir(path):
+        return sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in path.iterdir() if file.is_file())
+    return file_sha256(path) if os.path.isfile(path) else None
+
+
+def _read_by_import(layout: Layout, execution: Execution) -> str:
+    """Changes with what an import of the data set reads; empty for the built-in ones, whose code is in the key."""
+    name, options = execution.dataset, execution.parameters.get("importing")
+    if name is None or name in synthetic.DATASETS:
+        return ""
+    stated = ImportSettings(dataset=name, **options) if options else None
+    source, settings = next_import(layout.dataset(name), name, stated)
+    return fingerprint_of(source, layout.dataset(name), settings)
 
 
 @cache
@@ -101,7 +141,7 @@ def is_done(layout: Layout, execution: Execution) -> bool:
         return False
     try:
         return read_json(state)["key"] == execution_key(layout, execution)
-    except (DataError, FileNotFoundError, KeyError, TypeError):
+    except (VadError, OSError, KeyError, TypeError):  # what cannot be read is told by the notebook
         return False
 
 

@@ -23,8 +23,10 @@ _PACKAGES = (
     "scikit-learn",
     "pandas",
     "opencv-python-headless",
+    "av",
     "safetensors",
 )
+_EXTRAS = ("openvino",)  # packages that are named only where they are installed
 
 
 def commit() -> str:
@@ -51,11 +53,12 @@ def commit() -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *_EXTRAS):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            if name in _PACKAGES:
+                found[name] = "not installed"
     return found
 
 

@@ -50,6 +50,18 @@ def videos_folder(folder: Path) -> Path:
     return Path(source) / "videos" if source and not own.is_dir() else own
 
 
+def next_import(folder: Path, name: str, settings: ImportSettings | None = None) -> tuple[Path, ImportSettings]:
+    """What the next import of a data set reads, and how: as given, else as the last import did, else the folder and the defaults.
+
+    Raises:
+        ConfigError: settings of the last import that are none today.
+    """
+    record = read_import_record(folder)
+    if settings is None:
+        settings = ImportSettings(**record["settings"]) if record else ImportSettings(dataset=name)
+    return Path(record["source"] or folder) if record else folder, settings
+
+
 def fingerprint_of(source: Path, out: Path, settings: ImportSettings) -> str:
     """A hash that changes with the settings and with name, size or time of any file that an import may read."""
     if not source.is_dir():

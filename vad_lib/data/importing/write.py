@@ -13,7 +13,14 @@ from vad_lib.data.finding import Finding, Tell
 from vad_lib.data.importing.discover import broken_level, check_folder, find_source
 from vad_lib.data.importing.feature_checks import checked_features
 from vad_lib.data.importing.findings import Findings, features_of, refuse_errors, shown
-from vad_lib.data.importing.import_record import RECORD_FILE, described_by_hand, fingerprint_of, is_unchanged, read_import_record
+from vad_lib.data.importing.import_record import (
+    RECORD_FILE,
+    described_by_hand,
+    fingerprint_of,
+    is_unchanged,
+    next_import,
+    read_import_record,
+)
 from vad_lib.data.importing.lists import list_files, reads_as, truth_files
 from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.data.importing.settings import ImportSettings
@@ -161,17 +168,14 @@ def prepare_folder(folder: Path | str, name: str, settings: ImportSettings | Non
         BusyError: another process imports into the folder.
     """
     folder = Path(folder)
-    record = read_import_record(folder)
-    if settings is None:
-        settings = ImportSettings(**record["settings"]) if record else ImportSettings(dataset=name)
-    source = Path(record["source"] or folder) if record else folder
+    source, settings = next_import(folder, name, settings)
     if known := PUBLIC_SETS.get(name):
         there = source.is_dir() and bool(list_files(source, known) or truth_files(source, known))
     else:
         there = (source / "features").is_dir() or ((source / "videos.csv").is_file() and not (source / "dataset.json").is_file())
     if there:
         return import_dataset(source, folder, settings, progress=progress).features
-    return bool(record.get("store"))  # the store outlives the files that it was made from
+    return bool(read_import_record(folder).get("store"))  # the store outlives the files that it was made from
 
 
 def _contract(found: Findings) -> FeatureContract:
