@@ -9,6 +9,7 @@ import torch
 
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.runs.run_folder import METRICS, RunInFolder, is_complete, run_folders, write_run
+from vad_lib.runs.trained_model import method_of
 from vad_lib.storage.paths import PROJECT_ROOT
 
 METRICS_OF_A_RUN = {
@@ -20,7 +21,7 @@ METRICS_OF_A_RUN = {
 
 def write(folder: Path, **changes) -> Path:
     parts = {
-        "config": {"key": "k", "title": "Proposed", "seed": 7},
+        "config": {"key": "k", "title": "Proposed", "seed": 7, "headline_metric": "auc"},
         "metrics": METRICS_OF_A_RUN,
         "log": [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 2.0}],
         "scores": {"score": np.array([0.25, 0.5], dtype=np.float32)},
@@ -45,11 +46,11 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_a_run_is_complete_with_its_key_and_weights(tmp_path):
     folder = write(tmp_path / "seed7")
-    assert is_complete(folder, "k")
-    assert not is_complete(folder, "another")
+    assert is_complete(folder, "k", "auc")
+    assert not is_complete(folder, "another", "auc") and not is_complete(folder, "k", "ap")
     (folder / "weights.safetensors").unlink()
-    assert not is_complete(folder, "k")
-    assert not is_complete(tmp_path / "nowhere", "k")
+    assert not is_complete(folder, "k", "auc")
+    assert not is_complete(tmp_path / "nowhere", "k", "auc")
 
 
 def test_a_run_without_metrics_is_not_finished(tmp_path):
@@ -92,3 +93,10 @@ def test_no_other_module_knows_the_file_names():
         if path.name != "run_folder.py" and names.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_settings_of_a_method_with_text_and_weights_without_it(tmp_path):
+    about = {"source": "words", "note": ""}
+    settings = {"method": "proposed", "categories": ["Normal", "Arson"], "features": {"dimension": 8}, "text": about}
+    with pytest.raises(DataError, match=r"a run: expected settings and weights of one run, .*no text features"):
+        method_of(settings, lambda: {"layer.weight": torch.ones(2, 3)}, "a run")

@@ -146,7 +146,8 @@ def _finished(number: int, task: Training, usual: int) -> TaskOutcome | None:
     try:
         for threads in dict.fromkeys((1, usual)):
             with torch_threads(threads):
-                if is_complete(task.folder, record.run_key(task.settings, task.dataset, task.text, task.origin)):
+                key = record.run_key(task.settings, task.dataset, task.text, task.origin)
+                if is_complete(task.folder, key, task.dataset.headline_metric):
                     return TaskOutcome(number, task.train(), None)  # trains nothing, and tidies up
     except VadError as error:
         return TaskOutcome(number, False, error)

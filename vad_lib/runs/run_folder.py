@@ -77,10 +77,15 @@ def write_run(
     write_json(folder / METRICS, metrics)
 
 
-def is_complete(folder: Path, key: str) -> bool:
-    """True if the folder holds the finished run with this key, weights included."""
+def is_complete(folder: Path, key: str, metric: str) -> bool:
+    """True if the folder holds the finished run with this key, weights included.
+
+    ``metric`` is the headline metric that its best step on the test set must be by: a data set that is imported again may have
+    another, and the key does not hold it.
+    """
     try:
-        return read_json(folder / METRICS)["key"] == key and (folder / WEIGHTS).is_file()
+        same = read_json(folder / METRICS)["key"] == key and read_json(folder / CONFIG)["headline_metric"] == metric
+        return same and (folder / WEIGHTS).is_file()
     except (DataError, FileNotFoundError, KeyError, TypeError):
         return False
 

@@ -77,7 +77,10 @@ def method_of(config: dict[str, Any], weights_of: Callable[[], dict[str, Tensor]
 def _text(config: dict[str, Any], weights: dict[str, Tensor], name: str) -> TextFeatures:
     """Text features as the method was given them: they stand among its weights."""
     about, categories = config["text"], tuple(config["categories"])
-    values = next(weights[key] for key in ("text_features", "text") if key in weights)
+    place = next((key for key in ("text_features", "text") if key in weights), None)
+    if place is None:
+        raise KeyError("no text features among the weights")
+    values = weights[place]
     if len(values) != len(categories):
         raise DataError(
             f"{name}: {len(categories)} categories in config.json, text features of {len(values)} among the weights; train "

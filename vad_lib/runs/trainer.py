@@ -76,16 +76,16 @@ def train_run(
     make = learner_maker(settings, text, build)
     key = run_key(settings, dataset, text, origin)
     lock = folder.with_name(f".{folder.name}.lock")
-    if is_complete(folder, key):
+    if is_complete(folder, key, dataset.headline_metric):
         remove_replaced(folder)
         remove_free_lock(lock)
         return False
     check_device(settings.train.device)
     partial = partial_folder(folder)
     with sole_writer(folder, lock):
-        if is_complete(folder, key):  # by the process that this one waited for
+        if is_complete(folder, key, dataset.headline_metric):  # by the process that this one waited for
             return False
-        if not is_complete(partial, key):  # complete if a run was killed on its last steps
+        if not is_complete(partial, key, dataset.headline_metric):  # complete if a run was killed on its last steps
             clear_folder(partial, keep=CHECKPOINT)
             outcome = Trainer(settings, dataset, make, partial, key).run(progress)
             write_run(partial, **run_record(settings, dataset, text, key, outcome, origin))
