@@ -6,7 +6,7 @@ import torch
 
 from vad_lib import losses, model
 from vad_lib.data.segments import make_segments
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, command_line
 from vad_lib.evaluation import detection, macro
 from vad_lib.methods import layers, mil_losses
 
@@ -33,3 +33,9 @@ NO_EVENTS = detection.Detection(np.zeros((1, 2)), np.zeros((1, 2), dtype=int), n
 def test_a_misspelt_option_takes_no_other_branch(misspelt, message):
     with pytest.raises(ConfigError, match=message):
         misspelt()
+
+
+def test_a_file_that_cannot_be_read_ends_a_command_with_one_line(tmp_path, capsys):
+    for path, reason in ((tmp_path / ("n" * 300), "File name too long"), (tmp_path, "Is a directory")):
+        assert command_line("call it again")(path.read_bytes)() == 1
+        assert capsys.readouterr().err == f"error: {path}: {reason}; check the path, its permissions and the disk.\n"

@@ -90,7 +90,7 @@ def one_of(value: str, known: Iterable[str], what: str) -> None:
 
 
 def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Decorate the ``main`` of a command: our errors become one line on stderr and status 1, Ctrl-C status 130.
+    """Decorate the ``main`` of a command: our errors, and those of files, become one line on stderr and status 1, Ctrl-C 130.
 
     Args:
         stopped: what a person should know after Ctrl-C.
@@ -103,6 +103,10 @@ def command_line(stopped: str) -> Callable[[Callable[..., int]], Callable[..., i
                 return main(*arguments)
             except VadError as error:
                 print(f"error: {error}", file=sys.stderr)
+                return 1
+            except OSError as error:  # such as a folder that may not be read
+                where = f"{error.filename}: " if error.filename else ""
+                print(f"error: {where}{error.strerror or error}; check the path, its permissions and the disk.", file=sys.stderr)
                 return 1
             except KeyboardInterrupt:
                 print(f"stopped; {stopped}", file=sys.stderr)

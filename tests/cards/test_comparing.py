@@ -127,6 +127,10 @@ def test_features_method_and_versions(card):
     found = compare(card(), card(features={"dimension": 2048}, method={"settings": {"train": {"lr": 0.1}}}))
     assert found.differences["features"] == ["dimension is 1024 in A and 2048 in B."]
     assert found.differences["method"] == ["settings.train.lr is not recorded in A and 0.1 in B."]
+    text = {"text": {"source": "CLIP"}}
+    found = compare(card(features=text, method={"name": "theirs"}), card())  # the other method uses no text
+    assert [*found.differences] == ["method"] and "text features is CLIP in A and none in B." in found.differences["method"]
+    assert [*compare(card(features=text), card(features={"text": {"source": "words"}})).differences] == ["features"]
     same_contract = compare(card(features={"content_hash": "x"}), card(features={"content_hash": "y"}))
     assert "The contract is the same" in same_contract.explanations["features"]
     made = [{"seeds": [1, 2], "processor": name, "versions": {"torch": "2"}} for name in ("P", "Q")]

@@ -28,6 +28,7 @@ def test_cards_of_one_protocol_become_a_table(sealed):
     assert found.refused == [] and found.table["method"].tolist() == ["ours", "theirs"]
     assert found.table["auc %"].round(6).tolist() == [81, 85] and found.table["seeds"].tolist() == [2, 1]
     assert found.table["low"][0] == pytest.approx(79) and found.table["low"].isna()[1]
+    assert found.table["level"][0] == 0.95 and found.table["interval over"][0] and found.table["interval over"][1] == ""
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_the_mean_over_videos_is_tried_together_with_others(pair):
 
 
 def test_what_was_not_tried_is_said():
-    assert "pairs with some categories alone marked" in verdict("3.14159")
+    assert "pairs in which only some categories count as abnormal" in verdict("3.14159")
     segments = replace(CASE, per="segment")
     assert "Not tried: a shift, smoothing, lines between scores" in verdict("3.14159", segments)
     assert "As far as it was tried, the evaluation does not explain it" in verdict("3.14159", segments)

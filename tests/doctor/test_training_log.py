@@ -74,6 +74,17 @@ def test_the_value_of_the_test_is_read_and_not_the_best_so_far(tmp_path):
         read_log(csv(tmp_path, ["best_auc,lapse", "90,1"]))
 
 
+def test_a_stated_word_of_a_log_is_one_series(tmp_path):
+    path = tmp_path / "train.log"
+    path.write_text("".join(f"epoch {n} AUC: {v} best AUC: {b}\n" for n, v, b in ((1, 0.8, 0.8), (2, 0.87, 0.87), (3, 0.84, 0.87))))
+    assert read_log(path, "AUC").values[""].tolist() == [80, 87, 84]
+    assert read_log(path, "best auc").values[""].tolist() == [80, 87, 87]
+    path.write_text("train AUC: 0.99 test AUC: 0.80\ntrain AUC: 0.995 test AUC: 0.84\n")
+    assert read_log(path, "test AUC").values[""].tolist() == [80, 84]
+    with pytest.raises(DataError, match="--log-column AUC can be train AUC, test AUC; give one of these names in full"):
+        read_log(path, "AUC")
+
+
 def test_words_of_a_log_are_whole(tmp_path):
     path = tmp_path / "train.log"
     path.write_text("lapse 3.2 train AUC: 0.9 best test AUC: 0.99 test AUC: 0.80\nlapse 3.1 train AUC: 0.91 test AUC: 0.81\n")

@@ -26,7 +26,7 @@ PROBABILITIES = {"fire": two([0.1, 0.9, 0.5, 0.1]), "calm": two([0.2, 1.0])}
 
 
 def found(convention="vadclip_code", records=RECORDS, probabilities=PROBABILITIES, **options):
-    return detection.detect(probabilities, records, CLASSES, convention, **options)
+    return detection.class_ap(event_matching.matched_segments(probabilities, records, CLASSES, **options), convention)
 
 
 def test_segments_by_hand():
@@ -160,13 +160,13 @@ def test_against_plain_loops():
         for category, start, end in events * abnormal:
             scores[start // 16 : end // 16, categories.index(category)] += 2
         probabilities[str(video)] = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    result = detection.detect(probabilities, records, categories)
+    result = detection.class_ap(event_matching.matched_segments(probabilities, records, categories))
     for i, iou in enumerate(event_matching.IOUS):
         for column in (1, 2):
             expected = slow_ap(probabilities, records, categories[column], column, iou)
             assert result.ap[i, column] == pytest.approx(expected, abs=1e-12)
     assert 0 < result.ap[:, 1:].min() < result.ap[:, 1:].max() < 1
-    backwards = detection.detect(probabilities, records[::-1], categories)
+    backwards = detection.class_ap(event_matching.matched_segments(probabilities, records[::-1], categories))
     np.testing.assert_array_equal(backwards.ap, result.ap)
 
 
@@ -254,8 +254,9 @@ def test_fine_grained_detection_is_that_of_the_softmax():
     powers = {video: np.exp(values / 0.1) for video, values in COSINES.items()}
     probabilities = {video: values / values.sum(axis=1, keepdims=True) for video, values in powers.items()}
     result = fine(normal_ground_truth=True)["detection"]
+    matched = event_matching.matched_segments(probabilities, (*RECORDS, RIOT), CATEGORIES, normal_ground_truth=True)
     for convention in detection.CONVENTIONS:
-        expected = detection.detect(probabilities, (*RECORDS, RIOT), CATEGORIES, convention, normal_ground_truth=True)
+        expected = detection.class_ap(matched, convention)
         found = result[convention]["map"]
         assert [found[f"{iou:.1f}"] for iou in event_matching.IOUS] == pytest.approx(detection.mean_ap(expected, convention))
         assert found["average"] == pytest.approx(detection.mean_ap(expected, convention).mean())
@@ -318,16 +319,14 @@ def test_a_draw_is_the_test_set_with_its_copies(convention):
     records, probabilities = random_videos(rng, 12)
     matched = event_matching.matched_segments(probabilities, records, CATEGORIES)
     once = detection.map_on_draws(matched, np.ones((1, 12)), convention)
-    assert once[0] == pytest.approx(
-        detection.mean_ap(detection.detect(probabilities, records, CATEGORIES, convention), convention).mean()
-    )
+    assert once[0] == pytest.approx(detection.mean_ap(detection.class_ap(matched, convention), convention).mean())
     # leaving videos out is exact; a copy shares the rank of its original, so that its precision counts once for both
     for left_out in (0, 1, 5):
         kept = [record for i, record in enumerate(records) if i != left_out]
-        fewer = detection.detect({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES, convention)
+        fewer = event_matching.matched_segments({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES)
         counts = np.ones((2, 12))
         counts[:, left_out] = 0
-        expected = pytest.approx(detection.mean_ap(fewer, convention).mean())
+        expected = pytest.approx(detection.mean_ap(detection.class_ap(fewer, convention), convention).mean())
         assert detection.map_on_draws(matched, counts, convention)[0] == expected
         # the same copies of every video change nothing
         assert detection.map_on_draws(matched, 3 * counts, convention)[1] == expected
@@ -337,7 +336,7 @@ def test_a_class_without_events_in_a_draw_is_left_out_of_the_honest_mean():
     records, probabilities = random_videos(np.random.default_rng(4), 6)
     matched = event_matching.matched_segments(probabilities, records, CATEGORIES)
     only_fire = np.array([[1, 1, 0, 1, 1, 0]])
-    found = detection.detect(
-        {r.name: probabilities[r.name] for r in (records[1], records[4])}, (records[1], records[4]), CATEGORIES, "abnormal_only"
-    )
+    kept = (records[1], records[4])
+    fewer = event_matching.matched_segments({r.name: probabilities[r.name] for r in kept}, kept, CATEGORIES)
+    found = detection.class_ap(fewer, "abnormal_only")
     assert detection.map_on_draws(matched, only_fire, "abnormal_only")[0] == pytest.approx(found.ap[:, 1].mean())

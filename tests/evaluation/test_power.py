@@ -1,5 +1,7 @@
 """Seeds and test videos that a difference needs, worked by hand and by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_scores import made, planted
@@ -8,6 +10,7 @@ from scipy import stats
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation import bootstrap, comparisons, intervals, power
 from vad_lib.report.tables import reported as tables_reported
+from vad_lib.runs import experiments
 from vad_lib.storage.paths import PROJECT_ROOT
 
 MIXED = comparisons.Components(between_seeds=2e-5, between_videos=4e-3, together=6e-3, num_seeds=5, num_videos=290)
@@ -53,9 +56,21 @@ def test_numbers_needed_are_the_least_that_suffice():
     assert power.videos_needed(MIXED, 0.0011) is None  # and five seeds too
     assert power.seeds_needed(MIXED, 0.5) == 2
     assert power.seeds_needed(MIXED, 0.0011, videos=10**6) > 50
-    table = power.needed_for_steps(MIXED, {"small": 0.0011, "large": 0.02})
-    assert table["seeds"].isna().tolist() == [True, False] and table["step"].tolist() == ["small", "large"]
-    assert table["detectable"].iloc[0] == pytest.approx(power.detectable(MIXED, 5, 290))
+
+
+def test_each_step_is_sized_by_its_own_variance_and_level():
+    def compared(row, components, level=0.95):
+        names = {"first": "base", "second": row, "components": components}
+        return comparisons.Comparison("auc", 0.0, 0.0, 0.0, 0.0, level, "", (1, 2), (0.0,), 290, **names)
+
+    steady = replace(MIXED, between_seeds=0.0)
+    cases = {"small": (MIXED,), "steady": (steady,), "stricter": (MIXED, 0.99), "one seed": (None,)}
+    steps = {("base", row): 0.0011 if row == "small" else 0.014 for row in (*cases, "not run")}
+    table = power.needed_for_steps({("base", row): compared(row, *case) for row, case in cases.items()}, steps)
+    assert table["step"].tolist() == [f"{row} against base" for row in ("small", "steady", "stricter")]
+    assert table["seeds"].isna().tolist() == [True, False, False]
+    assert table["seeds"].tolist()[1:] == [power.seeds_needed(steady, 0.014), power.seeds_needed(MIXED, 0.014, level=0.99)]
+    assert table["seeds"].tolist()[1] < power.seeds_needed(MIXED, 0.014) < table["seeds"].tolist()[2]
 
 
 def test_four_of_five_true_differences_of_the_detectable_size_are_seen():
@@ -97,7 +112,9 @@ def test_there_is_a_draw(draws):
 
 def test_the_steps_of_the_paper():
     reported = tables_reported.read_reported(PROJECT_ROOT / "results" / "reported.csv")
-    assert power.paper_steps(reported, "UCF-Crime") == {"pcl": 0.0011, "pcl-dbagf": 0.0053, "proposed": 0.0048}
-    assert power.paper_steps(reported, "XD-Violence") == {"pcl": 0.0016, "pcl-dbagf": 0.0031, "proposed": 0.0041}
+    rows = experiments.ladder()
+    assert power.paper_steps(reported, "UCF-Crime") == dict(zip(rows, (0.0011, 0.0053, 0.0048)))
+    assert power.paper_steps(reported, "XD-Violence") == dict(zip(rows, (0.0016, 0.0031, 0.0041)))
+    assert power.paper_steps(reported, "UCF-Crime", "table5") == dict(zip(rows[3:], (0.0016, 0.0028, 0.0004)))
     with pytest.raises(DataError, match="steps of the paper on Own: expected rows of table4, got 0"):
         power.paper_steps(reported, "Own")

@@ -120,11 +120,12 @@ def test_words():
 
 
 def test_what_is_needed_in_sentences():
-    columns = {"difference": [0.02, 0.01, 0.011, 0.001], "seeds": [7, 1300, 1300, None], "videos": [40, None, None, None]}
+    columns = {"seeds": [7, 1300, 1300, None], "videos": [40, None, None, None]}
+    columns = {"step": ["a", "b", "c", "d"], "difference": [0.02, 0.01, 0.011, 0.001], **columns}
     assert wording.needed_sentence(pd.DataFrame(columns)) == (
-        "2.00 points: 7 seeds on these test videos, or 40 test videos with these seeds. "
-        "1.00, 1.10 points: 1,300 seeds on these test videos; more test videos alone are never enough. "
-        "0.10 points: more seeds alone are never enough, and more test videos alone are not either"
+        "2.00 points (a): 7 seeds on these test videos, or 40 test videos with these seeds. "
+        "1.00 points (b), 1.10 points (c): 1,300 seeds on these test videos; more test videos alone are never enough. "
+        "0.10 points (d): more seeds alone are never enough, and more test videos alone are not either"
     )
 
 

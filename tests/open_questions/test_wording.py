@@ -13,14 +13,18 @@ def compared(mean: float, half: float, **changes) -> Comparison:
 
 
 def test_power_needs_two_seeds():
-    assert wording.power_sentence(None, {"Proposed": 0.01}) == "not run"
-    assert wording.power_sentence(compared(0.01, 0.02), {"Proposed": 0.01}) == "not run"
+    row = ("msf-dmu", "proposed")
+    steps = {row: 0.02}
+    assert wording.power_sentence(None, {}, steps) == "not run"
+    assert wording.power_sentence(compared(0.01, 0.02), {}, steps) == "not run"
     pair = compared(0.01, 0.02, components=Components(1e-4, 1e-3, 1e-3, 2, 40))
-    measured = "Measured, Proposed against MSF-DMU: " + wording.comparison_sentence(pair)
-    words = wording.power_sentence(pair, {"Proposed": 0.02}, "UCF-Crime")
-    assert words.startswith("2.00 points: ")
-    assert words.endswith(f"{measured}. The paper: {wording.paper_gain_sentence(pair, {'Proposed': 0.02}, 'UCF-Crime')}")
-    assert wording.power_sentence(pair, {}).endswith(measured)  # a data set that the paper does not have
+    measured = f"Measured: {wording.comparison_sentence(pair)}"
+    words = wording.power_sentence(pair, {row: pair}, steps, 0.03, "UCF-Crime")
+    assert words.startswith("2.00 points (Proposed against MSF-DMU): ")
+    assert words.endswith(f"{measured}. The paper: {wording.paper_gain_sentence(pair, 0.03, 'UCF-Crime')}")
+    assert wording.power_sentence(pair, {}, {}).endswith(measured)  # a data set that the paper does not have
+    not_run = wording.power_sentence(pair, {}, steps, 0.03, "UCF-Crime")
+    assert not_run.startswith("Proposed against MSF-DMU: with")
 
 
 def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
@@ -34,7 +38,7 @@ def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
 
 @pytest.mark.parametrize(("mean", "place"), [(-0.01, "above"), (0.01, "inside"), (0.03, "below")])
 def test_the_paper_s_gain_lies_above_inside_or_below_an_interval(mean, place):
-    said = wording.paper_gain_sentence(compared(mean, 0.01), {"a": 0.004, "b": 0.008}, "UCF-Crime")
+    said = wording.paper_gain_sentence(compared(mean, 0.01), 0.012, "UCF-Crime")
     assert said.startswith(f"+1.20 points on UCF-Crime are {place} the interval here, ")
 
 
@@ -43,19 +47,17 @@ def test_smoothing_that_was_not_run():
 
 
 def test_unseen_categories():
-    rows = [("Arson", 0.9, 0.7, 1.0, True, 0.5, 0.25), ("Riot", 0.6, 0.4, 0.8, False, 1.0, 0.75)]
-    found = pd.DataFrame(rows, columns=["category", "unseen", "low", "high", "found", "named_seen", "named_unseen"])
-    assert (
-        wording.unseen_sentence(found)
-        == "1 of 2 (Arson 90 % AUC [70, 100]); called by its name, among abnormal names: 50 % unseen, 75 % seen"
-    )
-    assert wording.unseen_sentence(found[1:]).startswith("0 of 1 (none); ")
+    rows = [("Arson", 0.9, 0.7, 1.0, 0.975, True, 0.5, 0.25), ("Riot", 0.6, 0.4, 0.8, 0.975, False, 1.0, 0.75)]
+    found = pd.DataFrame(rows, columns=["category", "unseen", "low", "high", "level", "found", "named_seen", "named_unseen"])
+    named = "called by its name, among abnormal names: 50 % unseen, 75 % seen"
+    assert wording.unseen_sentence(found) == f"1 of 2 (97.5 % intervals: Arson 90 % AUC [70, 100]); {named}"
+    assert wording.unseen_sentence(found[1:]).startswith("0 of 1 (97.5 % intervals: none); ")
     assert wording.unseen_sentence(found[:0]) == "not run"
 
 
 def test_verdicts_name_what_differs():
-    lines = wording.verdict_lines({"a": compared(0.02, 0.01), "b": compared(0, 0.01), "c": compared(-0.02, 0.01)})
-    said = "comparisons with the row before or with the default settings"
+    lines = wording.verdict_lines({"a": compared(0.02, 0.01), "b": compared(0, 0.01), "c": compared(-0.02, 0.01)}, "the base")
+    said = "comparison with the base"
     assert lines == [
         f"*better*: 1 {said}: a (+2.0 points, +1.0 to +3.0).",
         f"*worse*: 1 {said}: c (-2.0 points, -3.0 to -1.0).",

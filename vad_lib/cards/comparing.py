@@ -65,7 +65,7 @@ def compare(a: Card, b: Card, metric: str = "") -> Comparison:
     metric = metric or a.headline_metric
     if other_sets := _other_sets(a, b):
         differences = {group: found for group, found in _differences(a, b) if found}
-        if _contract(a) == _contract(b):  # those of other videos are other features anyway
+        if _same_contract(a, b):  # those of other videos are other features anyway
             differences.pop("features", None)
         explanations = dict.fromkeys(differences, "Not to be judged here: the numbers cannot be compared.")
         return Comparison(f"{other_sets} {_both(a, b, metric)}", differences, explanations | {"data": _data(a, b)})
@@ -75,7 +75,7 @@ def compare(a: Card, b: Card, metric: str = "") -> Comparison:
     said_of = {
         "data": lambda: _data(a, b),
         "mask rule": lambda: _mask_rule(a, b, metric, points),
-        "features": lambda: _SAME_CONTRACT if _contract(a) == _contract(b) else _FEATURES,
+        "features": lambda: _SAME_CONTRACT if _same_contract(a, b) else _FEATURES,
         "method": lambda: _METHOD,
         "selection": lambda: _selection(a, b, metric, points),
         "seeds": lambda: _seeds(a, b, metric, points),
@@ -86,6 +86,10 @@ def compare(a: Card, b: Card, metric: str = "") -> Comparison:
 
 def _differences(a: Card, b: Card) -> Iterator[tuple[str, list[str]]]:
     ours, theirs = _groups(a), _groups(b)
+    if _text_of_one_only(a, b):  # a method that uses no text, not other features: the visual ones may be the same
+        for card, groups in ((a, ours), (b, theirs)):
+            groups["features"].pop("text")
+            groups["method"]["text features"] = card.features.text.source if card.features.text else "none"
     for group in ours:
         yield group, _differ(ours[group], theirs[group])
 
@@ -124,8 +128,14 @@ def _made_with(card: Card) -> dict[str, str]:
     return {name: ", ".join(sorted(found)) for name, found in values.items()}
 
 
-def _contract(card: Card) -> dict[str, Any]:
-    return card.features.model_dump(exclude={"content_hash"})
+def _text_of_one_only(a: Card, b: Card) -> bool:
+    return (a.features.text is None) != (b.features.text is None)
+
+
+def _same_contract(a: Card, b: Card) -> bool:
+    apart = {"content_hash"} | ({"text"} if _text_of_one_only(a, b) else set())
+    ours, theirs = (card.features.model_dump(exclude=apart) for card in (a, b))
+    return ours == theirs
 
 
 def said(measure: Measure | None) -> str:

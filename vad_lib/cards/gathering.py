@@ -102,6 +102,8 @@ def _row(card: Card, metric: str, selection: str, path: Path) -> dict[str, Any]:
         f"{metric} %": 100 * found.mean,
         "sd": None if found.sd is None else 100 * found.sd,
         **dict(zip(("low", "high"), ends)),
+        "level": found.interval.level if found.interval else None,
+        "interval over": found.interval.kind if found.interval else "",
         "features": card.features.backbone,
         "kind": card.kind,
         "card": path.as_posix(),

@@ -92,7 +92,10 @@ AXES: dict[str, dict[str | int, str]] = {
     "average": {
         "both classes": "the mean over videos of the value of each video; videos of one class are left out",
         "padded": "the mean over videos of the value of each video; a normal frame of score 0 and an abnormal one of score 1 added",
-        "padded one-class": "the mean over videos of the value of each video; videos of one class alone get these two frames",
+        "padded one-class": (
+            "the mean over videos of the value of each video; where a video has one class only, a normal frame of score 0 and an "
+            "abnormal one of score 1 are added"
+        ),
         "growing": "the mean over the first 1, 2, ... videos of the value so far, as codes give that evaluate inside the loop",
     },
     "ties": {

@@ -10,7 +10,8 @@ from vad_lib.data.importing.sets.xd_violence import XD_VIOLENCE
 from vad_lib.data.importing.video_names import video_key
 from vad_lib.doctor.reading import GivenTruth
 from vad_lib.errors import DataError, first_few
-from vad_lib.evaluation.detection import CONVENTIONS, detect
+from vad_lib.evaluation.detection import CONVENTIONS, class_ap
+from vad_lib.evaluation.event_matching import matched_segments
 from vad_lib.storage.reading import read_arrays
 
 _VIDEOS = {"vadclip_code": "segments of all videos", "abnormal_only": "segments of abnormal videos alone"}
@@ -50,9 +51,9 @@ def detection_numbers(path: Path | str, truth: GivenTruth) -> dict[str, float]:
         given[video.name] = np.asarray(array, dtype=np.float64)
         frames = FRAMES_PER_SNIPPET * len(array)
         records.append(VideoRecord(video.name, "test", video.categories, frames, video.intervals, video.class_intervals, "A"))
-    found = {}
+    found, matched = {}, matched_segments(given, records, known.categories, normal_ground_truth=known is XD_VIOLENCE)
     for convention in CONVENTIONS:
-        detection = detect(given, records, known.categories, convention, normal_ground_truth=known is XD_VIOLENCE)
+        detection = class_ap(matched, convention)
         per_class = 100 * detection.ap.mean(axis=0)
         all_predict = bool(detection.num_segments.all())
         there = np.flatnonzero(detection.num_events[1:]) + 1

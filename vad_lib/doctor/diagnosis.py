@@ -224,8 +224,9 @@ def _on_claim(found: Explanation, case: Case, others: Sequence[str], metric: str
     one = [each for each in found.matches if len(each.changes) == 1]
     two = [each for each in found.matches if len(each.changes) == 2]
     if found.matches and found.few_digits:
-        kind = f"{len(one)} single conventions" if one else f"{len(two)} pairs of conventions"
-        return [f"The claimed {claimed:.9g} can be any of {kind}. {few}"]
+        many = "s" * (len(one or two) > 1)
+        kind = f"{len(one)} single convention{many}" if one else f"{len(two)} pair{many} of conventions"
+        return [f"The claimed {claimed:.9g} can be explained by {kind}. {few}"]
     said = []
     if found.within:
         kind = "single conventions" if len(found.within[0].changes) == 1 else "pairs of conventions"
@@ -258,7 +259,7 @@ def _unexplained(found: Explanation, case: Case) -> list[str]:
     said = [
         f"No single convention and no two of them ({len(found.singles)} and {found.pairs} tried) give the claimed {claimed:.9g}."
     ]
-    open_ = [*not_tried(case), *[f"{found.untried} pairs with some categories alone marked"] * bool(found.untried)]
+    open_ = [*not_tried(case), *[f"{found.untried} pairs in which only some categories count as abnormal"] * bool(found.untried)]
     if open_:
         said[0] += f" Not tried: {'; '.join(open_)}."
     said[0] += (

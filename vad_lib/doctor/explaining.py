@@ -180,9 +180,8 @@ def parse_protocol(case: Case, parts: Sequence[str]) -> tuple[tuple[str, str | i
         match = [(name, choice) for name, choice in allowed if name == axis and str(choice) == text]
         if not match:
             there = ", ".join(f"{name}={choice}" for name, choice in allowed if axis not in Protocol._fields or name == axis)
-            raise ConfigError(
-                f"--theirs {part!r}: expected one of {there or 'no change of this axis, which the case does not allow'}."
-            )
+            expected = f"one of {there}" if there else "no change of this axis, which the case does not allow"
+            raise ConfigError(f"--theirs {part!r}: expected {expected}.")
         found.append(match[0])
     axes = [axis for axis, _ in found]
     if twice := [axis for axis in dict.fromkeys(axes) if axes.count(axis) > 1]:

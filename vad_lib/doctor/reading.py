@@ -122,7 +122,7 @@ def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
         if kind not in "fiub" or values is None or (isinstance(values, list) and None in values):
             raise TypeError
         array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         what = f"values of type {values.dtype}" if hasattr(values, "dtype") else "other values, such as null, texts or lists"
         raise DataError(f"{where}: expected an array of numbers, got {what}; save one array of real numbers per video.") from None
     while array.ndim > 2 and 1 in array.shape:

@@ -39,8 +39,8 @@ def read_score_table(path: Path) -> dict[str, list[float]]:
         rows = rows[1:]
     score, video, time = (next((names.index(name) for name in known if name in names), None) for known in (SCORE, VIDEO, TIME))
     if score is None:
-        there = ", ".join(names) or "nothing"
-        raise DataError(f"{path}: expected a column 'score', and 'video' if there are several, got {there}; rename the columns.")
+        came = f"{', '.join(names)}; rename the columns" if names else "an empty file; save the scores again"
+        raise DataError(f"{path}: expected a column 'score', and 'video' if there are several, got {came}.")
     if names.count(names[score]) > 1:
         raise DataError(f"{path}: a column stands there twice: {', '.join(names)}. Remove one.")
     found: dict[str, list[float]] = {}

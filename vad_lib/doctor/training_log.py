@@ -107,12 +107,21 @@ def _from_text(path: Path, column: str, metric: str) -> tuple[dict[str, np.ndarr
     for before, word, value in re.findall(rf"((?:\b[A-Za-z]+[ \t]+){{0,2}})\b([A-Za-z][\w/-]*)\s*[:=]?\s*({_NUMBER})", text):
         # "best test AUC: 0.87" is another value than "AUC: 0.87"
         kind = [each.lower() for each in before.split() if {each.lower()} & (_TEST | _OTHER | _BEST)]
-        name = word if word.lower() == column.lower() else " ".join([*kind, word])
+        name = " ".join([*kind, word])
         name = next((known for known in found if known.lower() == name.lower()), name)
         found.setdefault(name, []).append(float(value))
-    name, others = (column, []) if column else _chosen(list(found), metric)
-    values = next((values for known, values in found.items() if known.lower() == name.lower()), [])
+    name, others = (_stated(path, column, list(found)), []) if column else _chosen(list(found), metric)
+    values = found.get(name, [])
     return _in_points(path, name or "auc", {"": values} if values else {}), name, others
+
+
+def _stated(path: Path, column: str, names: list[str]) -> str:
+    """The name in a log that a person means: the same one, or the only one that ends in it."""
+    same = [name for name in names if name.lower() == column.lower()]
+    ending = same or [name for name in names if name.lower().endswith(f" {column.lower()}")]
+    if len(ending) > 1:
+        raise DataError(f"{path}: --log-column {column} can be {first_few(ending)}; give one of these names in full.")
+    return ending[0] if ending else column
 
 
 _TEST, _OTHER, _BEST = {"test", "eval"}, {"train", "training", "val", "valid", "validation"}, {"best", "max", "highest"}

@@ -15,17 +15,13 @@ All results are fractions.
 Legend: T snippets, C classes (index 0 is normal), I thresholds of IoU, V videos, S segments, H hits, B draws of the test videos.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy import sparse
 
-from vad_lib.config import FRAMES_PER_SNIPPET
-from vad_lib.data.annotations import VideoRecord
 from vad_lib.errors import UndefinedMetricError, one_of
-from vad_lib.evaluation.event_matching import IOUS, Matched, matched_segments
-from vad_lib.evaluation.scoring import Tail
+from vad_lib.evaluation.event_matching import Matched
 
 Convention = Literal["vadclip_code", "abnormal_only"]
 
@@ -44,49 +40,6 @@ class Detection(NamedTuple):
     ap: np.ndarray
     num_segments: np.ndarray
     num_events: np.ndarray
-
-
-def detect(
-    probabilities: Mapping[str, np.ndarray],
-    records: Sequence[VideoRecord],
-    categories: Sequence[str],
-    convention: Convention = "vadclip_code",
-    *,
-    normal_ground_truth: bool = False,
-    ious: Sequence[float] = IOUS,
-    frames_per_snippet: int = FRAMES_PER_SNIPPET,
-    tail: Tail = "exact",
-) -> Detection:
-    """Average precision of every class at every IoU, from class probabilities.
-
-    Args:
-        probabilities: per video float (T, C), in [0, 1].
-        records: the test videos; their events are the ground truth.
-        categories: names, the normal one first, in the order of the columns.
-        convention: ``vadclip_code`` takes the segments of all videos, ``abnormal_only`` those of abnormal ones.
-        normal_ground_truth: True if the whole of each normal video counts as one event of the normal class, as in VadCLIP's
-            files of XD-Violence; False if normal videos have no event, as in those of UCF-Crime.
-        ious: thresholds, in (0, 1].
-        frames_per_snippet: frames that one row stands for; 1 for probabilities of frames.
-        tail: ``extend`` lets the features end up to one snippet early; the last row then holds to the end.
-
-    Raises:
-        UndefinedMetricError: no event at all.
-        DataError: videos missing, surplus or listed twice; another number of snippets or classes than expected; NaN; a
-            probability outside [0, 1]; an abnormal video without events.
-        ConfigError: unknown convention, or an IoU outside (0, 1].
-    """
-    one_of(convention, CONVENTIONS, "detection, convention")
-    matched = matched_segments(
-        probabilities,
-        records,
-        categories,
-        normal_ground_truth=normal_ground_truth,
-        ious=ious,
-        frames_per_snippet=frames_per_snippet,
-        tail=tail,
-    )
-    return class_ap(matched, convention)
 
 
 def class_ap(matched: Matched, convention: Convention = "vadclip_code") -> Detection:

@@ -5,6 +5,7 @@ All values are fractions. Legend: S seeds, V test videos.
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from scipy import stats
 
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.bootstrap import check_share
-from vad_lib.evaluation.comparisons import Components
+from vad_lib.evaluation.comparisons import Comparison, Components
 from vad_lib.evaluation.intervals import GRID
 
 MOST = 1_000_000  # seeds or videos that are looked at
@@ -52,10 +53,11 @@ def half_width(components: Components, seeds: int, videos: int, level: float = 0
 
 
 def detectable(components: Components, seeds: int, videos: int, *, level: float = 0.95, power: float = 0.8) -> float:
-    """The true difference that a paired comparison calls better or worse with probability ``power``; a fraction.
+    """The true difference that a paired comparison calls better or worse with about the probability ``power``; a fraction.
 
     The half-width of the interval plus what chance takes away in the other cases, ``power``'s normal quantile of the
-    standard error.
+    standard error. With few seeds the half-width is itself uncertain, and the probability is lower: where seeds alone vary,
+    77 % in place of 80 % with five seeds, 71 % with two.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
@@ -76,34 +78,36 @@ def detectable(components: Components, seeds: int, videos: int, *, level: float 
     return half + float(stats.norm.ppf(power) * np.hypot(*components.standard_errors(seeds, videos)))
 
 
-def seeds_needed(components: Components, step: float, videos: int | None = None) -> int | None:
+def seeds_needed(components: Components, step: float, videos: int | None = None, *, level: float = 0.95) -> int | None:
     """The fewest seeds with which a true difference of ``step`` is seen with probability 0.8.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
         step: fraction, such as 0.0011 for 0.11 points.
         videos: V; None for as many as were measured.
+        level: of the interval.
 
     Returns:
         at least 2; None if no number suffices, because the test videos alone hide the step, or more than a million.
     """
     videos = videos or components.num_videos
-    return _fewest(lambda seeds: detectable(components, seeds, videos) <= step, 2)
+    return _fewest(lambda seeds: detectable(components, seeds, videos, level=level) <= step, 2)
 
 
-def videos_needed(components: Components, step: float, seeds: int | None = None) -> int | None:
+def videos_needed(components: Components, step: float, seeds: int | None = None, *, level: float = 0.95) -> int | None:
     """The fewest test videos, of the same kind, with which a true difference of ``step`` is seen with probability 0.8.
 
     Args:
         components: measured by :func:`vad_lib.evaluation.comparisons.compare`.
         step: fraction, such as 0.0011 for 0.11 points.
         seeds: S; None for as many as were measured.
+        level: of the interval.
 
     Returns:
         at least 1; None if no number suffices, because the seeds alone hide the step, or more than a million.
     """
     seeds = seeds or components.num_seeds
-    return _fewest(lambda videos: detectable(components, seeds, videos) <= step, 1)
+    return _fewest(lambda videos: detectable(components, seeds, videos, level=level) <= step, 1)
 
 
 def _fewest(suffices: Callable[[int], bool], least: int) -> int | None:
@@ -112,14 +116,24 @@ def _fewest(suffices: Callable[[int], bool], least: int) -> int | None:
     return found if found <= MOST else None
 
 
-def needed_for_steps(components: Components, steps: Mapping[str, float]) -> pd.DataFrame:
-    """Seeds and videos that each step needs: ``step``, ``difference``, ``detectable`` now, ``seeds`` and ``videos``.
+def needed_for_steps(compared: Mapping[tuple[str, str], Comparison], steps: Mapping[tuple[str, str], float]) -> pd.DataFrame:
+    """Seeds and test videos that would show each step, by its own measured variance and at the level of its interval.
 
-    ``seeds`` with the measured number of test videos, ``videos`` with the measured number of seeds; missing where none suffices.
+    Args:
+        compared: (row, row below it) -> both compared here; without a second seed there is no variance, and the step is left out.
+        steps: the same pairs -> difference to show, a fraction; :func:`paper_steps` gives the paper's.
+
+    Returns:
+        ``step``, ``difference``, ``seeds`` (with the measured number of test videos) and ``videos`` (with the measured number
+        of seeds), missing where no number suffices.
     """
-    now = detectable(components, components.num_seeds, components.num_videos)
-    rows = [(name, step, now, seeds_needed(components, step), videos_needed(components, step)) for name, step in steps.items()]
-    frame = pd.DataFrame(rows, columns=["step", "difference", "detectable", "seeds", "videos"])
+    rows = []
+    for pair, step in steps.items():
+        found = compared.get(pair)
+        if found and found.components:
+            needed = (count(found.components, step, level=found.level) for count in (seeds_needed, videos_needed))
+            rows.append((f"{found.second} against {found.first}", step, *needed))
+    frame = pd.DataFrame(rows, columns=["step", "difference", "seeds", "videos"])
     return frame.astype({"seeds": "Int64", "videos": "Int64"})
 
 
@@ -141,24 +155,25 @@ def power_curves(components: Components) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["over", "seeds", "videos", "half_width", "detectable"])
 
 
-def paper_steps(reported: pd.DataFrame, dataset: str) -> dict[str, float]:
-    """The steps of the paper's Table 4: row -> its gain over the row above (on UCF-Crime 0.11, 0.53 and 0.48 points).
+def paper_steps(reported: pd.DataFrame, dataset: str, table: str = "table4") -> dict[tuple[str, str], float]:
+    """The paper's own steps: a row of its Table 4 or 5 and the row below it -> the gain, on UCF-Crime 0.11, 0.53 and 0.48 points.
 
     Args:
         reported: of :func:`vad_lib.report.tables.reported.read_reported`.
         dataset: ``UCF-Crime`` or ``XD-Violence``.
+        table: ``table4`` or ``table5``.
 
     Returns:
-        variant -> fraction, rounded to the digits that the paper prints.
+        (row, row below it) -> fraction, rounded to the digits that the paper prints.
 
     Raises:
         DataError: fewer than two rows of the table.
     """
-    chosen = (reported["item"] == "table4") & (reported["origin"] == "paper") & (reported["dataset"] == dataset)
+    chosen = (reported["item"] == table) & (reported["origin"] == "paper") & (reported["dataset"] == dataset)
     rows = reported[chosen]
     if len(rows) < 2:
         raise DataError(
-            f"steps of the paper on {dataset}: expected rows of table4, got {len(rows)}; name UCF-Crime or XD-Violence."
+            f"steps of the paper on {dataset}: expected rows of {table}, got {len(rows)}; name UCF-Crime or XD-Violence."
         )
     changes = rows["value"].diff().iloc[1:]
-    return {method: round(float(change) / 100, 6) for method, change in zip(rows["method"].iloc[1:], changes, strict=True)}
+    return {step: round(float(change) / 100, 6) for step, change in zip(pairwise(rows["method"]), changes, strict=True)}

@@ -11,7 +11,7 @@ from vad_lib.data import prompts
 from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.errors import DataError, VadError
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, values_on_draws
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import compare
 from vad_lib.evaluation.fine_grained import top_categories
 from vad_lib.evaluation.intervals import Interval, interval
@@ -87,33 +87,15 @@ def naming_accuracy(
         bootstrap: level of the interval, number and seed of the draws.
 
     Returns:
-        the mean over runs with an interval over test videos (percentiles of the bootstrap, the runs fixed), and the yardstick.
+        the mean over runs with its interval over seeds and test videos, as in Table 6, and the yardstick.
 
     Raises:
         DataError: the method has no alignment map.
     """
-    named = [named_categories(run) for run in runs]
-    abnormal = [categories[0] not in theirs for theirs in named[0]["categories"]]
-    theirs = named[0]["categories"][abnormal]
-    hits = np.array([[n in c for n, c in zip(table["named_abnormal"][abnormal], theirs)] for table in named], dtype=float)
-    of_video = hits.mean(axis=0)
-    drawn = values_on_draws(lambda places: of_video[places].mean(), [len(of_video)], bootstrap)
-    low, high = np.quantile(drawn, ((1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2))
-    values = hits.mean(axis=1)
-    found = Interval(
-        metric="accuracy",
-        mean=float(values.mean()),
-        sd=float(values.std(ddof=1)) if len(values) > 1 else None,
-        low=float(low),
-        high=float(high),
-        level=bootstrap.level,
-        kind="test videos, runs fixed",
-        seeds=tuple(run.seed for run in runs),
-        values=tuple(values),
-        num_videos=hits.shape[1],
-        num_draws=bootstrap.num_draws,
-    )
-    return found, float(max(np.mean([c in own for own in theirs]) for c in categories[1:]))
+    found = interval(scored_rows(runs), "category_accuracy_abnormal_videos", bootstrap)
+    named = named_categories(runs[0])["categories"]
+    abnormal = [own for own in named if categories[0] not in own]
+    return found, float(max(np.mean([category in own for own in abnormal]) for category in categories[1:]))
 
 
 def zero_shot_results(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> pd.DataFrame:
@@ -122,20 +104,22 @@ def zero_shot_results(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = D
     Args:
         layout: one's own results, or the reference.
         dataset: its features are not needed.
-        bootstrap: level of the intervals, number and seed of the draws.
+        bootstrap: level that the categories share; number and seed of the draws.
 
     Returns:
         a row per category whose runs are there: ``category``, ``videos``, ``seen`` (AUC with its training videos), ``unseen``
-        (without), its interval ``low`` to ``high``, ``found`` (the interval lies above 0.5), ``change`` in words, and
+        (without), its interval ``low`` to ``high`` at ``level``, ``found`` (it lies above 0.5), ``change`` in words, and
         ``named_seen``, ``named_unseen``, the part of its videos that are called by its name among the abnormal ones.
     """
     runs, rows = answer_runs(layout, dataset, "zero-shot"), []
-    for answer in [answer for answer in runs if answer != BASE]:
+    left_out = [answer for answer in runs if answer != BASE]
+    shared = bootstrap.shared(len(left_out))
+    for answer in left_out:
         common = {run.seed for run in runs[BASE]} & {run.seed for run in runs[answer]}
         if common:
             with_it, without = ([run for run in part if run.seed in common] for part in (runs[BASE], runs[answer]))
-            rows.append(_seen_and_unseen(answers_to("zero-shot", dataset)[answer].left_out, dataset, with_it, without, bootstrap))
-    columns = ["category", "videos", "seen", "unseen", "low", "high", "found", "change", "named_seen", "named_unseen"]
+            rows.append(_seen_and_unseen(answers_to("zero-shot", dataset)[answer].left_out, dataset, with_it, without, shared))
+    columns = ["category", "videos", "seen", "unseen", "low", "high", "level", "found", "change", "named_seen", "named_unseen"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -150,7 +134,7 @@ def _seen_and_unseen(category: str, dataset: Dataset, with_it: list[Run], withou
         float(np.mean([(named_categories(run)["named_abnormal"][own] == category).mean() for run in part]))
         for part in (with_it, without)
     ]
-    numbers = (found.mean - change.mean, found.mean, found.low, found.high, found.low > 0.5)
+    numbers = (found.mean - change.mean, found.mean, found.low, found.high, found.level, found.low > 0.5)
     return category, int(own.sum()), *numbers, comparison_sentence(change), *named
 
 

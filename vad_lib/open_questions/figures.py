@@ -58,7 +58,7 @@ def question_panels(
         raise DataError("grid: expected answers beside the base, got none; train the grid first (make questions).")
     points, rows = [], [tried[name] - 1 for name in questions]
     with style():
-        size, ratios = (10, 1.3 + sum(0.75 + 0.3 * row for row in rows)), [1.6 + row for row in rows]
+        size, ratios = (10, 1.3 + sum(0.95 + 0.3 * row for row in rows)), [1.6 + row for row in rows]
         fig, grid = plt.subplots(len(rows), 1, figsize=size, height_ratios=ratios, sharex=True, squeeze=False)
         panels = list(grid.flat)
         words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
@@ -115,7 +115,8 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
     axes.set_yticks(range(len(ordered)), ordered.index, fontsize=10)
     axes.set_ylim(len(ordered) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_title(fill(QUESTIONS[name].asks, 80, break_on_hyphens=False), fontsize=10.5, loc="left")
+    axes.tick_params(axis="x", labelbottom=True, labelsize=8.5)  # the last panel may be far below what a reader sees
+    axes.set_title(fill(f"{name}: {QUESTIONS[name].asks}", 80, break_on_hyphens=False), fontsize=10.5, loc="left")
     return points
 
 
@@ -177,10 +178,11 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
         fig, axes = plt.subplots(figsize=(10, 2.0 + 0.5 * len(found)))
         axes.axvline(50, color="black", lw=0.9, ls=":", label="chance")
         ordered = found.sort_values("unseen", ascending=False, kind="stable")
+        unseen = f"never seen, words only ({100 * found['level'].iloc[0]:.4g} % interval)" if len(found) else ""
         for place, row in enumerate(ordered.itertuples()):
             first = place == 0
             axes.plot([100 * row.low, 100 * row.high], [place, place], color=ORANGE, lw=2, solid_capstyle="butt")
-            axes.plot(100 * row.unseen, place, "o", color=ORANGE, ms=7, label="never seen, words only (95 % interval)" * first)
+            axes.plot(100 * row.unseen, place, "o", color=ORANGE, ms=7, label=unseen * first)
             axes.plot(100 * row.seen, place, "D", mfc="white", mec=BLUE, mew=1.6, ms=6.5, label="seen in training" * first)
         axes.set_yticks(range(len(found)), [f"{row.category} ({row.videos} videos)" for row in ordered.itertuples()])
         axes.set_ylim(len(found) - 0.5, -0.5)

@@ -63,12 +63,12 @@ def seeds_apart(found: Comparison) -> str:
 
     Example:
         >>> seeds_apart(Comparison("auc", -0.2, 0.3, -0.7, 0.3, 0.95, "", (1, 2, 3), (-0.7, 0.1, 0.0), 40))
-        '; seeds -70 to +10'
+        '; single seeds from -70 to +10 points'
     """
     if found.high - found.low < 2 * WIDE or found.num_seeds < 2:
         return ""
     lowest, highest = (f"{round(100 * end):+d}".replace("+0", "0") for end in (min(found.values), max(found.values)))
-    return f"; seeds {lowest} to {highest}"
+    return f"; single seeds from {lowest} to {highest} points"
 
 
 def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
@@ -135,13 +135,14 @@ def needed_sentence(needed: pd.DataFrame) -> str:
     """How many seeds, or how many test videos, would show a difference, in sentences; equal needs share one.
 
     Args:
-        needed: of :func:`vad_lib.evaluation.power.needed_for_steps`: ``difference`` (fractions), ``seeds`` and ``videos``,
-            missing where no number is enough.
+        needed: of :func:`vad_lib.evaluation.power.needed_for_steps`: ``step``, ``difference`` (fractions), ``seeds`` and
+            ``videos``, missing where no number is enough.
 
     Example: the number of seeds is asked for with the test videos as they are, that of test videos with the seeds as they are.
-        >>> needed_sentence(pd.DataFrame({"difference": [0.02, 0.001], "seeds": [7, None], "videos": [40, None]}))
-        '2.00 points: 7 seeds on these test videos, or 40 test videos with these seeds. 0.10 points: more seeds alone are \
-never enough, and more test videos alone are not either'
+        >>> steps = {"step": ["+ A", "+ B"], "difference": [0.02, 0.001]}
+        >>> needed_sentence(pd.DataFrame({**steps, "seeds": [7, None], "videos": [40, None]}))
+        '2.00 points (+ A): 7 seeds on these test videos, or 40 test videos with these seeds. 0.10 points (+ B): more seeds alone \
+are never enough, and more test videos alone are not either'
     """
     needs: dict[str, list[str]] = {}
     for row in needed.itertuples():
@@ -152,43 +153,50 @@ never enough, and more test videos alone are not either'
             of_seeds = f"{seeds} seeds on these test videos" if seeds else "more seeds alone are never enough"
             of_videos = f"{videos} test videos with these seeds" if videos else "more test videos alone are never enough"
             words = f"{of_seeds}, or {of_videos}" if seeds and videos else f"{of_seeds}; {of_videos}"
-        needs.setdefault(words, []).append(f"{100 * row.difference:.2f}")
-    return ". ".join(f"{', '.join(steps)} points: {words}" for words, steps in needs.items())
+        needs.setdefault(words, []).append(f"{100 * row.difference:.2f} points ({row.step})")
+    return ". ".join(f"{', '.join(steps)}: {words}" for words, steps in needs.items())
 
 
-def power_sentence(pair: Comparison | None, steps: Mapping[str, float], where: str = "") -> str:
-    """What would show some steps, what the seeds and videos at hand would show, and what was measured.
+def power_sentence(
+    pair: Comparison | None,
+    compared: Mapping[tuple[str, str], Comparison],
+    steps: Mapping[tuple[str, str], float],
+    gain: float = 0.0,
+    where: str = "",
+) -> str:
+    """What would show each of the paper's steps, what of the whole gain the runs at hand would show, and what was measured.
 
     Args:
-        pair: two rows compared; None, or one seed, gives ``not run``.
-        steps: name -> difference to show, a fraction; none for a data set that the paper does not have.
-        where: data set of the steps.
+        pair: the last row against the first one; None, or one seed, gives ``not run``.
+        compared: (row, row below it) -> both compared here.
+        steps: the same pairs -> difference to show, a fraction; none for a data set that the paper does not have.
+        gain: the paper's own of the last row over the first one, a fraction.
+        where: data set of the paper.
     """
     if pair is None or pair.components is None:
         return "not run"
     smallest = detectable(pair.components, pair.num_seeds, pair.num_videos)
-    now = f"With the seeds and test videos here, a true difference of {100 * smallest:.2f} points would be found in "
-    now += f"80 of 100 repetitions. Measured, {pair.second} against {pair.first}: {comparison_sentence(pair)}"
+    now = f"{pair.second} against {pair.first}: with the seeds and test videos here, a true difference of "
+    now += f"{100 * smallest:.2f} points would be found in about 80 of 100 repetitions. Measured: {comparison_sentence(pair)}"
     if not steps:
         return now
-    needs = needed_sentence(needed_for_steps(pair.components, steps))
-    return f"{needs}. {now}. The paper: {paper_gain_sentence(pair, steps, where)}"
+    parts = [needed_sentence(needed_for_steps(compared, steps)), now, f"The paper: {paper_gain_sentence(pair, gain, where)}"]
+    return ". ".join(filter(None, parts))
 
 
-def paper_gain_sentence(found: Comparison, steps: Mapping[str, float], where: str) -> str:
-    """Where the sum of the paper's steps lies against the interval of the same difference here.
+def paper_gain_sentence(found: Comparison, gain: float, where: str) -> str:
+    """Where the paper's gain lies against the interval of the same difference here.
 
     Args:
         found: the last row against the first one.
-        steps: of :func:`vad_lib.evaluation.power.paper_steps`.
+        gain: a fraction, the sum of :func:`vad_lib.evaluation.power.paper_steps`.
         where: data set of the paper.
 
     Example:
         >>> c = Comparison("auc", -0.005, 0.01, -0.011, 0.002, 0.95, "", (1, 2), (-0.005, -0.005), 290)
-        >>> paper_gain_sentence(c, {"pcl": 0.0011, "pcl-dbagf": 0.0053}, "UCF-Crime")
+        >>> paper_gain_sentence(c, 0.0064, "UCF-Crime")
         '+0.64 points on UCF-Crime are above the interval here, -1.10 to +0.20'
     """
-    gain = sum(steps.values())
     place = "above" if gain > found.high else "below" if gain < found.low else "inside"
     return f"{100 * gain:+.2f} points on {where} are {place} the interval here, {100 * found.low:+.2f} to {100 * found.high:+.2f}"
 
@@ -265,23 +273,24 @@ def unseen_sentence(found: pd.DataFrame) -> str:
     which = ", ".join(f"{r.category} {100 * r.unseen:.0f} % AUC [{100 * r.low:.0f}, {100 * r.high:.0f}]" for r in sure) or "none"
     unseen, seen = (100 * found[column].mean() for column in ("named_unseen", "named_seen"))
     named = f"called by its name, among abnormal names: {unseen:.0f} % unseen, {seen:.0f} % seen"
-    return f"{found['found'].sum()} of {len(found)} ({which}); {named}"
+    return f"{found['found'].sum()} of {len(found)} ({100 * found['level'].iloc[0]:.4g} % intervals: {which}); {named}"
 
 
-def verdict_lines(found: Mapping[str, Comparison]) -> list[str]:
+def verdict_lines(found: Mapping[str, Comparison], other: str) -> list[str]:
     """How many comparisons have each verdict; those that differ are named with difference and interval.
 
     Args:
         found: what was compared -> comparison.
+        other: what each was compared with.
 
     Example:
-        >>> verdict_lines({})[0]
-        '*better*: 0 comparisons with the row before or with the default settings.'
+        >>> verdict_lines({}, "the row before")[0]
+        '*better*: 0 comparisons with the row before.'
     """
     lines = []
     for verdict in ("better", "worse", "cannot tell"):
         these = {what: c for what, c in found.items() if c.verdict == verdict}
         named = [f"{what} ({short_text(c, 'points')})" for what, c in these.items() if verdict != "cannot tell"]
         behind = f": {'; '.join(named)}" if named else ""
-        lines.append(f"*{verdict}*: {len(these)} comparisons with the row before or with the default settings{behind}.")
+        lines.append(f"*{verdict}*: {len(these)} comparison{'s' * (len(these) != 1)} with {other}{behind}.")
     return lines
