@@ -1,7 +1,7 @@
 """What is left of a trained run when it is made small and fast: quality, size and time on one CPU thread.
 
-    python benchmarks/bench_deploy.py --run results/quick/runs/synth-crime/proposed/seed2022
-    python benchmarks/bench_deploy.py --run RUN --keep --out build/deploy      # also write results/benchmarks/deploy.*
+    python benchmarks/bench_deploy.py                            # the first run of the proposed model in results/quick or study
+    python benchmarks/bench_deploy.py --run RUN --keep --out build/deploy      # also write results/benchmarks/deploy.md
 
 PyTorch float32, ONNX float32, ONNX with 8-bit weights, half and four fifths of the weights pruned, a student of at most a
 tenth of the parameters, and the causal form of the method, on whole videos and on a stream of single snippets. All of
@@ -36,12 +36,13 @@ from vad_lib.data.batches import video_batch
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.deployment import distillation, onnx_export, pruning, streaming
+from vad_lib.errors import MissingFileError, command_line
 from vad_lib.evaluation import comparisons, intervals
 from vad_lib.evaluation.scoring import snippet_scores
 from vad_lib.methods.base import Method
 from vad_lib.model import Proposed
 from vad_lib.runs import scored_runs, trained_model, trainer
-from vad_lib.runs.run_folder import RunInFolder
+from vad_lib.runs.run_folder import RunInFolder, run_folders
 from vad_lib.storage.paths import Layout
 
 ONNX_TOLERANCE, STREAM_TOLERANCE, SHARE = 1e-4, 1e-5, 0.1
@@ -144,22 +145,40 @@ def forms(run: Path, dataset: Dataset, text: TextFeatures | None, out: Path, scr
     return found
 
 
+def first_run() -> Path:
+    """The first finished run of the proposed model in the results of ``quick``, or else of ``study``.
+
+    Raises:
+        MissingFileError: neither has one. Those that the project commits have no features beside them, or no weights.
+    """
+    places = [Layout.create(profile).results / "runs" / "synth-crime" / "proposed" for profile in ("quick", "study")]
+    folders = [folder for place in places for folder in run_folders(place)]
+    if not folders:
+        raise MissingFileError(
+            "expected a run of the proposed model in results/quick or results/study, found none; `make reproduce` trains it. "
+            "Or name the folder of another run with --run."
+        )
+    return folders[0]
+
+
+@command_line("call it again; the student and the causal form are kept once they are trained")
 def main() -> int:
     options = parser(__doc__, threads=1)
-    options.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    options.add_argument("--run", type=Path, help="folder of a finished run (default: the first one of the proposed model)")
     options.add_argument("--data", type=Path, help="folder of its data set (default: the project's)")
     options.add_argument("--out", type=Path, help="where the student and the causal form are kept (default: beside the run)")
     options.add_argument("--minutes", type=float, default=5.0, help="length of the video for the clock")
     options.add_argument("--repeats", type=int, default=5)
     given = options.parse_args()
     torch.set_num_threads(given.threads)
-    _, config = trained_model.load_model(given.run)
+    run = given.run or first_run()
+    _, config = trained_model.load_model(run)
     profile = get_profile(config["profile"])
     dataset = load_dataset(given.data or Layout.create(profile.name).dataset(config["dataset"]), backbone=profile.features.backbone)
     text = prepare.dataset_text(profile, dataset) if config["text"] else None
 
     with tempfile.TemporaryDirectory() as scratch:
-        rows = forms(given.run, dataset, text, given.out or given.run.resolve().parents[1], Path(scratch))
+        rows = forms(run, dataset, text, given.out or run.resolve().parents[1], Path(scratch))
         snippets = round(given.minutes * 60 * dataset.fps / FRAMES_PER_SNIPPET)
         features = torch.randn(1, snippets, dataset.store.dimension, generator=torch.Generator().manual_seed(0)) / 2
         medians = interleaved({name: lambda row=row: row.work(features) for name, row in rows.items()}, given.repeats)
@@ -168,7 +187,7 @@ def main() -> int:
     def difference(first: str, second: str) -> float:
         return max(float(np.abs(scores[first][video] - scores[second][video]).max()) for video in scores[first])
 
-    kept = scored_runs.scored_videos(RunInFolder(given.run))
+    kept = scored_runs.scored_videos(RunInFolder(run))
     scored = {name: replace(kept, score=np.concatenate([found[video] for video in kept.videos])) for name, found in scores.items()}
     table = []
     for name, row in rows.items():

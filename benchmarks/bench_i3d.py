@@ -1,7 +1,7 @@
 """Seconds per snippet of the library's I3D and of the plain network, in the same run, features compared.
 
     python benchmarks/bench_i3d.py            # 224 and 112 pixels, batches of 1 and 4
-    python benchmarks/bench_i3d.py --keep     # also write results/benchmarks/i3d.* and what whole data sets would cost
+    python benchmarks/bench_i3d.py --keep     # also write results/benchmarks/i3d.md and what whole data sets would cost
 
 Exits with 1 if the features differ or if the ratio at 224 pixels falls below the promised 2. Speed does not depend on
 the values of the weights; the real ones are used if they are in the cache.

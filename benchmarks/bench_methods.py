@@ -3,7 +3,7 @@
     python benchmarks/bench_methods.py            # the authors' sizes; up to 7 GB of memory, a quarter of an hour
     python benchmarks/bench_methods.py --quick    # the same at small sizes, a minute
     python benchmarks/bench_methods.py --only rtfm,mgfn
-    python benchmarks/bench_methods.py --keep     # also write results/benchmarks/methods.*
+    python benchmarks/bench_methods.py --keep     # also write results/benchmarks/methods.md
 
 A step is forward, loss, backward and optimiser, with the settings and the optimiser of the authors' code. The reference forms
 (``tests/helpers/reference_forms``) are written as public codes are. The library's methods run with

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_paper_scale.py                  # 3,000 steps on a GPU, 50 on CPU
     python benchmarks/bench_paper_scale.py --steps 20 --compared 4
-    python benchmarks/bench_paper_scale.py --keep           # also write results/benchmarks/paper_scale.*
+    python benchmarks/bench_paper_scale.py --keep           # also write results/benchmarks/paper_scale.md
 
 The proposed model with the paper's settings: 32 normal and 32 abnormal videos a step, 200 segments, 1,024 features,
 width 512. The four settings take their steps in turns, from the same weights, with the same batches and random numbers,

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_ur_dmu.py            # full size: 32 + 32 bags x 200 segments x 1024; 2,000 snippets x 10 crops
     python benchmarks/bench_ur_dmu.py --quick    # the same at smaller sizes; ratios are not checked
-    python benchmarks/bench_ur_dmu.py --keep     # also write results/benchmarks/ur_dmu.*
+    python benchmarks/bench_ur_dmu.py --keep     # also write results/benchmarks/ur_dmu.md
 
 Repeats are interleaved, so that whatever else the machine does slows both alike; medians are compared.
 Each work has a process of its own: what one leaves behind in the memory allocator changes the other. The reference form's large

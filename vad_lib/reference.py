@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from vad_lib.cards.making import make_cards
 from vad_lib.config import SELECTIONS, get_profile
-from vad_lib.data.dataset import load_dataset
+from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.errors import DataError, command_line
 from vad_lib.open_questions import findings
 from vad_lib.open_questions.categories import TEXT_COSINES
@@ -115,6 +115,7 @@ def _check_complete(layout: Layout, dataset: str) -> None:
     runs = load_runs(layout, dataset, VARIANTS)
     loaded = load_dataset(layout.dataset(dataset), features=False)
     profile = get_profile(layout.profile)
+    command = "make study" if layout.profile == "study" else f"make reproduce PROFILE={layout.profile}"
     first = profile.train.seed
     for variant in VARIANTS:
         last = first + profile.row_seeds.get(variant, profile.seeds) - 1
@@ -122,7 +123,7 @@ def _check_complete(layout: Layout, dataset: str) -> None:
         if missing and not not_runnable(variant, loaded):
             raise DataError(
                 f"{dataset}, {variant}: the reference needs seeds {first} to {last}, missing: "
-                f"{', '.join(map(str, sorted(missing)))}. `make reproduce` trains them."
+                f"{', '.join(map(str, sorted(missing)))}. `{command}` trains them."
             )
 
 
@@ -178,13 +179,23 @@ def refresh(profile: str) -> None:
     pages.update_readme(reading.readme, reference)
     pages.write_results_page(reference)
     datasets = [load_dataset(reference.dataset(name), features=False) for name in manifest.datasets]
-    found = findings.findings_table(reference, datasets, reference.executed.relative_to(reading.readme.parent).as_posix())
-    pages.update_section(reading.readme, "findings", found)
+    for section, markdown in readme_sections(reference, datasets).items():
+        pages.update_section(reading.readme, section, markdown)
+    pages.update_section(reading.equations, "equations", equations.equation_map(reading))
+
+
+def readme_sections(reference: Layout, datasets: Sequence[Dataset]) -> dict[str, str]:
+    """The generated parts of the README after its short table, by the names of their markers; a minute or two.
+
+    Args:
+        reference: whose runs, figures and executed notebooks they are made of.
+        datasets: the built-in data sets.
+    """
+    readme, image = reference.readme, reference.figures / f"{rendered_and_real.NAME}.png"
+    found = findings.findings_table(reference, datasets, reference.executed.relative_to(readme.parent).as_posix())
     rendered = [rendered_and_real.of_runs(reference, dataset) for dataset in datasets]
     points = rendered_and_real.forest_points([*rendered, *real_footage.committed_sets(reference)])
-    image, readme = reference.figures / f"{rendered_and_real.NAME}.png", reading.readme
-    pages.update_section(readme, "real-footage", rendered_and_real.readme_markdown(points, image, readme))
-    pages.update_section(reading.equations, "equations", equations.equation_map(reading))
+    return {"findings": found, "real-footage": rendered_and_real.readme_markdown(points, image, readme)}
 
 
 def small_png(source: Path, target: Path) -> None:

@@ -85,14 +85,14 @@ def test_a_tag_on_the_wrong_kind_of_cell_is_refused(tmp_path):
 def test_what_is_committed_is_what_the_sources_say():
     assert SOURCES
     old = [str(path) for path, text in build.made_files() if path.read_text(encoding="utf-8") != text]
-    assert not old, "out of date; call python -m vad_lib.course.build"
+    assert not old, "out of date; call make course"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_the_executed_solution_is_that_of_the_source_and_describes_its_pictures(path):
     executed = nbformat.read(build.PROJECT_ROOT / "results" / "course" / path.name, as_version=4).cells
     solution = nbformat.reads(build.read_lesson(path, build.repository_of()).solution, as_version=4).cells
-    assert [cell.source for cell in executed] == [cell.source for cell in solution], "call python -m vad_lib.course.build --execute"
+    assert [cell.source for cell in executed] == [cell.source for cell in solution], "call make course"
     outputs = [(cell.id, output) for cell in executed for output in cell.get("outputs", ()) if "data" in output]
     pictures = [
         (cell, output.metadata.get(kind, {})) for cell, output in outputs for kind in output.data if kind.startswith("image/")

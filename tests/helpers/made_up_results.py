@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vad_lib.report.tables.methods import methods_table
 from vad_lib.report.tables.table import Table
 from vad_lib.runs.run_folder import CONFIG, write_run
 from vad_lib.storage.paths import Layout
@@ -53,6 +54,14 @@ STEPS = 60
 def row_of(table: Table, name: str) -> pd.Series:
     """The row of a table whose first cell is a name."""
     return table.frame[table.frame.iloc[:, 0] == name].iloc[0]
+
+
+def table2(layout: Layout, dataset: str = "synth-crime") -> Table:
+    return methods_table(layout, dataset, "UCF-Crime")
+
+
+def table3(layout: Layout) -> Table:
+    return methods_table(layout, "synth-violence", "XD-Violence")
 
 
 class MadeUpResults:

@@ -125,7 +125,7 @@ def test_an_end_just_below_0_is_not_written_as_0():
 
 def test_the_word_stands_beside_difference_and_half_width():
     (first, *_) = reading(forest_points([made_set("Drawn", "rendered", 0.1), made_set("Street", "real", -0.013)]))
-    assert "*better* on Drawn (+10.0, half-width 2.0)" in first and "*cannot tell* on Street (-1.3, half-width 2.0)" in first
+    assert "*better* on Drawn (+10.0, +8.0 to +12.0)" in first and "*cannot tell* on Street (-1.3, -3.3 to +0.7)" in first
     (*_, last) = reading(forest_points([made_set("Drawn", "rendered", 0.1), made_set("Street", "real", 0.1)]))
     assert "On rendered footage, not run; on real footage, not run." in last
 

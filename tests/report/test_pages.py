@@ -4,11 +4,12 @@ import re
 
 import matplotlib.pyplot as plt
 import pytest
+from made_up_results import table2
 
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report import pages
 from vad_lib.report.figures import style
-from vad_lib.report.tables import ablation, cost, methods
+from vad_lib.report.tables import ablation, cost
 from vad_lib.report.tables.table import write_table
 from vad_lib.runs import experiments
 from vad_lib.storage.paths import PROJECT_ROOT
@@ -37,13 +38,13 @@ def test_the_results_page_has_all_tables_and_findings_with_relative_links(made_u
     with pytest.raises(MissingFileError, match=r"expected tables, found none; make them first with `make reproduce`"):
         pages.write_results_page(made_up.layout)
     made_up.write("synth-crime", "proposed")
-    for table in (cost.cost_table(made_up.layout, "synth-crime"), methods.table2(made_up.layout), ablation.table4(made_up.layout)):
+    for table in (cost.cost_table(made_up.layout, "synth-crime"), table2(made_up.layout), ablation.table4(made_up.layout)):
         write_table(made_up.layout, table)
     page = pages.write_results_page(made_up.layout)
     assert page == made_up.layout.results / "README.md"
     text = page.read_text()
     places = [text.index(words) for words in ("*not run*", "**Table 2.", "**Table 4.", "**What the methods cost")]
-    assert places == sorted(places) and methods.table2(made_up.layout).markdown().strip() in text
+    assert places == sorted(places) and table2(made_up.layout).markdown().strip() in text
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) == 3 and all((page.parent / link).is_file() for link in links)
 

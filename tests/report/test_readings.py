@@ -14,6 +14,11 @@ def video(name, category, labels, scores):
     return VideoScores(name, (category,), frames, {"score": np.array(scores, dtype=np.float32)}, None)
 
 
+def mapped(name, category, labels, cosines):
+    """A video with an alignment map."""
+    return VideoScores(name, (category,), labels, {"score": np.zeros(len(cosines))}, np.array(cosines))
+
+
 @pytest.fixture
 def scores():
     videos = (
@@ -48,15 +53,23 @@ def test_the_alignment_map_in_numbers():
     """Two videos of 2 and 3 snippets; rows are cosines with Normal, Arson, Fighting."""
     labels = np.repeat(np.array([0, 1], dtype=np.uint8), 16)
     short = np.append(np.repeat(np.array([1, 0], dtype=np.uint8), 16), np.ones(3, dtype=np.uint8))  # the last snippet has 3 frames
-    fire = VideoScores("fire", ("Arson",), labels, {}, np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]]))
-    fight = VideoScores("fight", ("Fighting",), short, {}, np.array([[0.1, 0.7, 0.5], [0.9, 0.0, 0.1], [0.1, 0.2, 0.4]]))
-    calm = VideoScores("calm", ("Normal",), np.zeros(16, dtype=np.uint8), {}, np.ones((1, 3)))
+    fire = mapped("fire", "Arson", labels, [[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]])
+    fight = mapped("fight", "Fighting", short, [[0.1, 0.7, 0.5], [0.9, 0.0, 0.1], [0.1, 0.2, 0.4]])
+    calm = mapped("calm", "Normal", np.zeros(16, dtype=np.uint8), np.ones((1, 3)))
     run = RunScores("Proposed", ("Normal", "Arson", "Fighting", "Riot"), {v.name: v for v in (fire, fight, calm)})
     table = readings.read_alignment(run).set_index("category")
     assert table.index.tolist() == ["Arson", "Fighting"]  # no video of Riot
     columns = ["in the event", "in normal time", "other categories, in the event", "own row highest %"]
     assert table.loc["Arson", columns].tolist() == pytest.approx([0.8, 0.1, 0.6, 100])
     assert table.loc["Fighting", columns].tolist() == pytest.approx([0.45, 0.1, 0.45, 50])
+
+
+def test_one_abnormal_frame_makes_a_snippet_abnormal_and_the_last_one_may_extend():
+    """37 frames and two snippets: the second stands for the frames from 16 on, of which one is abnormal."""
+    labels = (np.arange(37) == 36).astype(np.uint8)
+    fire = mapped("fire", "Arson", labels, [[0.9, 0.1], [0.2, 0.8]])
+    row = readings.read_alignment(RunScores("Proposed", ("Normal", "Arson"), {"fire": fire}, "extend")).iloc[0]
+    assert row[["in the event", "in normal time"]].tolist() == pytest.approx([0.8, 0.1])
 
 
 def test_a_run_without_an_alignment_map_cannot_be_read(scores):

@@ -81,6 +81,9 @@ def test_numbers_come_back_from_their_files(tmp_path):
     one = {key: dataclasses.replace(found, sd=None, seeds=(7,), values=(0.5,)) for key, found in numbers.differences.items()}
     write_numbers(tmp_path, dataclasses.replace(numbers, differences=one))
     assert read_numbers(tmp_path).differences == one
+    gone = {("gone", *key[1:]): found for key, found in one.items()}  # a row that this version lacks
+    write_numbers(tmp_path, dataclasses.replace(numbers, differences=gone))
+    assert {found.first for found in read_numbers(tmp_path).differences.values()} == {"gone"}
     (tmp_path / real_footage.DIFFERENCES_FILE).write_text("first,second\n")
     with pytest.raises(DataError, match=r"differences.csv: expected the column high, kind, level"):
         read_numbers(tmp_path)

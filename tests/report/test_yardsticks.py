@@ -10,7 +10,7 @@ def table(*rows):
 
 
 def test_names_every_run_that_is_not_above():
-    found = table(("synth-crime", "UR-DMU", 1, 0.91, 0.71, True), ("synth-crime", "Proposed", 2, 0.655, 0.7, False))
+    found = table(("synth-crime", "UR-DMU", 1, 0.91, 0.71, True, True), ("synth-crime", "Proposed", 2, 0.655, 0.7, True, False))
     said = yardsticks.sentence(found)
     assert said.startswith("1 of 2 runs beat")
     assert "Proposed on synth-crime, seed 2 (65.50 against 70.00 %)" in said and "UR-DMU" not in said
@@ -33,6 +33,8 @@ def test_seeds_are_compared_with_their_own_yardstick(monkeypatch):
 
     runs = {"logistic-regression": [Run(1, 0.6), Run(2, 0.8)], "proposed": [Run(1, 0.7), Run(2, 0.7), Run(3, 0.71)]}
     monkeypatch.setattr(yardsticks, "load_runs", lambda layout, dataset, rows: runs)
-    found = yardsticks.beside_yardstick(None, ["synth-crime"], ["proposed"])
+    found = yardsticks.beside_yardstick(None, ["synth-crime"])
     assert found["above"].tolist() == [True, False, True]  # the third beside the mean, 0.7
     assert found["yardstick"].round(3).tolist() == [0.6, 0.8, 0.7]
+    said = yardsticks.sentence(found)
+    assert said.startswith("2 of 3 runs beat logistic regression with the same seed (for 1 of them with the mean over its seeds,")

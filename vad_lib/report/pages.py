@@ -20,7 +20,7 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.png)\)")
 _FINDINGS = (
     "Does Proposed beat + PCL + DBAGF",
     "How many seeds would show",
-    "What does choosing the step on the test set give away",
+    "What does choosing the step on the test set add",
     "What is the mean over crops worth in testing",
     "Are abnormal videos called by their name",
     "Does the language matter at all",

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.report.figures.run_scores import RunScores
+from vad_lib.report.figures.score_curves import abnormal_snippets
 from vad_lib.report.figures.strips import figure_videos
 
 
@@ -71,8 +71,8 @@ def read_panels(scores: RunScores, categories: Sequence[str], fps: float) -> pd.
 def read_alignment(scores: RunScores) -> pd.DataFrame:
     """The alignment map in numbers: does the row of the true category stand out while something abnormal happens?
 
-    A snippet is abnormal if half of its frames are. Means are over the snippets of all test videos of a category that have
-    abnormal and normal snippets; a video of several categories counts for each.
+    A snippet is abnormal if one of its frames is, as in the figure of the map. Means are over the snippets of all test videos of a
+    category that have abnormal and normal snippets; a video of several categories counts for each.
 
     Args:
         scores: of a run whose method has an alignment map.
@@ -94,13 +94,10 @@ def read_alignment(scores: RunScores) -> pd.DataFrame:
                 continue
             if video.alignment is None:
                 raise DataError(f"{scores.title} has no alignment map; only methods with an alignment branch have one.")
-            starts = np.arange(0, len(video.labels), FRAMES_PER_SNIPPET)
-            counts = np.diff([*starts, len(video.labels)])
-            abnormal = np.add.reduceat(video.labels.astype(float), starts) >= counts / 2
+            abnormal = abnormal_snippets(video)
             if abnormal.any() and not abnormal.all():
-                shown = video.alignment[: len(abnormal)]
-                in_event.append(shown[abnormal])
-                in_normal.append(shown[~abnormal])
+                in_event.append(video.alignment[abnormal])
+                in_normal.append(video.alignment[~abnormal])
         if not in_event:
             continue
         event, calm = np.concatenate(in_event), np.concatenate(in_normal)

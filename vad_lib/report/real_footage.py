@@ -315,8 +315,8 @@ def read_numbers(folder: Path) -> Numbers | None:
             seeds=tuple(map(int, row.seeds.split())),
             values=tuple(map(float, row.values.split())),
             num_videos=row.videos,
-            first=experiments.VARIANTS[row.first].title,
-            second=experiments.VARIANTS[row.second].title,
+            first=title_of(row.first),
+            second=title_of(row.second),
         )
     return Numbers(info, rows.astype({"seeds": int}), found)
 
@@ -344,9 +344,12 @@ def source_sentence(here: Iterable[Numbers], read: Iterable[Numbers], missing: I
         return "; ".join(f"{n.info['title']} (commit {n.info['commit']}, {n.seeds} a row)" for n in numbers)
 
     own, others, none = listed(here), listed(read), ", ".join(missing)
-    parts = [f"Trained here: {own}"] * bool(own)
-    parts += [f"{'Real footage was' if not own else 'These were'} not run here, the committed numbers are shown: {others}"] * bool(
-        others
-    )
-    parts += [f"Without any numbers: {none}"] * bool(none)
+    parts = []
+    if own:
+        parts.append(f"Trained here: {own}")
+    if others:
+        what = "These were" if own else "Real footage was"
+        parts.append(f"{what} not run here, the committed numbers are shown: {others}")
+    if none:
+        parts.append(f"Without any numbers: {none}")
     return ". ".join(parts) + "." if parts else "No real set has numbers."

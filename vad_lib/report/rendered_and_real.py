@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text, points_of_percent
+from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text, end_text, points_of_percent
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, Table
 from vad_lib.runs.finished_runs import load_runs
@@ -125,7 +125,7 @@ def forest_points(sets: Sequence[FootageSet], metric: HeadlineMetric = "auc") ->
 
 
 def reading(points: pd.DataFrame) -> list[str]:
-    """What the intervals say, a sentence per question in Markdown: the word of each data set, difference and half-width.
+    """What the intervals say, a sentence per question in Markdown: the word of each data set, difference and interval.
 
     Args:
         points: of :func:`forest_points`.
@@ -139,13 +139,13 @@ def reading(points: pd.DataFrame) -> list[str]:
 
 
 def _said(rows: pd.DataFrame) -> str:
-    """The words of some data sets, each with its difference and half-width in points."""
+    """The words of some data sets, each with its difference and the ends of its interval in points."""
     if not (rows["word"] != NOT_RUN).any():
         return NOT_RUN
     parts = []
     for row in rows.itertuples():
-        half = 100 * (row.high - row.low) / 2
-        numbers = "" if row.word == NOT_RUN else f" ({points_of_percent(row.difference)}, half-width {half:.1f})"
+        ends = f"{end_text(row.low)} to {end_text(row.high)}"
+        numbers = "" if row.word == NOT_RUN else f" ({points_of_percent(row.difference)}, {ends})"
         parts.append(f"*{row.word}* on {row.data}{numbers}")
     return ", ".join(parts)
 

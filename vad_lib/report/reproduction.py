@@ -150,9 +150,9 @@ def _compared(dataset: str, variant: str, pairs: list[tuple[Run, Run]], referenc
     """All values of one table row."""
     tables = ", ".join(name for name, rows in TABLE_ROWS.items() if variant in rows and _belongs(name, dataset))
     alike = [(ours, theirs) for ours, theirs in pairs if _settings(ours) == _settings(theirs)]
-    for metric, selection, read in _printed(dataset, reference[0]):
-        low, high = _interval(reference, metric, selection, [read(run) for run in reference])
-        yours, theirs = ([read(run) for run in side] for side in (zip(*alike) if alike else ((), ())))
+    for metric, selection in _printed(dataset, reference[0]):
+        low, high = _interval(reference, metric, selection, [_value(run, metric, selection) for run in reference])
+        yours, theirs = ([_value(pair[side], metric, selection) for pair in alike] for side in (0, 1))
         verdict: Verdict = "not run" if not pairs else "other settings"
         if alike:
             verdict = _verdict(float(np.mean(yours)), float(np.mean(theirs)), low, high)
@@ -165,25 +165,18 @@ def _belongs(table: str, dataset: str) -> bool:
     return {"table2": "synth-crime", "table3": "synth-violence"}.get(table, dataset) == dataset
 
 
-def _printed(dataset: str, run: Run) -> Iterator[tuple[str, str, Any]]:
-    """Metric, selection and how it is read from a run, for every number that the tables print of a row."""
-    metrics = FRAME_LEVEL.get(dataset, (run.config["headline_metric"], "far_normal_videos", "far_all_normal_frames"))
-    for selection in SELECTIONS:
-        yield metrics[0], selection, lambda run, s=selection: _frame_level(run, metrics[0], s)
-    for metric in metrics[1:]:
-        yield metric, run.selection, lambda run, m=metric: _frame_level(run, m, run.selection)
-    if run.fine_grained(run.selection):
-        for metric in FINE_GRAINED:
-            yield metric, run.selection, lambda run, m=metric: _fine_grained(run, m)
+def _printed(dataset: str, run: Run) -> list[tuple[str, str]]:
+    """Metric and selection of every number that the tables print of a row."""
+    headline, *others = FRAME_LEVEL.get(dataset, (run.config["headline_metric"], "far_normal_videos", "far_all_normal_frames"))
+    others += FINE_GRAINED if run.fine_grained(run.selection) else ()
+    return [(headline, selection) for selection in SELECTIONS] + [(metric, run.selection) for metric in others]
 
 
-def _frame_level(run: Run, metric: str, selection: str) -> float:
-    """NaN where it is not defined on the test videos."""
-    return float("nan") if run.undefined(metric, selection) else run.value(metric, selection)
-
-
-def _fine_grained(run: Run, metric: str) -> float:
-    found = run.fine_grained(run.selection)
+def _value(run: Run, metric: str, selection: str) -> float:
+    """A number of the tables; NaN where it is not defined on the test videos."""
+    if metric not in FINE_GRAINED:
+        return float("nan") if run.undefined(metric, selection) else run.value(metric, selection)
+    found = run.fine_grained(selection)
     if not found:
         return float("nan")
     if metric.startswith("map_"):
@@ -216,8 +209,6 @@ def _settings(run: Run) -> Any:
     """What must be the same for two runs to be compared: everything but what moves no number by intention."""
     train = {name: value for name, value in run.config["train"].items() if name not in (*MAY_DIFFER, "fast_cpu")}
     features = {n: v for n, v in run.config["features"].items() if n != "content_hash"}
-    for renamed in ("resampling", "segmenting"):  # one setting that had another name when the reference was made
-        train["segmenting"] = train.pop(renamed, train.get("segmenting"))
     return train, run.config["options"], run.config["width"], run.config["categories"], features
 
 

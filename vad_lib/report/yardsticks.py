@@ -13,33 +13,32 @@ from vad_lib.storage.paths import Layout
 
 YARDSTICK = "logistic-regression"
 JUDGED = ("ur-dmu", "msf-dmu", "proposed")
-COLUMNS = ["data set", "row", "seed", "value", "yardstick", "above"]
+COLUMNS = ["data set", "row", "seed", "value", "yardstick", "same seed", "above"]
 
 
-def beside_yardstick(layout: Layout, datasets: Sequence[str], rows: Sequence[str] = JUDGED) -> pd.DataFrame:
-    """Headline metric of every run beside logistic regression's.
+def beside_yardstick(layout: Layout, datasets: Sequence[str]) -> pd.DataFrame:
+    """Headline metric of every run of the main rows beside logistic regression's.
 
     Args:
         layout: where the runs are.
         datasets: names of data sets.
-        rows: keys of :data:`vad_lib.runs.experiments.VARIANTS`.
 
     Returns:
-        a row for each data set, row and seed: ``data set``, ``row`` (its title), ``seed``, ``value`` and ``yardstick`` (of the
-        same seed, or its mean where that seed is lacking; fractions), ``above``. Empty where nothing was run.
+        a row for each data set, row and seed: ``data set``, ``row`` (its title), ``seed``, ``value`` and ``yardstick`` (fractions),
+        ``same seed`` (else the yardstick lacks the seed, and its mean is taken), ``above``. Empty where nothing was run.
 
     Raises:
         DataError: runs do not belong into one table.
     """
     found = []
     for dataset in datasets:
-        runs = load_runs(layout, dataset, (*rows, YARDSTICK))
+        runs = load_runs(layout, dataset, (*JUDGED, YARDSTICK))
         simple = {run.seed: run.value(run.config["headline_metric"], run.selection) for run in runs.get(YARDSTICK, [])}
-        for row in rows if simple else ():
+        for row in JUDGED if simple else ():
             for run in runs.get(row, []):
                 value = run.value(run.config["headline_metric"], run.selection)
                 beside = simple.get(run.seed, sum(simple.values()) / len(simple))
-                found.append((dataset, VARIANTS[row].title, run.seed, value, beside, value > beside))
+                found.append((dataset, VARIANTS[row].title, run.seed, value, beside, run.seed in simple, value > beside))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -50,12 +49,14 @@ def sentence(found: pd.DataFrame) -> str:
         found: of :func:`beside_yardstick`.
 
     Example:
-        >>> sentence(pd.DataFrame([("a", "UR-DMU", 1, 0.9, 0.7, True)], columns=COLUMNS))
+        >>> sentence(pd.DataFrame([("a", "UR-DMU", 1, 0.9, 0.7, True, True)], columns=COLUMNS))
         'All 1 runs beat logistic regression with the same seed.'
     """
     title = "logistic regression with the same seed"
     if found.empty:
         return f"Nothing was run here that could be compared with {title}."
+    if lacking := int((~found["same seed"]).sum()):
+        title += f" (for {lacking} of them with the mean over its seeds, since it lacks theirs)"
     below = found[~found["above"]]
     if below.empty:
         return f"All {len(found)} runs beat {title}."

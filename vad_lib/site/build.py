@@ -106,7 +106,7 @@ def _write(folder: Path, layout: Layout, root: Path, strict: bool, repository: s
     if strict and built.undescribed:
         raise DataError(
             f"the site: expected alternative text for every picture, {len(built.undescribed)} have none: "
-            f"{first_few(built.undescribed)}. Execute these notebooks again (`make reference`)."
+            f"{first_few(built.undescribed)}. Execute these notebooks again: `make reference`, for lessons `make course`."
         )
     written = [_document_page(links, path, page, key) for path, (page, key) in documents.items()]
     viewed = root / "results/explorer"

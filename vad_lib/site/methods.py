@@ -7,15 +7,10 @@ from pathlib import Path
 
 from vad_lib.registry import METHODS
 from vad_lib.report.equations import EQUATIONS, equation_places
+from vad_lib.report.figures.method_map import LANES
 from vad_lib.site.links import Links, slug
 from vad_lib.site.page import Page, filled, relative
 from vad_lib.site.sources import line_of
-
-QUESTIONS = {
-    "selection": "Which segments stand for a video?",
-    "context": "What is normal, and what does a segment see?",
-    "language": "What does language add?",
-}
 
 
 def methods_page(links: Links) -> Page:
@@ -32,7 +27,7 @@ def methods_page(links: Links) -> Page:
         cards.append(
             {
                 "spec": spec,
-                "question": QUESTIONS[spec.question],
+                "question": LANES[spec.question][0],
                 "builds_on": [METHODS[name] for name in spec.builds_on],
                 "file": file,
                 "source": relative(links.place(file), path),

@@ -23,9 +23,10 @@ def test_alignment_heatmap_shows_the_cosines_of_one_video(made_up, run):
         alignment_and_roc.alignment_heatmap(baseline, name, "Alignment")
 
 
-def test_curves_end_at_the_corners_and_name_their_areas(made_up, run):
+def test_curves_end_at_the_corners_and_name_their_areas(made_up, run, monkeypatch):
+    monkeypatch.setattr(alignment_and_roc, "MOST_POINTS", 50)
     baseline = run_scores.load_scores(RunInFolder(made_up.write("synth-crime", "ur-dmu")))
-    fig, points = alignment_and_roc.roc_and_pr([run, baseline], "Curves", max_points=50)
+    fig, points = alignment_and_roc.roc_and_pr([run, baseline], "Curves")
     labels, scores = run.frames()
     areas = f"AUC {roc_auc_score(labels, scores):.3f}, AP {average_precision_score(labels, scores):.3f}"
     assert f"Proposed ({areas})" in texts(fig)

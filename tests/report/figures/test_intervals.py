@@ -68,31 +68,22 @@ def test_words_on_each_other_are_seen():
 
 
 def test_a_forest_has_mean_interval_and_seeds_of_every_row():
-    rows = {"MSF-DMU": interval(0.8), "+ PCL": interval(0.81), "Regression": interval(0.7, seeds=1)}
-    fig, points = intervals.forest_plot(rows, "On SynthCrime", {"+ PCL": 0.0011, "MSF-DMU": 0.5})
+    rows = {"+ PCL": interval(0.8), "MSF-DMU": interval(0.81), "Regression": interval(0.7, seeds=1)}
+    fig, points = intervals.forest_plot(rows, "On SynthCrime")
     axes = fig.axes[0]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == list(rows)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["MSF-DMU", "+ PCL", "Regression"]  # the highest first
     means = [place for place in marks(axes, "o") if place[1] == int(place[1])]
-    assert means == [(pytest.approx(80), 0), (pytest.approx(81), 1), (pytest.approx(70), 2)]
+    assert means == [(pytest.approx(81), 0), (pytest.approx(80), 1), (pytest.approx(70), 2)]
     ends = [list(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()) == 2]
-    assert ends == [pytest.approx([77, 82]), pytest.approx([78, 83]), pytest.approx([67, 72])]
+    assert ends == [pytest.approx([78, 83]), pytest.approx([77, 82]), pytest.approx([67, 72])]
     seeds = [line for line in axes.lines if line.get_alpha() and len(line.get_xdata())]
-    assert [len(line.get_xdata()) for line in seeds] == [3, 3, 1] and list(seeds[0].get_xdata()) == pytest.approx([79, 80, 81])
-    # the paper's step is marked from the row above; the first row has none above it
-    steps = [place for place in marks(axes, "D") if np.isfinite(place[0])]
-    assert steps == [(pytest.approx(80.11), pytest.approx(0.75))]
-    assert points["expected"].tolist()[1] == pytest.approx(0.8011) and points["expected"].isna().tolist() == [True, False, True]
-    assert points["values"].tolist() == ["0.79 0.8 0.81", "0.8 0.81 0.82", "0.7"]
+    assert [len(line.get_xdata()) for line in seeds] == [3, 3, 1] and list(seeds[1].get_xdata()) == pytest.approx([79, 80, 81])
+    assert points["values"].tolist() == ["0.8 0.81 0.82", "0.79 0.8 0.81", "0.7"]
     said = texts(fig)
     for text in ("80.00 ± 1.00 [77.00, 82.00]", "70.00 [67.00, 72.00]", "AUC %", "mean and 95 % interval", "one seed"):
         assert text in said
-    assert "the row above plus the paper's step" in said
     assert axes.yaxis_inverted()
-
-
-def test_a_forest_without_steps_names_none():
-    fig, points = intervals.forest_plot({"a": interval(0.5, "ap")}, "t", {"a": 0.1, "other": 0.1})
-    assert "AP %" in texts(fig) and not any("step" in text for text in texts(fig)) and points["expected"].isna().all()
+    assert "AP %" in texts(intervals.forest_plot({"a": interval(0.5, "ap")}, "t")[0])
 
 
 def test_paired_differences_carry_their_word():
@@ -184,7 +175,7 @@ def test_rows_of_different_metrics_do_not_share_an_axis(draw):
 def every_figure():
     long = ("MSF-DMU (reconstruction)", "+ PCL", "+ DBAGF", "FusionNet+LSTM+GAN (our stand-in)", "Logistic regression on snippets")
     title = "Rows of Table 4 on SynthCrime (rendered videos)"
-    yield "forest", intervals.forest_plot({name: interval(0.8 + 0.01 * i) for i, name in enumerate(long)}, title, STEPS)
+    yield "forest", intervals.forest_plot({name: interval(0.8 + 0.01 * i) for i, name in enumerate(long)}, title)
     yield (
         "paired",
         intervals.paired_differences({name: comparison(0.005 * (i - 2), 0.004) for i, name in enumerate(long)}, title, STEPS),

@@ -98,14 +98,13 @@ def test_a_model_is_built_from_settings_alone():
         "text": {"source": text.source, "note": text.note, "content_hash": text.content_hash},
     }
     state = torch.random.get_rng_state()
-    built = model_parts.untrained_model(config, text)
+    built = model_parts.untrained_model(config)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert (built.settings.width, built.settings.gate, built.training) == (32, "fixed", False)
-    again = model_parts.untrained_model(config, text)
+    again = model_parts.untrained_model(config)
     assert all(torch.equal(one, other) for one, other in zip(built.parameters(), again.parameters(), strict=True))
     assert "3 categories" in texts(model_diagram.alignment_diagram(built, text.source, 20)[0])
-    assert model_parts.model_parts(model_parts.untrained_model(config), 20) == model_parts.model_parts(built, 20)
-    with pytest.raises(ConfigError, match=r"text features 'file': expected one of clip, .*; give the text features of the run"):
+    with pytest.raises(ConfigError, match=r"text features 'file': expected one of clip, .*; choose a run with one of them"):
         model_parts.untrained_model(config | {"text": {"source": "file", "note": ""}})
     with pytest.raises(ConfigError, match="show the proposed model, got a run of 'ur-dmu'"):
-        model_parts.untrained_model(config | {"method": "ur-dmu", "options": {}}, text)
+        model_parts.untrained_model(config | {"method": "ur-dmu", "options": {}})

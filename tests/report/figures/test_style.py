@@ -100,6 +100,11 @@ def test_colours_stay_where_fewer_would_shift_them():
     lines = Image.new("RGB", (600, 300), "white")
     lines.paste("#0072b2", (100, 100, 500, 103))
     assert shown(lines) == (lines, 2)
+    for place, colour in enumerate(style.LINE_COLOURS[:6]):
+        lines.paste(colour, (100, 120 + 10 * place, 500, 122 + 10 * place))
+    lines.paste(Image.linear_gradient("L").resize((600, 80)), (0, 220))  # as many greys as text has
+    drawn = np.asarray(shown(lines)[0], dtype=int)[:210]
+    assert np.abs(drawn - np.asarray(lines, dtype=int)[:210]).max() < 10
 
 
 def test_a_figure_without_words_is_refused_when_they_are_asked_for(made_up, tmp_path):

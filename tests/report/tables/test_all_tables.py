@@ -5,9 +5,10 @@ import io
 
 import pandas as pd
 import pytest
+from made_up_results import table2
 
 from vad_lib.errors import OutputError
-from vad_lib.report.tables import ablation, all_tables, methods
+from vad_lib.report.tables import ablation, all_tables
 from vad_lib.report.tables.table import write_table
 
 
@@ -46,16 +47,16 @@ def test_every_table_of_several_sets(made_up, small_set):
 
 def test_tables_from_names_and_from_loaded_sets_are_the_same(made_up, small_set):
     made_up.write("synth-crime", "proposed")
-    assert methods.table2(made_up.layout, small_set).csv() == methods.table2(made_up.layout, "synth-crime").csv()
+    assert table2(made_up.layout, small_set).csv() == table2(made_up.layout, "synth-crime").csv()
     assert ablation.table4(made_up.layout, [small_set]).markdown() == ablation.table4(made_up.layout, ["synth-crime"]).markdown()
 
 
 def test_files_are_the_same_bytes_twice_and_parse(made_up):
     made_up.write("synth-crime", "proposed")
-    table = methods.table2(made_up.layout)
+    table = table2(made_up.layout)
     csv, md = write_table(made_up.layout, table)
     before = csv.read_bytes(), md.read_bytes()
-    write_table(made_up.layout, methods.table2(made_up.layout))
+    write_table(made_up.layout, table2(made_up.layout))
     assert (csv.read_bytes(), md.read_bytes()) == before
     frame = pd.read_csv(io.BytesIO(before[0]), dtype=str, keep_default_na=False)
     assert frame[list(table.frame.columns)].equals(table.frame.astype(str))
@@ -68,4 +69,4 @@ def test_a_folder_that_cannot_be_written(made_up):
     made_up.layout.results.parent.mkdir(parents=True)
     made_up.layout.results.write_text("a file in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        write_table(made_up.layout, methods.table2(made_up.layout))
+        write_table(made_up.layout, table2(made_up.layout))

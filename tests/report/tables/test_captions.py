@@ -1,14 +1,14 @@
 """Captions: what our numbers were made with, and what they compare with."""
 
-from made_up_results import FEATURES, TRAIN, row_of
+from made_up_results import FEATURES, TRAIN, row_of, table2
 
-from vad_lib.report.tables import captions, methods
+from vad_lib.report.tables import captions
 
 
 def test_the_caption_says_what_our_numbers_were_made_with(made_up):
     made_up.write("synth-crime", "proposed")
     made_up.write("synth-crime", "msf-dmu")
-    text = methods.table2(made_up.layout).made_with
+    text = table2(made_up.layout).made_with
     assert "videos rendered by this project, not UCF-Crime" in text
     assert "1 crop of 112 pixels" in text
     assert "text features sentence all-MiniLM-L6-v2 (sentence features, not CLIP)" in text
@@ -18,10 +18,19 @@ def test_the_caption_says_what_our_numbers_were_made_with(made_up):
     features = FEATURES | {"crop_size": 224, "crops": ["a", "b"], "weights_note": "random weights"}
     for variant in ("proposed", "msf-dmu"):
         made_up.change(made_up.layout.run("synth-crime", variant, 1), features=features)
-    assert "2 crops of 224 pixels (random weights)" in methods.table2(made_up.layout).made_with
+    assert "2 crops of 224 pixels (random weights)" in table2(made_up.layout).made_with
     train = TRAIN | {"seed": 1, "lr": 1e-3}
     made_up.change(made_up.layout.run("synth-crime", "msf-dmu", 1), train=train, declared=["lr"])
-    assert "learning rates 0.0005 (Proposed), 0.001 (MSF-DMU)." in methods.table2(made_up.layout).made_with
+    assert "learning rates 0.0005 (Proposed), 0.001 (MSF-DMU)." in table2(made_up.layout).made_with
+
+
+def test_rows_with_a_learner_of_their_own_have_settings_of_their_own(made_up):
+    made_up.write("synth-crime", "logistic-regression", title="Logistic regression")
+    text = table2(made_up.layout).made_with
+    assert "1 crop of 112 pixels; with settings of their own: Logistic regression." in text and "steps of" not in text
+    made_up.write("synth-crime", "msf-dmu")
+    text = table2(made_up.layout).made_with
+    assert "learning rate 0.0005; with settings of their own: Logistic regression." in text and "60 steps of 16 normal" in text
 
 
 def test_features_of_each_backbone_in_words():
@@ -40,6 +49,6 @@ def test_features_of_each_backbone_in_words():
 
 def test_a_real_data_set_is_not_called_rendered(made_up):
     made_up.write("ucf-crime", "proposed", like="synth-crime")
-    table = methods.table2(made_up.layout, "ucf-crime")
+    table = table2(made_up.layout, "ucf-crime")
     assert "rendered" not in table.title + table.made_with
     assert row_of(table, "Proposed")["here (ucf-crime) AUC %: chosen on validation"] == "80.00"

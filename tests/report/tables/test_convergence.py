@@ -22,7 +22,7 @@ class Logged:
     selection = "best_on_validation"
 
     def __init__(self, made, best=(0.8, 40), chosen=(0.8, 40), **train):
-        self.made, self.config = made, {"train": {"steps": 40, "choose_after": 0.75} | train}
+        self.made, self.config = made, {"method": "rtfm", "train": {"steps": 40, "choose_after": 0.75} | train}
         found = {"best_on_test": best, "best_on_validation": chosen}
         self.measured = {"selections": {name: {"step": step, "metrics": {"auc": value}} for name, (value, step) in found.items()}}
 
@@ -58,8 +58,16 @@ def test_a_row_that_had_not_learned_says_so_unless_there_was_nothing_to_learn():
     assert said.kind == "not learned" and said.text.startswith(
         "not learned (seed 3): validation AUC ended at 46.0 % after 16 steps"
     )
-    assert (PROJECT_ROOT / convergence.SEARCH).is_file()
     assert convergence.remark([Logged(curve, permute_labels=True)], "auc") is None
+
+
+def test_the_search_over_steps_is_named_for_the_methods_in_it():
+    assert set(pd.read_csv(PROJECT_ROOT / convergence.SEARCH)["method"]) == {*convergence.SEARCHED}
+    for curve in (log(*[0.5] * 8), log(0.5, 0.5, 0.5, 0.5, 0.7, 0.7, 0.9, 0.9)):
+        run = Logged(curve)
+        assert "`results/steps_search.csv` has this method with more steps" in convergence.unfinished(run).text
+        run.config["method"] = "fusion-gan"
+        assert "steps_search" not in convergence.unfinished(run).text
 
 
 def test_a_row_that_was_better_before_the_last_quarter_says_by_how_much():

@@ -1,8 +1,8 @@
 """What the methods cost: medians over seeds."""
 
-from made_up_results import row_of
+from made_up_results import row_of, table2
 
-from vad_lib.report.tables import cost, methods
+from vad_lib.report.tables import cost
 
 
 def test_costs_are_medians_over_seeds_and_stand_apart_from_the_numbers_that_repeat(made_up):
@@ -17,4 +17,4 @@ def test_costs_are_medians_over_seeds_and_stand_apart_from_the_numbers_that_repe
     assert list(row)[1:] == ["1,000", "20.0", "20.0", "40.0"]
     assert list(row_of(table, "Logistic regression on snippets"))[1:] == ["1,000", "1.5", "-", "-"]
     assert set(row_of(table, "MGFN")[1:]) == {"not run"}
-    assert not [column for column in methods.table2(made_up.layout).frame.columns if "training, s" in column]
+    assert not [column for column in table2(made_up.layout).frame.columns if "training, s" in column]

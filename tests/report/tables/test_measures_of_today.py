@@ -58,7 +58,8 @@ def test_without_runs_every_row_says_so(made_up, small_set):
     table = measures_of_today.measures_table(made_up.layout, small_set, VARIANTS)
     assert len(table.frame) == 3 and set(table.frame.iloc[:, 1]) == {"not run"}
     ranks = measures_of_today.ranks_table(made_up.layout, small_set, VARIANTS)
-    assert ranks.frame.columns.tolist() == ["row", "ranks"] and set(ranks.frame["ranks"]) == {"not run"}
+    assert ranks.frame.columns.tolist() == ["row", "ranks, annotators 1 to 4"]
+    assert set(ranks.frame["ranks, annotators 1 to 4"]) == {"not run"}
 
 
 def test_what_is_not_defined_is_empty_and_explained(made_up, small_set):
@@ -80,9 +81,9 @@ def test_a_cell_keeps_to_what_its_measure_can_be():
 def test_ranks_under_annotators(results, small_set):
     settings = several_annotators.AnnotatorSettings(late_seconds=0.5, early_seconds=0.5, miss=0.2)
     table = measures_of_today.ranks_table(results.layout, small_set, VARIANTS, count=2, seed=3, settings=settings)
-    head = "here (SynthCrime) AUC %: "
+    head, all_ranks = "here (SynthCrime) AUC %: ", "ranks, annotators 1 to 2"
     assert table.frame.columns.tolist() == [
-        *("row", f"{head}own labels", f"{head}annotator 1", f"{head}annotator 2", f"{head}mean", f"{head}shares", "ranks")
+        *("row", f"{head}own labels", f"{head}annotator 1", f"{head}annotator 2", f"{head}mean", f"{head}shares", all_ranks)
     ]
     runs = runs_of(results, "proposed")
     annotators = several_annotators.simulated_annotators(runs[0].events, 25.0, 2, 3, settings)
@@ -90,9 +91,9 @@ def test_ranks_under_annotators(results, small_set):
     row = row_of(table, "Proposed")
     assert row[f"{head}annotator 2"].startswith(f"{mean:.2f} (")
     ranks = [int(row[f"{head}annotator {number}"].split("(")[1][0]) for number in (1, 2)]
-    assert row["ranks"] == f"{min(ranks)} to {max(ranks)}"
+    assert row[all_ranks] == f"{min(ranks)} to {max(ranks)}"
     both = [row_of(table, name)[f"{head}own labels"][-2] for name in ("Proposed", BASE)]
     assert sorted(both) == ["1", "2"]
     missing = row_of(table, experiments.VARIANTS["ur-dmu"].title)
-    assert missing["ranks"] == "not run" and set(missing.iloc[1:-1]) == {""}
+    assert missing[all_ranks] == "not run" and set(missing.iloc[1:-1]) == {""}
     assert "misses 20 h % of them" in table.made_with and table.name == "annotators-synth-crime"

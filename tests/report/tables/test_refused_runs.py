@@ -1,10 +1,10 @@
 """Runs that must not stand in one table, and what may differ between the runs of one."""
 
 import pytest
-from made_up_results import FEATURES, TRAIN
+from made_up_results import FEATURES, TRAIN, table2
 
 from vad_lib.errors import DataError
-from vad_lib.report.tables import ablation, methods
+from vad_lib.report.tables import ablation
 from vad_lib.runs import finished_runs
 
 
@@ -51,7 +51,7 @@ def test_seeds_with_other_options_are_refused(made_up):
     made_up.write("synth-crime", "proposed", seed=1)
     made_up.write("synth-crime", "proposed", seed=2, options={"alpha": 2.0})
     with pytest.raises(DataError, match=r"differ in options\.alpha: None and 2\.0"):
-        methods.table2(made_up.layout)
+        table2(made_up.layout)
 
 
 def test_what_defines_a_variant_may_differ(made_up):
@@ -59,4 +59,4 @@ def test_what_defines_a_variant_may_differ(made_up):
     permuted = TRAIN | {"seed": 3, "permute_labels": True, "device": "cuda"}
     made_up.write("synth-crime", "proposed-permuted", seed=3, options={}, train=permuted)
     made_up.write("synth-crime", "msf-dmu", options={"dropout": 0.1})  # no text features either
-    assert list(methods.table2(made_up.layout).frame["status"]).count("run") == 3
+    assert list(table2(made_up.layout).frame["status"]).count("run") == 3

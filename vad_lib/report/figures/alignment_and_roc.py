@@ -12,7 +12,10 @@ from vad_lib.errors import DataError
 from vad_lib.metrics import average_precision, frame_roc_auc, pr_curve, roc_curve
 from vad_lib.report.figures.alternative_texts import composed, number
 from vad_lib.report.figures.run_scores import RunScores
+from vad_lib.report.figures.score_curves import abnormal_snippets, snippet_edges
 from vad_lib.report.figures.style import GREY, describe, headline, looks, style
+
+MOST_POINTS = 300  # kept of a curve in the CSV; the drawn curves have all
 
 
 def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure, pd.DataFrame]:
@@ -49,25 +52,20 @@ def alignment_heatmap(scores: RunScores, video: str, title: str) -> tuple[Figure
         bar.set_yticks([0.5], ["ground truth"])
         bar.grid(False)
         bar.tick_params(bottom=False, left=False)
-        during, outside = _mean_cosines(shown.alignment, shown.labels, scores.categories)
+        during, outside = _mean_cosines(shown.alignment, abnormal_snippets(shown), scores.categories)
         headline(fig, title, _highest(during, "abnormal frames") if len(during) else _highest(outside, "normal frames"))
         fig.colorbar(image, ax=[bar, axes], label="cosine", pad=0.015)
-    said = [
-        f"{category} " + ", ".join(f"{number(part[category])} {words}" for part, words in parts if len(part))
-        for parts in [((during, "abnormal"), (outside, "normal"))]
-        for category in scores.categories
-    ]
+    parts = [(part, words) for part, words in ((during, "abnormal"), (outside, "normal")) if len(part)]
+    said = [f"{name} " + ", ".join(f"{number(part[name])} {words}" for part, words in parts) for name in scores.categories]
     what = f"Map of {count} categories over {frames} frames, {title}. Mean cosine on abnormal and on normal frames"
     describe(fig, composed(what, said, f"The video's own: {', '.join(shown.categories)}."))
-    starts = np.arange(len(shown.alignment)) * FRAMES_PER_SNIPPET
-    points = pd.DataFrame(shown.alignment, columns=list(scores.categories)).assign(video=video, first_frame=starts)
+    points = pd.DataFrame(shown.alignment, columns=list(scores.categories))
+    points = points.assign(video=video, first_frame=snippet_edges(shown)[:-1])
     return fig, points[["video", "first_frame", *scores.categories]]
 
 
-def _mean_cosines(alignment: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> tuple[pd.Series, pd.Series]:
-    """Mean cosine of each category over the snippets with abnormal frames, and over the others; empty without such snippets."""
-    starts = np.arange(len(alignment)) * FRAMES_PER_SNIPPET
-    abnormal = np.add.reduceat(labels.astype(int), starts) > 0
+def _mean_cosines(alignment: np.ndarray, abnormal: np.ndarray, categories: Sequence[str]) -> tuple[pd.Series, pd.Series]:
+    """Mean cosine of each category over the abnormal snippets, and over the others; empty without such snippets."""
     parts = (alignment[abnormal], alignment[~abnormal])
     during, outside = (pd.Series(part.mean(axis=0), list(categories)) if len(part) else pd.Series(dtype=float) for part in parts)
     return during, outside
@@ -78,16 +76,15 @@ def _highest(means: pd.Series, where: str) -> str:
     return f"highest mean cosine on {where}: {first[0]} {first[1]:.2f}, then {second[0]} {second[1]:.2f}"
 
 
-def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) -> tuple[Figure, pd.DataFrame]:
+def roc_and_pr(runs: Sequence[RunScores], title: str) -> tuple[Figure, pd.DataFrame]:
     """ROC and precision-recall curves of several runs over all test frames (equations 14 to 18).
 
     Args:
         runs: on the same test videos.
         title: of the figure.
-        max_points: points kept per curve in the CSV; the drawn curves have all.
 
     Returns:
-        the figure, and (method, curve, x, y) rows; ``curve`` is ``roc`` or ``pr``.
+        the figure, and (method, curve, x, y) rows, at most :data:`MOST_POINTS` of a curve; ``curve`` is ``roc`` or ``pr``.
 
     Raises:
         DataError: the runs have different test frames.
@@ -111,7 +108,7 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
             area = "AUC {:.3f}, AP {:.3f}".format(*found[run.title])
             roc.plot(fpr, tpr, color=colour, ls=line, lw=1.6, label=f"{run.title} ({area})")
             pr.step(recall, precision, where="pre", color=colour, ls=line, lw=1.6)
-            points += [_thinned(run.title, "roc", fpr, tpr, max_points), _thinned(run.title, "pr", recall, precision, max_points)]
+            points += [_thinned(run.title, "roc", fpr, tpr), _thinned(run.title, "pr", recall, precision)]
         roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area: AUC)")
         pr.set(xlabel="recall", ylabel="precision", title="Precision-recall (area: AP)")
         for axes in (roc, pr):
@@ -125,7 +122,7 @@ def roc_and_pr(runs: Sequence[RunScores], title: str, *, max_points: int = 300) 
     return fig, pd.concat(points, ignore_index=True)
 
 
-def _thinned(method: str, curve: str, x: np.ndarray, y: np.ndarray, most: int) -> pd.DataFrame:
-    """At most so many points of a curve, both ends among them."""
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).astype(int))
+def _thinned(method: str, curve: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
+    """Points of a curve, both ends among them."""
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(int))
     return pd.DataFrame({"method": method, "curve": curve, "x": x[kept], "y": y[kept]})

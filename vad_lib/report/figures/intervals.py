@@ -38,47 +38,39 @@ _STEP: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "white", "mec": ORANGE,
 _SELECTION_WORDS = {"best_on_validation": SELECTION_TITLES["best_on_validation"], "last": "taken last"}
 
 
-def forest_plot(
-    intervals: Mapping[str, Interval], title: str, steps: Mapping[str, float] | None = None
-) -> tuple[Figure, pd.DataFrame]:
+def forest_plot(intervals: Mapping[str, Interval], title: str) -> tuple[Figure, pd.DataFrame]:
     """Rows of a table with mean, interval and the seeds' own values, the highest mean on top.
-
-    With the paper's steps the rows stay in their order, since a step leads from one row to the next.
 
     Args:
         intervals: name of each row -> its metric; names that are titles of the tables' rows have their method's colour.
         title: of the figure; names the data.
-        steps: name of a row -> the paper's gain over the row above it, a fraction; marked at the mean above plus this.
 
     Returns:
-        the figure, and one row each: ``row``, ``mean``, ``sd``, ``low``, ``high``, ``expected`` (where the paper's step leads,
-        missing without one), and ``values`` of the seeds, separated by spaces.
+        the figure, and one row each: ``row``, ``mean``, ``sd``, ``low``, ``high``, and ``values`` of the seeds, separated by
+        spaces.
 
     Raises:
         DataError: no row, or rows of different metrics.
     """
-    metric, steps = _one_metric(intervals), steps or {}
-    if not steps:
-        intervals = dict(sorted(intervals.items(), key=lambda row: -row[1].mean))
-    names, points = list(intervals), []
+    metric = _one_metric(intervals)
+    intervals = dict(sorted(intervals.items(), key=lambda row: -row[1].mean))
+    points = []
     with style():
-        fig, axes = _rows_of(names, title)
+        fig, axes = _rows_of(list(intervals), title)
         for place, (name, found) in enumerate(intervals.items()):
             _draw_interval(axes, place, found, method_look(name).colour)
-            expected = intervals[names[place - 1]].mean + steps[name] if place and name in steps else np.nan
-            axes.plot(100 * expected, place - 0.25, **_STEP)
             beside(axes, place, interval_text(found))
             values = " ".join(f"{value:.6g}" for value in found.values)
-            points.append((name, found.mean, found.sd, found.low, found.high, expected, values))
+            points.append((name, found.mean, found.sd, found.low, found.high, values))
         level = next(iter(intervals.values())).level
         axes.set_xlabel(f"{METRIC_TITLES[metric]} %")
         axes.plot([], [], "o-", color=OTHER_LOOK.colour, lw=2, ms=6.5, label=f"mean and {100 * level:g} % interval")
         axes.plot([], [], "o", color=OTHER_LOOK.colour, **_SEED, label="one seed")
-        _legend(fig, axes, "the row above plus the paper's step", {*steps} & {*names[1:]})
-    rows = [f"{name} {percent(mean)} ({percent(low)} to {percent(high)})" for name, mean, _, low, high, *_ in points]
+        fig.legend(loc="outside lower center", ncols=5, fontsize=9)
+    rows = [f"{name} {percent(mean)} ({percent(low)} to {percent(high)})" for name, mean, _, low, high, _ in points]
     what = f"Forest plot, {title}. {METRIC_TITLES[metric]} in percent of {counted(len(rows), 'row')}, mean and interval"
     describe(fig, composed(what, rows))
-    return fig, pd.DataFrame(points, columns=["row", "mean", "sd", "low", "high", "expected", "values"])
+    return fig, pd.DataFrame(points, columns=["row", "mean", "sd", "low", "high", "values"])
 
 
 def paired_differences(
@@ -118,7 +110,9 @@ def paired_differences(
             if any(point[6] == word for point in points):
                 axes.plot([], [], "o-", color=colour, lw=2, ms=6.5, label=word)
         axes.plot([], [], "o", color=GREY, **_SEED, label="one seed")
-        _legend(fig, axes, "the paper's step", {*steps} & {*comparisons})
+        if steps.keys() & comparisons.keys():
+            axes.plot([], [], **_STEP, label="the paper's step")
+        fig.legend(loc="outside lower center", ncols=5, fontsize=9)
     rows = [
         f"{' '.join(name.split())} {points_of_percent(mean)} ({points_of_percent(low)} to {points_of_percent(high)}) {word}"
         for name, _, _, mean, low, high, word, _ in points
@@ -210,10 +204,3 @@ def _draw_interval(axes: Axes, place: int, found: Interval, colour: str) -> None
     axes.plot([100 * found.low, 100 * found.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(100 * found.mean, place, "o", color=colour, ms=6.5)
     axes.plot(100 * np.array(found.values), np.full(found.num_seeds, place + 0.25), "o", color=colour, **_SEED)
-
-
-def _legend(fig: Figure, axes: Axes, step: str, marked: set[str]) -> None:
-    """The legend, with words for the paper's step if a row is marked with it."""
-    if marked:
-        axes.plot([], [], **_STEP, label=step)
-    fig.legend(loc="outside lower center", ncols=5, fontsize=9)

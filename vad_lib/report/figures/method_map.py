@@ -15,8 +15,8 @@ from vad_lib.report.figures.alternative_texts import composed
 from vad_lib.report.figures.style import BLUE, GREEN, GREY, describe, style
 from vad_lib.runs.experiments import COMPARED, VARIANTS
 
-# a lane of the map each: its heading and colour
-_QUESTIONS = {
+# question of a method's registry entry -> heading of its lane, and colour
+LANES = {
     "selection": ("Which segments stand for a video?", BLUE),
     "context": ("What is normal, and what does a segment see?", GREEN),
     "language": ("What does language add?", "#B87A00"),
@@ -36,14 +36,14 @@ def method_map() -> tuple[Figure, pd.DataFrame]:
     """
     specs = {variant: registry.METHODS[VARIANTS[variant].method] for variant in COMPARED}
     titles, rows, corners = {variant: VARIANTS[variant].title for variant in COMPARED}, [], {}
-    deepest = max(sum(spec.question == question for spec in specs.values()) for question in _QUESTIONS)
+    deepest = max(sum(spec.question == question for spec in specs.values()) for question in LANES)
     size = (2 * _MARGIN + 3 * _WIDTH + 2 * _GAP_X, deepest * (_HEIGHT + _GAP_Y) + _TOP)
     with style():
         fig = plt.figure(figsize=size, layout="none")
         axes = fig.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-_MARGIN, size[0] - _MARGIN), ylim=(_TOP - size[1], _TOP))
         axes.axis("off")
-        for lane, (question, (words, colour)) in enumerate(_QUESTIONS.items()):
+        for lane, (question, (words, colour)) in enumerate(LANES.items()):
             x = lane * (_WIDTH + _GAP_X)
             heading = "\n".join(wrap(words, 33))
             axes.text(x, 0.1, heading, va="bottom", fontsize=10.5, weight="bold", color=colour)
@@ -59,7 +59,7 @@ def method_map() -> tuple[Figure, pd.DataFrame]:
         axes.text(0, _TOP - 0.2, _TITLE, fontsize=13, va="center")
         _explain_arrows(axes, any(dashed for *_, dashed in pairs))
     said = [f"{method} builds on {parents.replace('; ', ' and ')}" if parents else method for method, _, parents, *_ in rows]
-    lanes = "; ".join(words for words, _ in _QUESTIONS.values())
+    lanes = "; ".join(words for words, _ in LANES.values())
     what = f"Map, {_TITLE}. {len(rows)} boxes in three lanes, {lanes.replace(';', ',')}"
     describe(fig, composed(what, said))
     return fig, pd.DataFrame(rows, columns=["method", "lane", "builds_on", "paper", "idea"])

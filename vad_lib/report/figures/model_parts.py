@@ -42,22 +42,19 @@ class Part(NamedTuple):
     parameters: int
 
 
-def untrained_model(config: Mapping[str, Any], text: TextFeatures | None = None) -> Proposed:
+def untrained_model(config: Mapping[str, Any]) -> Proposed:
     """The proposed model as the training of a run begins: of the run's sizes and options, with fresh weights.
 
-    It needs nothing but settings, so that figures 1 and 2 can be drawn where no weights are.
+    It needs nothing but settings, so that figures 1 and 2 can be drawn where no weights are: of text features only the width is
+    shown, so stand-ins of the width of the run's text encoder will do.
 
     Args:
         config: settings of a run of the proposed model, :attr:`vad_lib.runs.run_folder.Run.config`.
-        text: text features of the run's categories; by default stand-ins of the width of the run's text encoder, which is all
-            that the figures show of them.
 
     Raises:
-        ConfigError: a run of another method, text features of other categories, or text features of a user's own file, whose
-            width is not known here.
+        ConfigError: a run of another method, or with text features of a user's own file, whose width is not known here.
     """
-    if text is None and config["text"]:
-        text = _stand_in_text(config["text"], config["categories"])
+    text = _stand_in_text(config["text"], config["categories"]) if config["text"] else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         model = registry.build_method(
@@ -78,7 +75,7 @@ def _stand_in_text(about: Mapping[str, str], categories: Sequence[str]) -> TextF
     width = next((width for source, width in _TEXT_WIDTHS.items() if about["source"].startswith(source)), None)
     if width is None:
         known = ", ".join(_TEXT_WIDTHS)
-        raise ConfigError(f"text features {about['source']!r}: expected one of {known}; give the text features of the run.")
+        raise ConfigError(f"text features {about['source']!r}: expected one of {known}; choose a run with one of them.")
     values = torch.nn.functional.normalize(torch.eye(len(categories), width) + 1).numpy()
     return TextFeatures(tuple(categories), values, about["source"], about["note"], ())
 

@@ -58,12 +58,11 @@ def power_panels(components: Components, title: str, steps: Mapping[str, float])
         grid[0].set_ylabel("difference, percentage points")
         handles, labels = grid[0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=3)
-    said = [
-        f"with {least['value']:,.0f} {_UNITS[over]} {_points(least)}, with {most['value']:,.0f} {_points(most)}"
-        for over in _UNITS
-        for rows in [points[points["over"] == over].assign(value=lambda frame, over=over: frame[over])]
-        for least, most in [(rows.iloc[0], rows.iloc[-1])]
-    ]
+    said = []
+    for over, unit in _UNITS.items():
+        rows = points[points["over"] == over]
+        least, most = rows.iloc[0], rows.iloc[-1]
+        said.append(f"with {least[over]:,.0f} {unit} {_points(least)}, with {most[over]:,.0f} {_points(most)}")
     wanted = ", ".join(f"{100 * step:.2f} ({name})" for name, step in sorted(steps.items(), key=lambda step: step[1]))
     what = (
         f"Two panels, {title}. Difference in percentage points that is seen with 80 % probability, over seeds and over test "
@@ -127,11 +126,11 @@ def reliability_diagram(calibrations: Mapping[str, Calibration], title: str) -> 
         below.yaxis.set_major_formatter(FuncFormatter(_few_digits))
         below.yaxis.set_minor_formatter(NullFormatter())
         fig.legend(loc="outside lower center", ncols=1, fontsize=9)
+    highest = {name: found.bins.dropna().iloc[-1] for name, found in calibrations.items()}
     said = [
-        f"{name} calibration error {percent(found.expected_error)} %, in the bin of the highest scores "
+        f"{name} calibration error {percent(calibrations[name].expected_error)} %, in the bin of the highest scores "
         f"{percent(last['abnormal_share'])} % abnormal at a mean score of {percent(last['mean_score'])} %"
-        for name, found in calibrations.items()
-        for last in [found.bins.dropna().iloc[-1]]
+        for name, last in highest.items()
     ]
     what = f"Reliability diagram, {title} Share of abnormal frames in percent over the score of the frames in percent"
     describe(fig, composed(what, said, "Below: how many frames have each score."))

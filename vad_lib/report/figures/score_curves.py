@@ -193,6 +193,11 @@ def snippet_edges(video: VideoScores) -> np.ndarray:
     return np.append(np.arange(len(video.curves["score"])) * FRAMES_PER_SNIPPET, len(video.labels))
 
 
+def abnormal_snippets(video: VideoScores) -> np.ndarray:
+    """Whether each snippet has an abnormal frame, bool (T,)."""
+    return np.maximum.reduceat(video.labels, snippet_edges(video)[:-1]) > 0
+
+
 def _draw_strip(fig: Figure, axes: Axes, cell: Any, strip: Strip, labels: np.ndarray) -> None:
     """Frames side by side below the axis; a line leads from each to its place in time."""
     grid = cell.subgridspec(1, len(strip.frame_indices), wspace=0.03)

@@ -19,6 +19,7 @@ from vad_lib.storage.writing import write_arrays
 
 FIGURE3_CATEGORIES = ("Arson", "Shoplifting", "Stealing", "Vandalism")
 FIGURE4_CATEGORIES = ("Fighting", "Explosion", "CarAccident", "Riot")  # not named in the paper
+COUNT, HEIGHT = 6, 96  # frames of a strip, and their pixels
 PAPER_FIGURE_CATEGORIES = {"UCF-Crime": ("fig3", FIGURE3_CATEGORIES), "XD-Violence": ("fig4", FIGURE4_CATEGORIES)}
 
 
@@ -103,15 +104,13 @@ def strip_frames(record: VideoRecord, count: int) -> np.ndarray:
     return np.unique(np.concatenate(([before], inside, [after])))
 
 
-def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, count: int = 6, height: int = 96) -> Path:
+def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str]) -> Path:
     """Store frames of the figure's videos, so that a figure can be redrawn without the videos.
 
     Args:
         layout: where the strips are kept.
         dataset: without a folder of videos, an empty file is written and the figure has no strips.
         categories: of the panels.
-        count: frames per video.
-        height: pixels.
 
     Returns:
         path of the file, for :func:`load_strips`.
@@ -125,8 +124,8 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str], *, 
         chosen = {}
     arrays = {"videos": np.array(list(chosen.values()), dtype=str)}
     for i, name in enumerate(chosen.values()):
-        positions = strip_frames(records[name], count)
-        images = frame_strip(find_video(layout.videos(dataset.name), name), positions.tolist(), height)
+        positions = strip_frames(records[name], COUNT)
+        images = frame_strip(find_video(layout.videos(dataset.name), name), positions.tolist(), HEIGHT)
         arrays[f"frames_{i}"] = positions
         for j, image in enumerate(images):
             # JPEG: these files are committed, and as arrays they would be ten times as large.

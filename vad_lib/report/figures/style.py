@@ -77,7 +77,7 @@ SELECTION_LOOKS: dict[str, tuple[str, str]] = {
 }
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
-CLOSE = 2.6  # of 255: a picture of few colours that is nearer to its original looks the same (looked at)
+COLOURS, GREYS = 48, 10  # of a figure in a notebook; so many that lines keep the colours of their legend (looked at)
 SHOWN_WIDTH = 1100  # pixels in notebooks; ten points of a font are then 15 pixels in a figure 10 inches wide
 TEXT_KEY = "Alt"  # of the alternative text among a PNG's text chunks
 
@@ -246,7 +246,7 @@ def show(shown: Mapping[str, Path] | Figure, text: str = "", width: int = SHOWN_
 
 
 def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Literal["png", "jpeg"]]:
-    """A picture in few bytes: as PNG with 24 to 64 colours, which suits lines, or as JPEG, which suits photographs.
+    """A picture in few bytes: as PNG with 48 colours, which suits lines, or as JPEG, which suits photographs.
 
     Args:
         image: any picture.
@@ -258,28 +258,27 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     height = max(1, round(image.height * width / image.width))
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
     lines, photograph = io.BytesIO(), io.BytesIO()
-    for colours in range(24, 65, 8):  # the fewest that are close to it
-        distance, drawn = _reduced(small, colours, Image.Quantize.MAXCOVERAGE)
-        if distance < CLOSE:
-            break
-    else:  # frames of videos have many colours; this choice keeps those that are frequent
-        drawn = min((distance, drawn), _reduced(small, 48, Image.Quantize.MEDIANCUT), key=lambda reduced: reduced[0])[1]
-    drawn.save(lines, "PNG", optimize=True)
+    small.quantize(palette=_palette(small), dither=Image.Dither.NONE).save(lines, "PNG", optimize=True)
     small.save(photograph, "JPEG", quality=75, optimize=True)
     if len(lines.getvalue()) <= len(photograph.getvalue()):
         return lines.getvalue(), "png"
     return photograph.getvalue(), "jpeg"
 
 
-def _reduced(picture: Image.Image, colours: int, method: Image.Quantize) -> tuple[float, Image.Image]:
-    """The picture with few colours, and how far it is from the whole one."""
-    drawn = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
-    return _distance(drawn.convert("RGB"), picture), drawn
+def _palette(picture: Image.Image) -> Image.Image:
+    """Some greys, for text and axes, and the commonest of the other colours.
 
-
-def _distance(first: Image.Image, second: Image.Image) -> float:
-    """Root mean square of the differences between the values of two pictures."""
-    return float(np.sqrt(np.mean((np.asarray(first, float) - np.asarray(second, float)) ** 2)))
+    They are counted apart: thin lines are a few pixels among many grey ones, and would be given another line's colour.
+    """
+    values = np.asarray(picture, dtype=int)
+    coloured = np.asarray(picture)[np.ptp(values, axis=-1) > 12]
+    palette = np.linspace(0, 255, GREYS).round().astype(int).repeat(3).tolist()
+    if len(coloured):
+        found = Image.fromarray(coloured[None]).quantize(COLOURS - GREYS, method=Image.Quantize.MEDIANCUT).getpalette() or []
+        palette += found[: 3 * (COLOURS - GREYS)]
+    kept = Image.new("P", (1, 1))
+    kept.putpalette(palette)
+    return kept
 
 
 def headline(fig: Figure, title: str, finding: str = "") -> None:

@@ -129,8 +129,8 @@ def selected_steps(
         the figure, and (step, series, value) rows; ``value`` is a fraction.
     """
     series = {
-        "validation/auc": ("validation videos, AUC", VERMILION, "-"),
-        f"test/{metric}": (f"test frames, {METRIC_TITLES[metric]}", BLUE, "-"),
+        "validation/auc": ("validation videos, AUC", BLUE, "-"),
+        f"test/{metric}": (f"test frames, {METRIC_TITLES[metric]}", VERMILION, "-"),
     }
     steps: dict[int, list[str]] = {}
     for selection, step in chosen.items():

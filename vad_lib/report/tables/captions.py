@@ -6,6 +6,7 @@ from typing import Any
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.clip_weights import PUBLISHED
 from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
+from vad_lib.registry import METHODS
 from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.table import SELECTION_TITLES
 from vad_lib.runs.run_folder import Run
@@ -39,8 +40,7 @@ def _data_and_training(data: DatasetRuns) -> list[str]:
     sentences = comparability_sentences(dataset) + protocol_sentences(dataset)
     if not runs:
         return [*sentences, f"{dataset.title}: nothing was run yet."]
-    with_text = next((run for run in runs if run.config["text"]), runs[0])
-    sentences.append(f"{dataset.title}: {describe_run(with_text.config)}; {_learning_rates(runs)}.")
+    sentences.append(f"{dataset.title}: {_training(runs)}.")
     abnormal_share = runs[0].value("num_abnormal_frames", "last") / runs[0].value("num_frames", "last")
     return [*sentences, f"Chance on {dataset.title} is 50 % AUC and {100 * abnormal_share:.2f} % AP."]
 
@@ -66,6 +66,18 @@ def protocol_sentences(dataset: TableDataset) -> list[str]:
     if dataset.tail == "extend":
         sentences.append(f"Where features of {dataset.title} end before the video, the last score holds to its end.")
     return sentences + ([f"{dataset.title}: {dataset.note.rstrip('.')}."] if dataset.note else [])
+
+
+def _training(runs: Sequence[Run]) -> str:
+    """What rows on bags share and their learning rates; and which rows have a learner, and so settings, of their own."""
+    on_bags = [run for run in runs if run.config["method"] not in METHODS or METHODS[run.config["method"]].on_bags]
+    others = dict.fromkeys(run.title for run in runs if run not in on_bags)
+    if on_bags:
+        with_text = next((run for run in on_bags if run.config["text"]), on_bags[0])
+        parts = [describe_run(with_text.config), _learning_rates(on_bags)]
+    else:
+        parts = [describe_features(runs[0].config["features"])]
+    return "; ".join(parts + ([f"with settings of their own: {', '.join(others)}"] if others else []))
 
 
 def _learning_rates(runs: Sequence[Run]) -> str:

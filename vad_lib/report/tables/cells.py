@@ -31,11 +31,14 @@ def mean_metric_cell(runs: Sequence[Run], metric: str, selection: str) -> str:
 
 
 def interval_cell(runs: Sequence[Run], metric: Metric) -> str:
-    """95 % interval of a row, of the steps that its runs selected, such as ``[55.83, 87.21]``."""
+    """95 % interval of a row, of the steps that its runs selected, such as ``[55.83, 87.21]``.
+
+    Empty where the metric is the same in every seed and on every draw of the test videos: no width would look like certainty.
+    """
     if not runs:
         return NOT_RUN
     found = intervals.interval(scored_rows(runs), metric)
-    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    return f"[{100 * found.low:.2f}, {100 * found.high:.2f}]" if found.high > found.low else ""
 
 
 def paired_difference_cell(before: Sequence[Run], after: Sequence[Run], metric: Metric, steps: int) -> str:

@@ -39,8 +39,9 @@ def cost_table(layout: Layout, dataset: Dataset | str) -> Table:
         pd.DataFrame([{"method": VARIANTS[variant].title, **_costs(data.of(variant))} for variant in variants]),
         (True,) * len(variants),
         ("",) * len(variants),
-        "Median over seeds, as measured while the runs were made; other work on the machine counts. Testing takes features as "
-        f"given: I3D, which comes first for all but the pixel method, is not in it. {caption_text([data])}",
+        "Median over seeds, as measured while the runs were made; other work on the machine counts. Training, and so the time of "
+        "a step, includes the evaluations on validation and test videos. Testing takes features as given: I3D, which comes first "
+        f"for all but the pixel method, is not in it. {caption_text([data])}",
     )
 
 

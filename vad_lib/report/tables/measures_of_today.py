@@ -128,7 +128,7 @@ def ranks_table(
     rows = {VARIANTS[variant].title: scored_rows(data.of(variant)) for variant in variants}
     there = {title: runs for title, runs in rows.items() if runs}
     metric = data.dataset.metric
-    cells = {title: {"row": title} for title in rows}
+    cells, ranks = {title: {"row": title} for title in rows}, f"ranks, annotators 1 to {count}"
     if there:
         events = next(iter(there.values()))[0].events
         annotators = simulated_annotators(events, dataset.info.fps, count, seed, chosen)
@@ -137,19 +137,19 @@ def ranks_table(
             single = of_method[of_method["annotator"].str.isdecimal()]["rank"]
             for one in of_method.itertuples():
                 cells[title][_annotator_heading(data, one.annotator)] = f"{100 * one.value:.2f} ({one.rank})"
-            cells[title]["ranks"] = f"{single.min()} to {single.max()}"
-    frame = pd.DataFrame([row if len(row) > 1 else row | {"ranks": NOT_RUN} for row in cells.values()]).fillna("")
+            cells[title][ranks] = f"{single.min()} to {single.max()}"
+    frame = pd.DataFrame([row if len(row) > 1 else row | {ranks: NOT_RUN} for row in cells.values()]).fillna("")
     return Table(
         f"annotators-{data.dataset.name}",
         f"{METRIC_TITLES[metric]} and rank under {count} simulated annotators of {data.dataset.marked_title}",
-        frame[[*frame.columns.drop("ranks"), "ranks"]],
+        frame[[*frame.columns.drop(ranks), ranks]],
         (False,) * len(cells),
         ("",) * len(cells),
         f"Mean over seeds, in brackets the rank among the rows. Annotators are simulated (seed {seed}): each has a habit h between "
         f"0 and 2, starts events later by {chosen.late_seconds:g} h seconds on average, ends them earlier by "
         f"{chosen.early_seconds:g} h seconds, and misses {100 * chosen.miss:g} h % of them. *Mean* averages the metric over "
         "annotators (arXiv 2505.19022, first version); *shares* counts a frame as abnormal to the part of the annotators who say "
-        f"so. Who marks less lowers the AP of every row, so compare ranks rather than values. {_caption(data)}",
+        f"so. {'Who marks less lowers the AP of every row, so compare ranks. ' * (metric == 'ap')}{_caption(data)}",
     )
 
 

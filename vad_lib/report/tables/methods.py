@@ -28,26 +28,6 @@ _CEILING_NOTE = (
 )
 
 
-def table2(layout: Layout, dataset: Dataset | str = "synth-crime") -> Table:
-    """Table 2: methods by AUC and false alarm rate; the paper's and the authors' on UCF-Crime, ours on ``dataset``.
-
-    Args:
-        layout: where runs are read from.
-        dataset: loaded (``features=False`` will do), or the name of its folder.
-    """
-    return methods_table(layout, dataset, "UCF-Crime")
-
-
-def table3(layout: Layout, dataset: Dataset | str = "synth-violence") -> Table:
-    """Table 3: methods by AP and false alarm rate; the paper's and the authors' on XD-Violence, ours on ``dataset``.
-
-    Args:
-        layout: where runs are read from.
-        dataset: loaded (``features=False`` will do), or the name of its folder.
-    """
-    return methods_table(layout, dataset, "XD-Violence")
-
-
 def methods_table(layout: Layout, dataset: Dataset | str, counterpart: str | None = None) -> Table:
     """Methods on a data set: table 2 beside UCF-Crime, table 3 beside XD-Violence, else ``methods-DATASET`` with ours alone.
 

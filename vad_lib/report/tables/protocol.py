@@ -54,10 +54,10 @@ class _Setting(NamedTuple):
     scored: ScoredVideos | None = None
 
 
-def protocol_table(
-    layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence"), variant: str = "proposed"
-) -> Table:
+def protocol_table(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "synth-violence")) -> Table:
     """What the choices that the field leaves open are worth: metrics of one trained model under each of them.
+
+    The model is the proposed one; of its runs the one with the smallest seed.
 
     Columns hold the two readings of AP, the two false alarm rates, and in a second block the measures of today. Rows change
     one thing against the first: smoothing of the scores, a single crop or the first five instead of the mean over all ten, and
@@ -66,19 +66,18 @@ def protocol_table(
     Args:
         layout: where runs are read from.
         datasets: loaded (``features=False`` will do), or names of their folders; each adds its rows.
-        variant: the model; of its runs the one with the smallest seed.
 
     Raises:
         DataError: runs that do not belong into one table.
     """
-    data = [DatasetRuns.load(layout, dataset, (variant,)) for dataset in datasets]
-    first = [(each.dataset.title, next(iter(each.of(variant)), None)) for each in data]
+    data = [DatasetRuns.load(layout, dataset, ("proposed",)) for dataset in datasets]
+    first = [(each.dataset.title, next(iter(each.of("proposed")), None)) for each in data]
     settings = [(title, _settings(run)) for title, run in first]
     rows = [_row(title, setting) for title, of_data in settings for setting in of_data]
     seeds = ", ".join(f"{run.seed} on {title}" for title, run in first if run)
     return Table(
         "protocol",
-        f"Protocol. {VARIANTS[variant].title} on {' and '.join(each.dataset.marked_title for each in data)}, one trained model "
+        f"Protocol. {VARIANTS['proposed'].title} on {' and '.join(each.dataset.marked_title for each in data)}, one trained model "
         "under different readings of the protocol",
         pd.DataFrame(rows),
         (False,) * len(rows),
