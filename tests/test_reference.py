@@ -11,9 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from vad_lib.config import get_profile
 from vad_lib.data.dataset import load_dataset
+from vad_lib.errors import DataError
 from vad_lib.open_questions.answers import answer_runs
 from vad_lib.open_questions.questions import BASE, answer_place, base_place
-from vad_lib.reference import PARTS, all_runs, release_questions, small_png
+from vad_lib.reference import PARTS, all_runs, release, release_questions, small_png
 from vad_lib.runs import experiments, finished_runs
 from vad_lib.runs.packed_runs import pack, packed
 from vad_lib.runs.run_folder import RunInFolder
@@ -31,6 +32,13 @@ def test_a_small_figure_looks_the_same_and_keeps_its_texts(tmp_path):
     with Image.open(tmp_path / "small.png") as small:
         assert small.mode == "P" and small.text["Description"] == "made by a test"
         assert np.array_equal(np.asarray(small.convert("RGB")), pixels[..., :3])
+
+
+@pytest.mark.parametrize(("profile", "command"), [("study", "make study"), ("quick", "make reproduce PROFILE=quick")])
+def test_rows_without_all_seeds_are_no_reference(tmp_path, profile, command):
+    own = Layout.create(profile, tmp_path, Layout.reference().data)
+    with pytest.raises(DataError, match=f"missing: 2022, 2023, .*`{command}` trains them"):
+        release(own, own, ["synth-crime"])
 
 
 def test_answers_trained_elsewhere_are_added_with_the_model_that_they_are_compared_with(made_up, tmp_path, monkeypatch):

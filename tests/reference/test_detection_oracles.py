@@ -10,6 +10,7 @@ import pytest
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.evaluation import detection
+from vad_lib.evaluation.event_matching import matched_segments
 from vad_lib.storage.reading import read_arrays
 
 SETS = {"ucf": "ucf_crime", "xd": "xd_violence"}
@@ -73,7 +74,7 @@ def test_the_formula_is_the_known_one(case):
 
 def test_as_vadclip_s_code_computes_it(case):
     name, expected, records, categories, probabilities = case
-    found = detection.detect(probabilities, records, categories, "vadclip_code", normal_ground_truth=name == "xd")
+    found = detection.class_ap(matched_segments(probabilities, records, categories, normal_ground_truth=name == "xd"))
     assert found.num_segments.tolist() == expected["n_segments_excl0"].tolist()
     assert found.num_events.tolist() == expected["n_gt_per_class"].tolist()
     assert found.ap == pytest.approx(expected["perclass_ap_excl0"], abs=1e-9)
@@ -83,7 +84,7 @@ def test_as_vadclip_s_code_computes_it(case):
 
 def test_abnormal_videos_and_categories_only(case):
     _, expected, records, categories, probabilities = case
-    found = detection.detect(probabilities, records, categories, "abnormal_only")
+    found = detection.class_ap(matched_segments(probabilities, records, categories), "abnormal_only")
     assert found.num_segments.tolist() == expected["n_segments_excl1"].tolist()
     assert found.ap[:, 1:] == pytest.approx(expected["perclass_ap_excl1"][:, 1:], abs=1e-9)
     assert 100 * detection.mean_ap(found, "abnormal_only") == pytest.approx(expected["map_abnormal_classes_only_excl1"], abs=1e-9)
@@ -101,6 +102,6 @@ def test_what_perfect_scores_reach(shared, name, lowest, highest):
             frames[start:end, categories.index(category)] = 1
         frames[frames[:, 1:].sum(axis=1) == 0, 0] = 1
         perfect[record.name] = frames
-    found = detection.detect(perfect, records, categories, normal_ground_truth=name == "xd", frames_per_snippet=1)
-    values = 100 * detection.mean_ap(found)
+    matched = matched_segments(perfect, records, categories, normal_ground_truth=name == "xd", frames_per_snippet=1)
+    values = 100 * detection.mean_ap(detection.class_ap(matched))
     assert (values.min(), values.max()) == pytest.approx((lowest, highest), abs=0.005)
