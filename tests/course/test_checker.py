@@ -34,7 +34,8 @@ def test_an_unknown_exercise_names_those_that_are_there():
 
 
 def test_numbers_are_compared_with_their_shape():
-    number(torch.tensor([0.5]), 0.5, "no")
+    for half in (torch.tensor([0.5]), torch.tensor(0.5), np.array([[0.5]]), np.float32(0.5)):
+        number(half, 0.5, "no")
     numbers(torch.tensor([1.0, 2.0], requires_grad=True), [1, 2], "no")
     with pytest.raises(Hint, match="no"):
         number(0.6, 0.5, "no")
@@ -69,3 +70,75 @@ def test_a_function_of_a_student_may_fail_in_every_way():
 def test_what_counts_as_unsolved():
     assert unsolved(...) and unsolved([1, ...]) and unsolved({"a": ...}) and unsolved(np.array([1, ...], dtype=object))
     assert not unsolved(0) and not unsolved([]) and not unsolved(np.zeros(2))
+
+
+def test_a_function_may_change_its_arguments_in_place():
+    def changes(tensor, array):
+        array *= 2
+        return tensor.mul_(3) + torch.tensor(array)
+
+    tensor, array = torch.ones(2, requires_grad=True), np.ones(2)
+    value = called(changes, tensor, array)
+    assert value.tolist() == [5, 5] and tensor.tolist() == [1, 1] and array.tolist() == [1, 1]
+    assert torch.autograd.grad(value.sum(), tensor)[0].tolist() == [3, 3]
+
+
+# --- answers of students ---------------------------------------------------------------------------
+def hinge(abnormal, normal):
+    """Exercise 1.3: what each pair lacks."""
+    return 1 - abnormal.max(dim=1).values + normal.max(dim=1).values
+
+
+def test_each_pair_of_the_ranking_loss_is_cut_at_0():
+    assert check("1.3", lambda abnormal, normal: hinge(abnormal, normal).clamp(min=0).mean())
+    assert "before you take the mean" in check("1.3", lambda abnormal, normal: hinge(abnormal, normal).mean().clamp(min=0)).words
+
+
+def read(points, bank):
+    """Exercise 2.3: the mean."""
+    return (points @ bank.T / points.shape[1] ** 0.5).sigmoid() @ bank
+
+
+def test_every_number_has_the_deviation_of_its_own_log_variance():
+    assert check("2.3", lambda points, bank, spread, noise: read(points, bank) + noise * (spread / 2).exp())
+    assert check("2.3", lambda points, bank, spread, noise: read(points, bank) + noise.mul_(spread.div_(2).exp_()))  # in place
+    one = check("2.3", lambda points, bank, spread, noise: read(points, bank) + noise * (spread.mean() / 2).exp())
+    assert not one and "its own log-variance" in one.words
+
+
+def test_category_scores_may_be_rounded_to_two_digits():
+    cosines = np.cos(np.radians([25, 10, 80, 115, 50, 160])[:, None] - np.radians([20, 100, 160])[None, :])
+    ordered = np.sort(cosines, axis=0)
+    assert check("3.1", ordered[-2:].mean(axis=0))
+    assert check("3.1", [0.99, 0.95, 0.85]) and check("3.1", [0.99, 0.96, 0.86])  # of cosines that were rounded before
+    mistakes = {"lowest": ordered[:2], "last two": cosines[-2:], "all segments": cosines, "k = 1": ordered[-1:]}
+    for word, kept in mistakes.items():
+        assert word in check("3.1", kept.mean(axis=0).round(2)).words
+
+
+def test_the_category_is_that_of_the_highest_mean():
+    def by_numpy(alignment, k):
+        return 1 + np.sort(alignment, axis=0)[-k:].mean(axis=0)[1:].argmax()
+
+    def by_torch(alignment, k):
+        return torch.tensor(alignment).topk(k, dim=0).values.mean(dim=0)[1:].argmax() + 1
+
+    assert check("3.3", by_numpy) and check("3.3", by_torch)
+    assert "not the k-th highest" in check("3.3", lambda alignment, k: 1 + np.sort(alignment, axis=0)[-k][1:].argmax()).words
+    assert "one number" in check("3.3", lambda alignment, k: alignment).words
+
+
+def test_a_loss_may_change_its_terms_in_place():
+    def in_place(values, s):
+        values *= (-s).exp()
+        return (values + s / 2).sum()
+
+    assert check("4.3", in_place) and check("4.3", lambda values, s: ((-s).exp() * values + s / 2).sum())
+    assert "gradient" in check("4.3", lambda values, s: ((-s).exp() * values + s / 2).sum().detach()).words
+
+
+def test_an_auc_by_hand_may_be_rounded_to_two_digits():
+    assert check("5.1", 3.5 / 6) and check("5.1", 0.58) and check("5.1", np.float32(0.583))
+    assert "not lost" in check("5.1", 0.5).words
+    assert "whole pair" in check("5.1", 0.67).words
+    assert "divide" in check("5.1", 3.5).words

@@ -55,10 +55,17 @@ def test_segments_and_prototypes_are_named_with_their_places():
     assert "normal bag (3.0, 0.2), (2.0, 0.5); abnormal bag (2.0, -2.0), (-1.0, 3.0); normal bank (1.5, 0.0)" in text
 
 
+def test_a_number_stands_left_of_a_dot_that_has_another_one_to_its_right():
+    bags = BAGS[0], torch.tensor([[-0.8, 3.0], [-1.2, 2.8], [-1.6, -2.0]])
+    numbers = [words for words in lesson_2.banks_and_bags(BANKS, bags).axes[0].texts if words.get_text() in "012"]
+    assert [words.get_horizontalalignment() for words in numbers[2:]] == ["left", "right", "left"]  # of the abnormal bag
+
+
 def test_pushes_of_the_triplet_name_its_three_segments():
     turns = {0: ((0, 1, 1), (0.5, 0.5), torch.ones(2, 2, 2)), 90: ((1, 0, 0), (0.25, 0.25), torch.zeros(2, 2, 2))}
-    fig = lesson_2.pushes_of_the_triplet(turns, BANKS, BAGS)
+    fig = lesson_2.pushes_of_the_triplet(turns, BANKS, BAGS, {0: "lamp", 1: "event"})
     assert "anchor 0, positive 1, negative 1, loss 0.50, the negative is pushed by (1.00, 1.00)" in said(fig)
+    assert {"0 lamp", "1 event", "anchor (0)", "positive (1)", "negative (1)", "negative (0)"} <= set(texts(fig).splitlines())
     assert "turned by 90°: loss 0.25, by hand 0.25" in texts(fig) and "turned by 90°, anchor 1" in said(fig)
 
 

@@ -117,11 +117,23 @@ def unsolved(answer: Any) -> bool:
     return answer is ... or (isinstance(answer, np.ndarray) and answer.dtype == object)
 
 
+def one_number(answer: Any) -> float:
+    """An answer as a number; a tensor or array of one element counts as one.
+
+    Raises:
+        Hint: it is no number.
+    """
+    try:
+        return float(answer.item() if isinstance(answer, (np.ndarray, torch.Tensor)) else answer)
+    except (TypeError, ValueError, RuntimeError):
+        raise Hint(f"Expected one number, got {_kind(answer)}.") from None
+
+
 def number(answer: Any, expected: float, hint: str, tolerance: float = 1e-3) -> None:
     """Expect one number.
 
     Args:
-        answer: of the student; a tensor or array of one element counts as a number.
+        answer: of the student, see :func:`one_number`.
         expected: the right one.
         hint: what to say of another number.
         tolerance: largest difference that is still right.
@@ -129,11 +141,7 @@ def number(answer: Any, expected: float, hint: str, tolerance: float = 1e-3) -> 
     Raises:
         Hint: it is no number, or another one.
     """
-    try:
-        value = float(answer)
-    except (TypeError, ValueError, RuntimeError):
-        raise Hint(f"Expected one number, got {_kind(answer)}.") from None
-    if not abs(value - expected) <= tolerance:
+    if not abs(one_number(answer) - expected) <= tolerance:
         raise Hint(hint)
 
 
@@ -172,13 +180,15 @@ def choice(answer: Any, right: str, hints: dict[str, str]) -> None:
 def called(answer: Any, *arguments: Any) -> Any:
     """What the student's function returns for some arguments.
 
+    It gets copies, so it may change them in place; gradients reach the tensors that they are copies of.
+
     Raises:
         Hint: it is no function, it raises an error, or it still returns ``...`` or nothing.
     """
     if not callable(answer):
         raise Hint(f"Expected a function, got {_kind(answer)}. Give its name without brackets: check(..., my_function).")
     try:
-        value = answer(*arguments)
+        value = answer(*(_copied(argument) for argument in arguments))
     except Exception as error:  # whatever a student's function does
         raise Hint(f"Your function stopped with {type(error).__name__}: {error}.") from None
     if unsolved(value):
@@ -186,6 +196,12 @@ def called(answer: Any, *arguments: Any) -> Any:
     if value is None:
         raise Hint("Your function returned nothing; does it end with `return`?")
     return value
+
+
+def _copied(argument: Any) -> Any:
+    if isinstance(argument, torch.Tensor):
+        return argument.clone()
+    return argument.copy() if isinstance(argument, np.ndarray) else argument
 
 
 def _kind(answer: Any) -> str:

@@ -39,3 +39,6 @@ def ranking_loss(answer):
     numbers(first, 0.65, f"{pairs} the pairs lack 0.4 and 0.9; the loss is their mean.")
     second = called(answer, torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
     numbers(second, 0.0, "If the abnormal bag is ahead by more than 1, the loss is 0, never negative.")
+    third = called(answer, torch.tensor([[3.0, 0.0], [0.5, 0.0]]), torch.zeros(2, 2))
+    hint = "Cut each pair at 0 before you take the mean: one pair that is far ahead must not pay for another."
+    numbers(third, 0.25, hint)

@@ -38,7 +38,8 @@ def largest_turn(answer):
 def read(answer):
     points = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.0, 0.0]])
     bank = torch.tensor([[2.0, 0.0], [0.0, -1.0], [1.0, 1.0], [0.5, 2.0], [-1.0, 0.5]])
-    log_variance, noise = torch.full((3, 2), 1.2), torch.tensor([[0.5, -1.0], [2.0, 0.0], [-1.0, 1.0]])
+    log_variance = torch.linspace(0.4, 1.6, 6).view(3, 2)  # all different: each has a cloud of its own
+    noise = torch.tensor([[0.5, -1.0], [2.0, 0.5], [-1.0, 1.0]])
     products = points @ bank.T
     mean = (products / 2**0.5).sigmoid() @ bank
 
@@ -56,6 +57,7 @@ def read(answer):
     _tell(noisy, mean + noise, "The noise is added as it is; where does the log-variance come in?")
     _tell(noisy, mean + noise * log_variance, "You multiplied the noise by the logarithm of the variance.")
     _tell(noisy, mean + noise * log_variance.exp(), "You multiplied the noise by the variance. What is the standard deviation?")
+    _tell(noisy, mean + noise * (log_variance.mean() / 2).exp(), "Each segment and each number has its own log-variance; no mean.")
     numbers(noisy, mean + noise * (log_variance / 2).exp(), "The mean is right. Look at the factor of the noise again.")
     return "This is what normal videos read in training."
 

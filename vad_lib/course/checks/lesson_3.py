@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vad_lib.course.checker import Hint, called, exercise, number, numbers
+from vad_lib.course.checker import Hint, called, exercise, number, numbers, one_number
 
 
 @exercise("3.1")
@@ -16,14 +16,14 @@ def category_scores(answer):
             "mean": "This is the mean over all segments. Keep the 2 highest cosines of each category only.",
             "max": "This is the highest cosine of each category, k = 1. Here k is 2.",
         }.items():
-            if np.allclose(values, getattr(alignment, wrong)(axis=0), atol=5e-3):
+            if np.allclose(values, getattr(alignment, wrong)(axis=0), atol=8e-3):
                 raise Hint(hint)
-        if np.allclose(values, np.sort(alignment, axis=0)[:2].mean(axis=0), atol=5e-3):
+        if np.allclose(values, np.sort(alignment, axis=0)[:2].mean(axis=0), atol=8e-3):
             raise Hint("These are the 2 lowest cosines of each category. np.sort puts the lowest first.")
-        if np.allclose(values, alignment[-2:].mean(axis=0), atol=5e-3):
+        if np.allclose(values, alignment[-2:].mean(axis=0), atol=8e-3):
             raise Hint("This is the mean of the last two segments. Sort the cosines of each category first.")
     expected = np.sort(alignment, axis=0)[-2:].mean(axis=0)
-    numbers(values, expected, "For each of the 3 categories: its 2 highest cosines, then their mean.", 6e-3)
+    numbers(values, expected, "For each of the 3 categories: its 2 highest cosines, then their mean.", 8e-3)
     return "One segment alone no longer decides the category."
 
 
@@ -45,9 +45,7 @@ def largest_tau(answer):
 @exercise("3.3")
 def abnormal_category(answer):
     first = np.array([[0.9, 0.1, 0.2], [0.8, 0.9, 0.6], [0.9, 0.0, 0.7]])
-    value = called(answer, first.copy(), 2)
-    if np.size(value) != 1:
-        raise Hint("Expected one whole number: the number of a category.")
+    value = one_number(called(answer, first, 2))
     if value == 0:
         raise Hint("You returned 0. Either Normal took part, which is to stay out, or you counted the abnormal categories from 0.")
     if value == 1:
@@ -57,8 +55,10 @@ def abnormal_category(answer):
         )
     number(value, 2, "With 3 categories the answer is 1 or 2.")
     hint = "For the same map and k = 1 the scores of the categories 1 and 2 are 0.9 and 0.7. Does your function use k?"
-    number(called(answer, first.copy(), 1), 1, hint)
+    number(called(answer, first, 1), 1, hint)
     second = np.array([[0.0, 0.5, 0.4, 0.1], [0.0, 0.1, 0.2, 0.4], [0.0, 0.5, 0.3, 0.4], [0.0, -0.9, 0.3, 0.4]])
     hint = "For another map, of 4 snippets and 4 categories, k = 3, another category is the highest. Is k used, or a fixed number?"
     number(called(answer, second, 3), 3, hint)
+    third = np.array([[0.0, 0.9, 0.4], [0.0, 0.1, 0.3]])
+    number(called(answer, third, 2), 1, "Take the mean of the k highest cosines, not the k-th highest alone.")
     return "This is how the library names a video, too: top_categories in vad_lib.evaluation.fine_grained."

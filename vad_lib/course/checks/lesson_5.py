@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from vad_lib.course.checker import Hint, exercise, number
+from vad_lib.course.checker import Hint, exercise, number, one_number
 from vad_lib.course.material import lesson_bags, lesson_runs
 from vad_lib.course.tools import as_scored, frames_of
 from vad_lib.evaluation import comparisons
@@ -17,13 +17,14 @@ from vad_lib.metrics import frame_roc_auc
 
 @exercise("5.1")
 def auc_by_hand(answer):
+    value, two_digits = one_number(answer), 6e-3  # a result that was rounded to two digits is right too
     close = {0.5: "A tie is no pair in order, but it is not lost either.", 4 / 6: "A tie is not a whole pair in order."}
     for wrong, hint in close.items():
-        if isinstance(answer, (int, float)) and abs(answer - wrong) < 0.002:
+        if abs(value - wrong) < two_digits:
             raise Hint(hint)
-    if isinstance(answer, (int, float)) and answer > 1:
+    if value > 1:
         raise Hint("Expected a share between 0 and 1: divide by the number of pairs.")
-    number(answer, 3.5 / 6, "There are 2 x 3 pairs. Write 1, 0 or one half beside each of them.", tolerance=2e-3)
+    number(value, 3.5 / 6, "There are 2 x 3 pairs. Write 1, 0 or one half beside each of them.", two_digits)
 
 
 def _scored(method):

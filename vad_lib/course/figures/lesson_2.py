@@ -17,6 +17,7 @@ from vad_lib.report.figures.style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILI
 
 _BAG_COLOURS = (SKY, ORANGE)  # of the normal and the abnormal bag
 _KINDS = ((GREY, "normal"), (GREEN, "event"), (ORANGE, "lamp"))  # of segments, by number
+_ROLES = {"anchor": (6, 3), "positive": (-14, -15), "negative": (-14, -15)}  # of the triplet -> where the word stands, in points
 
 
 def banks_and_bags(banks: Sequence[Tensor], bags: Sequence[Tensor]) -> Figure:
@@ -31,8 +32,7 @@ def banks_and_bags(banks: Sequence[Tensor], bags: Sequence[Tensor]) -> Figure:
         _draw_banks(axes, *banks)
         for bag, colour, name in zip(bags, _BAG_COLOURS, ("normal bag", "abnormal bag")):
             axes.scatter(*bag.T, color=colour, label=name)
-            for number, (x, y) in enumerate(bag.tolist()):
-                axes.annotate(str(number), (x, y), xytext=(5, 3), textcoords="offset points")
+            _name_segments(axes, bag, {number: str(number) for number in range(len(bag))})
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     groups = zip(("normal bag", "abnormal bag", "normal bank", "abnormal bank"), [*bags, *banks])
     said = [f"{name} {', '.join(f'({x:.1f}, {y:.1f})' for x, y in points.tolist())}" for name, points in groups]
@@ -41,7 +41,10 @@ def banks_and_bags(banks: Sequence[Tensor], bags: Sequence[Tensor]) -> Figure:
 
 
 def pushes_of_the_triplet(
-    turns: Mapping[float, tuple[tuple[int, int, int], tuple[float, float], Tensor]], banks: Sequence[Tensor], bags: Sequence[Tensor]
+    turns: Mapping[float, tuple[tuple[int, int, int], tuple[float, float], Tensor]],
+    banks: Sequence[Tensor],
+    bags: Sequence[Tensor],
+    shown: Mapping[int, str],
 ) -> Figure:
     """The pushes of the triplet term on all segments as arrows, a panel for each turn of the abnormal bank.
 
@@ -50,6 +53,7 @@ def pushes_of_the_triplet(
             the gradient for each segment.
         banks: float (M, 2), the normal bank, and the abnormal bank before it is turned.
         bags: float (T, 2), segments of the normal and of the abnormal bag.
+        shown: number of a segment of the abnormal bag -> word for what it shows, such as ``event``; of those that are special.
     """
     said = []
     with style():
@@ -59,8 +63,9 @@ def pushes_of_the_triplet(
             for bag, of_bag, colour in zip(bags, pushes, _BAG_COLOURS):
                 axes.scatter(*bag.T, color=colour)
                 axes.quiver(*bag.T, *of_bag.T, angles="xy", scale_units="xy", scale=0.25, width=0.008, minlength=0)
-            for number, bag, word in zip(chosen, (bags[0], bags[1], bags[1]), ("anchor", "positive", "negative")):
-                axes.annotate(word, bag[number].tolist(), xytext=(-14, -15), textcoords="offset points")
+            _name_segments(axes, bags[1], {number: f"{number} {word}" for number, word in shown.items()})
+            for number, bag, (word, place) in zip(chosen, (bags[0], bags[1], bags[1]), _ROLES.items()):
+                axes.annotate(f"{word} ({number})", bag[number].tolist(), xytext=place, textcoords="offset points")
             axes.set_title(f"turned by {degrees}°: loss {library:.2f}, by hand {by_hand:.2f}")
             x, y = pushes[1, chosen[2]].tolist()
             said.append(
@@ -138,6 +143,16 @@ def triplet_and_parts(log: pd.DataFrame, parts: pd.Series) -> Figure:
     said += [f"{name} {part:.2f}" for name, part in parts.items()]
     describe(fig, composed(f"Triplet term over the steps, and the {len(parts)} parts of the loss at the last step", said))
     return fig
+
+
+def _name_segments(axes: Axes, bag: Tensor, words: Mapping[int, str]) -> None:
+    """Words beside some segments, by their numbers; to the left of a dot that has another one close to its right."""
+    points = bag.tolist()
+    for number, word in words.items():
+        x, y = points[number]
+        crowded = any(0 < right - x < 0.5 and abs(up - y) < 0.25 for right, up in points)
+        place: dict[str, Any] = {"xytext": (-5, 5), "ha": "right"} if crowded else {"xytext": (5, 3)}
+        axes.annotate(word, (x, y), textcoords="offset points", **place)
 
 
 def _draw_banks(axes: Axes, normal: Tensor, abnormal: Tensor) -> None:
