@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 from planted_set import auc_on_test
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vad_lib.config import RunSettings, TrainSettings
 from vad_lib.data.dataset import load_dataset, permute_labels
 from vad_lib.errors import DataError
-from vad_lib.methods.logistic_regression import LogisticRegressionLearner, training_snippets
+from vad_lib.methods.logistic_regression import (
+    LogisticRegressionLearner,
+    LogisticRegressionSettings,
+    _chosen_penalty,
+    training_snippets,
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +103,36 @@ def test_a_crop_is_scored_by_itself(dataset):
 def test_scores_are_those_of_scikit_learn(dataset):
     """The weights are kept as tensors and the formula is written out; a pipeline of scikit-learn gives the same bits."""
     fit, record = dataset.videos.split("train"), dataset.videos.split("test")[1]
-    snippets, targets = training_snippets(dataset, fit, 50_000, seed=0)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(snippets, targets)
+    snippets, targets, _ = training_snippets(dataset, fit, 50_000, seed=0)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=1000)).fit(snippets, targets)
     of_crops = dataset.store.snippets(record.name).astype(np.float32)
     expected = np.mean([pipeline.predict_proba(crop)[:, 1] for crop in of_crops], axis=0)
-    found = fitted(dataset, fit).snippet_scores([record])[record.name]["score"]
+    found = fitted(dataset, fit, inverse_penalties=(0.5,)).snippet_scores([record])[record.name]["score"]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
+def test_the_penalty_is_chosen_on_videos_that_were_not_learned(dataset):
+    """Forty numbers tell sixteen videos apart by their backdrops; only the first one tells what other videos share."""
+    rng = np.random.default_rng(0)
+    owners, abnormal = np.repeat(np.arange(16), 10), np.arange(16) % 2 == 1
+    snippets = rng.normal(size=(16, 40))[owners] + 0.1 * rng.normal(size=(160, 40))
+    snippets[:, 0] += abnormal[owners]
+    penalties = (1e-4, 1e-2, 1.0)
+    chosen = _chosen_penalty(penalties, snippets, abnormal[owners], owners)
+    splits = list(StratifiedGroupKFold(5).split(snippets, abnormal[owners], owners))
+    loss = [0.0] * 3
+    for place, c in enumerate(penalties):
+        for fit, held in splits:
+            pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000)).fit(
+                snippets[fit], abnormal[owners][fit]
+            )
+            loss[place] += log_loss(abnormal[owners][held], pipeline.predict_proba(snippets[held]))
+    assert chosen == penalties[int(np.argmin(loss))] < 1
+    few = owners < 2  # a video of each class cannot be held out
+    assert _chosen_penalty(penalties, snippets[few], abnormal[owners][few], owners[few]) == 1e-2
+    assert (
+        fitted(dataset, dataset.videos.split("train")).step(0)["inverse_penalty"] in LogisticRegressionSettings().inverse_penalties
+    )
 
 
 def test_weights_score_again(dataset):

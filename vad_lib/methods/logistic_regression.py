@@ -12,7 +12,8 @@ from pydantic import Field
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
@@ -23,11 +24,19 @@ from vad_lib.data.dataset import Dataset
 from vad_lib.errors import DataError
 from vad_lib.methods.base import Learner, MethodSpec
 
+_FOLDS = 5  # of the training videos
+
 
 class LogisticRegressionSettings(Settings):
     """Settings of the yardstick."""
 
     max_snippets: int = Field(50_000, ge=1, description="training snippets kept, all crops counted; bounds memory")
+    inverse_penalties: tuple[float, ...] = Field(
+        (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+        min_length=1,
+        description="values of C of scikit-learn's LogisticRegression that are tried on folds of the training videos; of one value "
+        "nothing is tried, and so where a class has a single video: then the middle one is taken",
+    )
 
 
 class LogisticRegressionLearner(Learner):
@@ -48,18 +57,25 @@ class LogisticRegressionLearner(Learner):
         self._weights: dict[str, Tensor] = {}
 
     def step(self, index: int) -> dict[str, float]:
-        """Fit.
+        """Choose the penalty, and fit.
+
+        With weak labels and as many numbers to move as features, the penalty decides much: scikit-learn's default learns the
+        training videos by heart. It is chosen by the cross-entropy of snippets of other training videos, so no label of a frame
+        is looked at.
+
+        Returns:
+            ``loss``, the cross-entropy of the training snippets in nats, and ``inverse_penalty``, the chosen C.
 
         Raises:
             DataError: no normal or no abnormal video to learn from; NaN or infinity in the features.
         """
         self.videos = tuple(record.name for record in self.fit)
-        snippets, targets = training_snippets(self.dataset, self.fit, self.settings.max_snippets, self.seed)
-        scaler, classifier = steps = StandardScaler(), LogisticRegression(max_iter=1000)
-        make_pipeline(*steps).fit(snippets, targets)
+        snippets, targets, owners = training_snippets(self.dataset, self.fit, self.settings.max_snippets, self.seed)
+        chosen = _chosen_penalty(self.settings.inverse_penalties, snippets, targets, owners)
+        scaler, classifier = _classifier(chosen).fit(snippets, targets).named_steps.values()
         fitted = {"mean": scaler.mean_, "scale": scaler.scale_, "weight": classifier.coef_, "bias": classifier.intercept_}
         self._weights = {name: torch.from_numpy(value.astype(np.float32)) for name, value in fitted.items()}
-        return {"loss": float(log_loss(targets, probabilities(self._weights, snippets)))}
+        return {"loss": float(log_loss(targets, probabilities(self._weights, snippets))), "inverse_penalty": chosen}
 
     def snippet_scores(self, records: Sequence[VideoRecord], crop: int | None = None) -> dict[str, dict[str, np.ndarray]]:
         crops = slice(0, self.num_crops) if crop is None else slice(crop, crop + 1)
@@ -83,7 +99,7 @@ class LogisticRegressionLearner(Learner):
 
 def training_snippets(
     dataset: Dataset, records: Sequence[VideoRecord], max_snippets: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Snippets of all crops of some videos, each with the label of its video.
 
     Args:
@@ -93,7 +109,7 @@ def training_snippets(
         seed: of the draw.
 
     Returns:
-        float32 (n, D), and bool (n,), True for snippets of abnormal videos.
+        float32 (n, D); bool (n,), True for snippets of abnormal videos; int64 (n,), the place of each snippet's video.
 
     Raises:
         DataError: no normal or no abnormal video; NaN or infinity in the features.
@@ -104,13 +120,29 @@ def training_snippets(
     total = sum(dataset.store.num_snippets(name) for name in labels) * dataset.store.num_crops
     share = min(1, max_snippets / total)
     rng = np.random.default_rng(seed)
-    rows, targets = [], []
-    for record in records:
+    rows, targets, owners = [], [], []
+    for place, record in enumerate(records):
         snippets = _rows(dataset, record)
         kept = snippets if share == 1 else snippets[rng.random(len(snippets)) < share]
         rows.append(kept)
         targets.append(np.full(len(kept), labels[record.name]))
-    return np.concatenate(rows), np.concatenate(targets)
+        owners.append(np.full(len(kept), place))
+    return np.concatenate(rows), np.concatenate(targets), np.concatenate(owners)
+
+
+def _classifier(inverse_penalty: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=1000))
+
+
+def _chosen_penalty(penalties: Sequence[float], snippets: np.ndarray, targets: np.ndarray, owners: np.ndarray) -> float:
+    """The C with the lowest cross-entropy over folds of whole videos."""
+    fewest = min(len(np.unique(owners[targets == label])) for label in (False, True))
+    if len(penalties) == 1 or fewest < 2:
+        return penalties[len(penalties) // 2]
+    folds = StratifiedGroupKFold(min(_FOLDS, fewest))
+    grid = {"logisticregression__C": penalties}
+    search = GridSearchCV(_classifier(1.0), grid, scoring="neg_log_loss", cv=folds, refit=False, error_score="raise")
+    return float(search.fit(snippets, targets, groups=owners).best_params_["logisticregression__C"])
 
 
 def probabilities(weights: Mapping[str, Tensor], snippets: np.ndarray) -> np.ndarray:
