@@ -203,6 +203,7 @@ class Profile(Settings):
 
     name: str
     features: FeatureSettings
+    crops_of: dict[str, int] = Field({}, description="features.num_crops where a data set stands for one of these public ones")
     synthetic: SyntheticSettings
     train: TrainSettings
     rates: dict[str, float] = Field(
@@ -221,6 +222,10 @@ class Profile(Settings):
     text_file: str = Field(
         "", description="with text_features='clip': path of the CLIP weights; with 'file': a .npy of shape (categories, width)"
     )
+
+    def features_of(self, counterpart: str) -> FeatureSettings:
+        """How features are made for a data set that stands for this public one; empty for a set of one's own."""
+        return self.features.replace(num_crops=self.crops_of.get(counterpart, self.features.num_crops))
 
 
 # Of results/rate_search.csv: where another rate than 5e-4 has a validation AUC that is more than 0.01 higher.
@@ -285,6 +290,7 @@ PROFILES: dict[str, Profile] = {
     "paper": Profile(
         name="paper",
         features=FeatureSettings(),
+        crops_of={"XD-Violence": 5},
         synthetic=SyntheticSettings(
             train_per_category=100, test_per_category=20, train_snippets=(100, 400), test_snippets=(100, 600), height=256, width=340
         ),

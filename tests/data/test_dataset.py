@@ -110,8 +110,12 @@ def test_the_number_of_snippets_must_follow_from_the_frames(folder):
         return dataclasses.replace(record, num_frames=record.num_frames + 160) if record.name == name else record
 
     rewrite(folder, lengthen)
-    with pytest.raises(DataError, match=rf"video {name} has [\d,]+ frames, so \d+ snippets of 16, but features of \d+"):
+    with pytest.raises(DataError, match=rf"video {name} has [\d,]+ frames, so \d+ snippets of 16, but features of \d+") as told:
         load_dataset(folder)
+    assert str(told.value).endswith("; correct its n_frames or extract it again.")
+    write_json(folder / "dataset.json", read_json(folder / "dataset.json") | {"synthetic": False, "counterpart": "UCF-Crime"})
+    with pytest.raises(DataError, match=r"--frames CSV of the import, importing=\{frames: CSV\} of notebook 01\.$"):
+        load_dataset(folder)  # the next import would write the list again
 
 
 @pytest.mark.parametrize("rule", ["A", "B", "C"])

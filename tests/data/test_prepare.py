@@ -10,6 +10,7 @@ from importing_folders import WHOLE, OwnFolder, rows
 from vad_lib.config import RunSettings, TrainSettings, get_profile
 from vad_lib.data import prepare
 from vad_lib.data.importing.settings import ImportSettings
+from vad_lib.data.importing.write import import_dataset
 from vad_lib.errors import DataError
 from vad_lib.runs import trainer
 from vad_lib.storage.paths import Layout
@@ -64,6 +65,19 @@ def test_a_category_of_one_s_own_is_trained_on_and_scored(tmp_path):
     assert trainer.train_run(settings, dataset, prepare.dataset_text(profile, dataset), tmp_path / "seed1", progress=False)
     written = [path.read_text(encoding="utf-8") for path in (tmp_path / "seed1").glob("*.json")]
     assert any("stand-ins without meaning for BikeTheft" in text for text in written)
+
+
+@pytest.mark.parametrize(("counterpart", "crops"), [("XD-Violence", 5), ("UCF-Crime", 10), ("", 10)])
+def test_the_paper_takes_five_crops_of_xd_violence_and_ten_of_other_videos(tmp_path, monkeypatch, counterpart, crops):
+    folder = OwnFolder(tmp_path / "mine").list(WHOLE).list(f'{{"counterpart": "{counterpart}"}}', "dataset.json")
+    for name, frames in rows(WHOLE).items():
+        folder.video(f"{name}.mp4", frames=frames)
+    import_dataset(folder.path, tmp_path / "out", ImportSettings(dataset="mine"), progress=False)
+    asked = []
+    monkeypatch.setattr(prepare.extraction, "extract_dataset", lambda *given, **_: asked.append(given[3].num_crops))
+    with pytest.raises(AttributeError):  # there is no report
+        prepare.prepare_dataset(Layout.create("paper", tmp_path / "results", tmp_path), get_profile("paper"), "out", progress=False)
+    assert asked == [crops]
 
 
 @pytest.mark.parametrize(

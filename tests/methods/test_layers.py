@@ -35,6 +35,16 @@ def test_local_decay_against_the_whole_matrix(normalise, length):
     torch.testing.assert_close(ours, slow_decay(values, temperature, normalise), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("normalise", ["rows", "columns"])
+def test_scoring_a_long_video_takes_the_band_of_the_decay(normalise):
+    values, temperature = torch.randn(1, 2, layers.MOST_DENSE + 1, 3), torch.tensor([math.e, 1.5])
+    whole = layers.local_decay(values, temperature, normalise)  # gradients are on, as in training
+    with torch.inference_mode():
+        torch.testing.assert_close(layers.local_decay(values, temperature, normalise), whole, rtol=1e-5, atol=1e-6)
+        longest = layers.local_decay(torch.ones(1, 1, 61_032, 1), temperature[:1], normalise)  # the matrix would take 60 GB
+    torch.testing.assert_close(longest[:, :, 64:-64], torch.ones(1, 1, 61_032 - 128, 1))
+
+
 def test_rows_and_columns_differ_only_near_the_ends():
     values, temperature = torch.randn(1, 1, 150, 2), torch.tensor([math.e])
     difference = layers.local_decay(values, temperature, "rows") - layers.local_decay(values, temperature, "columns")

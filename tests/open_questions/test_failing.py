@@ -64,3 +64,5 @@ def test_the_leading_term_changes():
         }
     )
     assert failing.leading_terms([log]) == ("main", "memory triplet")
+    words = failing.gradients_in_words([pd.concat([log, log]).assign(**{"loss/kl": [1.0] * 5 + [6.0] * 3})])
+    assert words.endswith("The KL term is at most 4.0 times as large as at its first five steps.")

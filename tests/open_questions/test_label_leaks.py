@@ -17,6 +17,7 @@ from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions import label_leaks
 from vad_lib.open_questions.label_leaks import label_guess_aucs, label_leak_intervals
 from vad_lib.storage.paths import Layout
+from vad_lib.storage.writing import write_json
 
 LARGE = SyntheticSettings(
     train_per_category=8, test_per_category=5, train_snippets=(5, 8), test_snippets=(5, 8), height=64, width=86
@@ -113,6 +114,14 @@ def test_a_missing_video_is_named(crime):
     (crime / "videos" / "test_Arson_000.mp4").unlink()
     with pytest.raises(MissingFileError, match="test_Arson_000"):
         label_guess_aucs(load_dataset(crime, features=False))
+
+
+def test_a_part_of_the_videos_beside_imported_features_leaves_only_the_lengths(crime):
+    for path in (crime / "videos").glob("train_*"):
+        path.unlink()
+    empty = dict.fromkeys(("source", "fingerprint", "described", "own_note"), "")
+    write_json(crime / "import.json", empty | {"settings": {}, "store": "a hash", "written": {}})
+    assert sorted(label_guess_aucs(load_dataset(crime, features=False))) == ["length_auc", "length_high", "length_low"]
 
 
 def test_a_video_that_cannot_be_decoded_is_named(crime):

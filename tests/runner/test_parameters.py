@@ -74,15 +74,21 @@ def test_the_listing_names_every_parameter_with_what_it_takes(capsys):
     assert "train (notebook 06)\n  true or false; default false\n" in text
 
 
-@pytest.mark.parametrize("notebook", ["02_training", "03_ablation"])
-def test_a_file_of_text_features_counts_also_where_the_source_is_left_to_the_profile(layout, notebook):
-    cells = nbformat.read(layout.notebooks / f"{notebook}.ipynb", as_version=4).cells
-    (cell,) = (cell.source for cell in cells if "text_features=" in cell.source)
-    (choice,) = (node for node in ast.parse(cell).body if isinstance(node, ast.If) and "text_file" in ast.unparse(node))
-    assert ast.unparse(choice).splitlines() == [
-        "if text_source or text_file:",
-        "    settings = settings.replace(text_features=text_source or settings.text_features, text_file=text_file)",
-    ]
+def test_every_notebook_that_trains_rows_takes_a_file_of_text_features_also_where_the_profile_chooses_the_source(layout):
+    trains = []
+    for notebook, kind in OF_NOTEBOOK.items():
+        cells = [cell.source for cell in nbformat.read(layout.notebooks / f"{notebook}.ipynb", as_version=4).cells]
+        if notebook == "00_start_here" or not any(call in cell for cell in cells for call in ("run_variants(", "run_grid(")):
+            continue  # 00 trains beside the rows of the tables, not in their folders
+        trains.append(notebook[:2])
+        assert {"text_source", "text_file"} <= set(kind.model_fields), notebook
+        (cell,) = (cell for cell in cells if "text_features=" in cell)
+        (choice,) = (node for node in ast.parse(cell).body if isinstance(node, ast.If) and "text_file" in ast.unparse(node))
+        assert ast.unparse(choice).splitlines() == [
+            "if text_source or text_file:",
+            "    settings = settings.replace(text_features=text_source or settings.text_features, text_file=text_file)",
+        ], notebook
+    assert sorted(trains) == ["02", "03", "06", "08"]
 
 
 # --- what is refused ----------------------------------------------------------------------------------
@@ -163,6 +169,15 @@ def test_a_file_of_text_features_needs_a_source_that_reads_one(tmp_path, monkeyp
         assert found == {"profile": profile, "text_file": whole, **given}
     with pytest.raises(ConfigError, match="text_file: text features 'sentence' read no file; add text_source=clip"):
         checked("03_ablation", {"profile": "quick", "text_file": "text.npy"})
+
+
+def test_a_relative_path_of_frame_counts_is_made_whole(tmp_path, monkeypatch):
+    (tmp_path / "frames.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    found = checked("01_feature_prep", {"importing": {"frames": "frames.csv", "partial": True}})
+    assert found == {"importing": {"frames": str((tmp_path / "frames.csv").resolve()), "partial": True}}
+    with pytest.raises(ConfigError, match=r"importing: expected a file, found none at .*none\.csv"):
+        checked("01_feature_prep", {"importing": {"frames": "none.csv"}})
 
 
 def test_what_is_right_passes_as_it_is():

@@ -175,6 +175,9 @@ def _check_whole_snippets(info: DatasetInfo, videos: VideoList) -> None:
 
 def _check_features(info: DatasetInfo, videos: VideoList, store: FeatureStore) -> None:
     name, listed = info.name, [record.name for record in videos.records]
+    fix = "correct its n_frames or extract it again"
+    if info.counterpart and not info.synthetic:  # an import writes the list of a public set, by the headers of the video files
+        fix = "give its frames in a CSV with video,n_frames: --frames CSV of the import, importing={frames: CSV} of notebook 01"
     missing, surplus = sorted(set(listed) - set(store.videos)), sorted(set(store.videos) - set(listed))
     if missing:
         raise DataError(
@@ -192,7 +195,7 @@ def _check_features(info: DatasetInfo, videos: VideoList, store: FeatureStore) -
         if found != expected and not (info.tail == "extend" and found == expected - 1 > 0):
             raise DataError(
                 f"data set {name}: video {record.name} has {record.num_frames:,} frames, so {expected:,} snippets of "
-                f"{store.contract.frames_per_snippet}, but features of {found:,}; correct its n_frames or extract it again."
+                f"{store.contract.frames_per_snippet}, but features of {found:,}; {fix}."
             )
 
 

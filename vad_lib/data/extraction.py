@@ -260,14 +260,15 @@ def main(arguments: list[str] | None = None) -> int:
     add("--scheduler", default="", help="address of the Dask scheduler, e.g. tcp://host:8786")
     add("--wait", action="store_true", help="wait while another process extracts into the same store, instead of stopping")
     options = parser.parse_args(arguments)
-    settings = get_profile(options.profile).features.for_backbone(options.backbone, options.clip_frames, options.weights)
-    settings = settings.replace(num_crops=options.crops or settings.num_crops, engine=options.engine or settings.engine)
     layout = Layout.create(options.profile, data=options.data)
-    records = load_dataset(layout.dataset(options.dataset), features=False).videos.records
+    dataset = load_dataset(layout.dataset(options.dataset), features=False)
+    settings = get_profile(options.profile).features_of(dataset.counterpart)
+    settings = settings.for_backbone(options.backbone, options.clip_frames, options.weights)
+    settings = settings.replace(num_crops=options.crops or settings.num_crops, engine=options.engine or settings.engine)
     with waiting(options.wait):
         report = extract_dataset(
             videos_folder(layout.dataset(options.dataset)),
-            [record.name for record in records],
+            [record.name for record in dataset.videos.records],
             layout.features(options.dataset, options.backbone, options.crops or 0),
             settings,
             options.device,

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
-from vad_lib.data.importing.import_record import videos_folder
+from vad_lib.data.importing.import_record import read_import_record, videos_folder
 from vad_lib.data.video import read_frames
 from vad_lib.data.video_files import find_videos
 from vad_lib.errors import DataError, MissingFileError
@@ -31,19 +31,19 @@ def guesses(dataset: Dataset) -> dict[str, np.ndarray]:
     """Fit a guess of each kind to the labels of the training videos, and score the test videos with it.
 
     Args:
-        dataset: any; features are not needed. Its videos are found as extraction finds them; without a folder of videos only the
-            lengths are there to guess from.
+        dataset: any; features are not needed. Its videos are found as extraction finds them; without a folder of videos, or with a
+            part of the videos beside imported features, only the lengths are there to guess from.
 
     Returns:
         for ``first_frame`` and ``file_size``, or for ``length`` without videos: float64 (V,), unbounded, higher for videos that
         look abnormal.
 
     Raises:
-        MissingFileError: a listed video has no file, or several.
+        MissingFileError: a listed video has no file, or several, and the features are made of the videos.
         DataError: the training videos are of one class only, or a video's first frame cannot be decoded.
     """
-    labels, train = _known(dataset, "train")
-    _, test = _known(dataset, "test")
+    labels, paths = _train_labels(dataset), _files(dataset)
+    train, test = (_known(dataset, split, paths) for split in ("train", "test"))
     found = {}
     for name in train:
         guess = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000))
@@ -51,28 +51,41 @@ def guesses(dataset: Dataset) -> dict[str, np.ndarray]:
     return found
 
 
-def _known(dataset: Dataset, split: Literal["train", "test"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Labels of a split's videos, bool (V,), and what is known of them without watching, float (V, D) of each kind."""
-    records = dataset.videos.split(split)
-    labels = np.array([dataset.videos.is_abnormal(record) for record in records], dtype=bool)
-    if split == "train" and (labels.all() or not labels.any()):
+def _train_labels(dataset: Dataset) -> np.ndarray:
+    """bool (V,)."""
+    labels = np.array([dataset.videos.is_abnormal(record) for record in dataset.videos.split("train")], dtype=bool)
+    if labels.all() or not labels.any():
         raise DataError(
-            f"{dataset.name}: controls need normal and abnormal {split} videos, got {len(labels) - labels.sum()} normal "
+            f"{dataset.name}: controls need normal and abnormal train videos, got {len(labels) - labels.sum()} normal "
             f"and {labels.sum()} abnormal. Add videos of the other class."
         )
-    folder, names = videos_folder(dataset.folder), [record.name for record in records]
+    return labels
+
+
+def _files(dataset: Dataset) -> dict[str, Path]:
+    """The file of each video; none without a folder of videos, or with a part of the videos beside imported features."""
+    folder, names = videos_folder(dataset.folder), [record.name for record in dataset.videos.records]
     if not folder.is_dir():
-        return labels, {"length": np.log([[record.num_frames] for record in records])}
+        return {}
     found, problems = find_videos(folder, names)
+    if problems and read_import_record(dataset.folder).get("store"):
+        return {}
     if problems:
         raise MissingFileError(
-            f"{dataset.name}: expected one file of each of {len(names)} {split} videos, got {len(found)}; the first without: "
+            f"{dataset.name}: expected one file of each of {len(names)} videos, got {len(found)}; the first without: "
             f"{next(iter(problems.values()))} Controls read the videos, not features."
         )
-    paths = [found[name] for name in names]
-    return labels, {
-        "first_frame": np.stack([_first_frame(path) for path in paths]),
-        "file_size": np.stack([_size(path, record) for path, record in zip(paths, records)]),
+    return found
+
+
+def _known(dataset: Dataset, split: Literal["train", "test"], paths: dict[str, Path]) -> dict[str, np.ndarray]:
+    """What is known of a split's videos without watching them, float (V, D) of each kind."""
+    records = dataset.videos.split(split)
+    if not paths:
+        return {"length": np.log([[record.num_frames] for record in records])}
+    return {
+        "first_frame": np.stack([_first_frame(paths[record.name]) for record in records]),
+        "file_size": np.stack([_size(paths[record.name], record) for record in records]),
     }
 
 

@@ -46,7 +46,7 @@ def prepare_dataset(
         import_record.videos_folder(folder),
         names,
         layout.features(name, profile.features.backbone),
-        profile.features,
+        profile.features_of(dataset.counterpart),
         device=device,
         progress=progress,
     )

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from vad_lib.errors import one_of
 
 BAND = 64  # steps; at temperature e the decay is below 1e-10 there, and what is left would be denormal numbers
+BLOCK = 128  # rows of one block of the band
+MOST_DENSE = 2048  # steps; the whole matrix of 61,032, UCF-Crime's longest video, takes 155 GB with four heads
 
 
 class TemporalConv(nn.Conv1d):
@@ -112,8 +114,33 @@ def local_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
     """
     one_of(normalise, ("columns", "rows"), "local decay, normalise")
     length = values.shape[2]
+    # scoring a long video, where memory for T x T would be missing; a graph of any length has no place for blocks
+    if not torch.compiler.is_exporting() and length > MOST_DENSE and not torch.is_grad_enabled():
+        return banded_decay(values, temperature, normalise)
     decay = decay_matrix(length, length, 0, temperature)  # (H, T, T)
     return (decay / decay.sum(dim=1 if normalise == "columns" else 2, keepdim=True)) @ values
+
+
+def banded_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
+    """:func:`local_decay` in time and memory linear in T, the same up to rounding: (S, H, T, d), same out."""
+    total = _band_product(values.new_ones(1, len(temperature), values.shape[2], 1), temperature)
+    if normalise == "columns":
+        return _band_product(values / total, temperature)
+    return _band_product(values, temperature) / total
+
+
+def _band_product(values: Tensor, temperature: Tensor) -> Tensor:
+    """Decay matrix times values (S, H, T, d), in blocks of the band.
+
+    The matrix is the same along every diagonal, so one block of it serves all rows.
+    """
+    length = values.shape[2]
+    blocks = math.ceil(length / BLOCK)
+    block = decay_matrix(BLOCK, BLOCK + 2 * BAND, BAND, temperature)  # (H, rows, window)
+    padded = F.pad(values, (0, 0, BAND, blocks * BLOCK - length + BAND))
+    windows = padded.unfold(2, BLOCK + 2 * BAND, BLOCK)  # (S, H, blocks, d, window)
+    product = windows @ block[None, :, None].transpose(-1, -2)  # (S, H, blocks, d, rows)
+    return product.transpose(-1, -2).reshape(*values.shape[:2], blocks * BLOCK, -1)[:, :, :length]
 
 
 def positions(length: int, width: int, scaled_to: int | None, device: torch.device) -> Tensor:

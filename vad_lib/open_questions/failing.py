@@ -1,6 +1,6 @@
 """Runs that have learned their training videos by heart: what their logs say, for notebook 08."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -87,3 +87,15 @@ def leading_terms(logs: Iterable[pd.DataFrame]) -> tuple[str, str]:
     quarter = max(1, len(terms) // 4)
     early, late = (part.mean().idxmax().replace("_", " ") for part in (terms.iloc[:quarter], terms.iloc[-quarter:]))
     return early, late
+
+
+def gradients_in_words(logs: Collection[pd.DataFrame]) -> str:
+    """The leading terms, and how large the KL term becomes beside its start.
+
+    Args:
+        logs: of runs that log the gradients of their terms.
+    """
+    early, late = leading_terms(logs)
+    grown = max(log["loss/kl"].rolling(5).mean().max() / log["loss/kl"].head(5).mean() for log in logs)
+    lead = f"Largest mean norm: *{early}* in the first quarter of the evaluations, *{late}* in the last quarter."
+    return f"{lead} The KL term is at most {grown:.1f} times as large as at its first five steps."

@@ -84,8 +84,8 @@ def _existing(name: str, kind: Literal["file", "folder"]) -> str:
 def _import_options(options: dict[str, Any]) -> dict[str, Any]:
     if "dataset" in options:
         raise ValueError("dataset is named by --dataset; leave it out of importing")
-    ImportSettings(dataset="any", **options)
-    return options
+    frames = ImportSettings(dataset="any", **options).frames
+    return options | ({"frames": _existing(frames, "file")} if frames else {})
 
 
 # --- types that several notebooks share -------------------------------------------------------------------
@@ -239,7 +239,7 @@ class FinishedRuns(NotebookParameters):
     data: Folder = ""
 
 
-class BeyondThePaper(NotebookParameters):
+class BeyondThePaper(_WithText):
     """06_beyond_the_paper."""
 
     profile: ProfileName = "quick"
@@ -254,6 +254,8 @@ class BeyondThePaper(NotebookParameters):
         int, Field(ge=0, le=MOST_SEEDS, description="with train: seeds per row and answer; 0 takes the numbers of the profile")
     ] = 0
     jobs: Annotated[int, Field(ge=0, le=1024, description="with train: runs at a time; 0 for one per core")] = 0
+    text_source: TextSource = ""
+    text_file: TextFile = ""
     device: Device = "cpu"
     out: Folder = ""
     data: Folder = ""
@@ -289,7 +291,7 @@ class RealFootage(NotebookParameters):
     data: Folder = ""
 
 
-class WhenTrainingFails(NotebookParameters):
+class WhenTrainingFails(_WithText):
     """08_when_training_fails."""
 
     profile: ProfileName = "quick"
@@ -297,6 +299,8 @@ class WhenTrainingFails(NotebookParameters):
     source: Source = "reference"
     seeds: Seeds = 0
     first_seed: Seed = 2022
+    text_source: TextSource = ""
+    text_file: TextFile = ""
     device: Device = "cpu"
     out: Folder = ""
     data: Folder = ""

@@ -163,7 +163,8 @@ def _attempt(number: int, task: Training, progress: bool = False) -> TaskOutcome
     except RuntimeError as error:  # of torch: out of memory, or an operation that refuses its input
         wrong = TrainingError(
             f"{task.settings.variant}, seed {task.settings.train.seed}: torch stopped the run ({error}). Train it alone with "
-            "train_run to see where; a smaller batch needs less memory."
+            "train_run to see where. In training a smaller batch needs less memory; scoring a long video needs the same whatever "
+            "the batch, and the device cpu often has more."
         )
         wrong.__cause__ = error
         return TaskOutcome(number, False, wrong)

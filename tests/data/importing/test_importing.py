@@ -290,6 +290,14 @@ def test_frame_counts_that_cannot_be_read(tmp_path, text, message):
         check_source(folder, partial(frames=str(tmp_path / "none.csv")), progress=False)
 
 
+def test_a_relative_path_of_frame_counts_is_kept_whole(tmp_path, monkeypatch):
+    folder, counts = small_ucf(tmp_path / "ucf-crime"), frames_csv(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    options = ["--dataset", "ucf-crime", "--source", str(folder), "--dimension", str(WIDTH), "--partial", "--frames", "frames.csv"]
+    assert main(["import", *options]) == 0
+    assert json.loads((folder / "import.json").read_text())["settings"]["frames"] == counts
+
+
 # --- mistakes ---------------------------------------------------------------------------------------
 def test_a_part_of_a_public_set_is_refused_unless_asked_for(tmp_path):
     folder = small_ucf(tmp_path / "ucf-crime")
@@ -618,6 +626,11 @@ def test_videos_alone_are_listed_with_their_frames(tmp_path):
     assert {record.name: record.num_frames for record in videos.videos.records} == {name: row[2] for name, row in UCF.items()}
     assert videos.info.mask_rule == "frames"
     assert not import_dataset(folder, None, partial(), progress=False).changed
+    one = tmp_path / "one.csv"  # the frames of a video whose header is wrong; the others keep those of theirs
+    one.write_text("video,n_frames\nAbuse028,99\n")
+    import_dataset(folder, None, partial(frames=str(one)), progress=False)
+    counted = {record.name: record.num_frames for record in load_dataset(folder, features=False).videos.records}
+    assert counted == {name: row[2] for name, row in UCF.items()} | {"Abuse028_x264": 99}
 
 
 def test_listed_frames_are_compared_with_the_videos(own):

@@ -44,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
             option = {"help": field.description, "action": "store_true"}
         elif choices:
             option |= {"choices": choices}
+        elif name == "frames":  # the settings are kept, and used again in other folders
+            option |= {"type": lambda text: str(Path(text).expanduser().resolve()) if text else ""}
         elif name in ("crops", "categories"):
             option |= {"type": lambda text: tuple(part.strip() for part in text.split(","))}
         add(f"--{name}", **option)

@@ -2,8 +2,8 @@
 
 The command ``python -m vad_lib.data.importing check|import --dataset ucf-crime --source DIR`` reads
 
-* for a set of :mod:`~vad_lib.data.importing.registry`: the released lists, at most two levels deep, and the feature files at any
-  depth, or the videos in ``videos/``;
+* for a set of :mod:`~vad_lib.data.importing.registry`: the released lists, at most two levels deep, and the feature files, at most
+  six, or the videos in ``videos/``;
 * for any other name: ``videos.csv``, an optional ``dataset.json``, and ``features/`` or ``videos/``.
 
 Feature files are ``.npy`` in one of four layouts, which are told apart by names and shapes (T snippets, N crops, D features):
@@ -218,10 +218,9 @@ class _Search:
         if not self.known or self.settings.frames:
             listed = known_frame_counts(self.settings, self.known, present, {}, self.tell)
             looks = compare_frames(listed, looks, paths, rule, self.looking, self.tell)
-        counted = known_frame_counts(
-            self.settings, self.known, present, {name: look.frames for name, look in looks.items()}, lambda finding: None
-        )
-        counts = {record.name: counted.get(record.name, record.num_frames) for record in present.records}
+        headers = {name: look.frames for name, look in looks.items()}
+        counted = known_frame_counts(self.settings, self.known, present, headers, lambda finding: None)
+        counts = {r.name: counted.get(r.name) or headers.get(r.name, r.num_frames) for r in present.records}
         with_frames = tuple(dataclasses.replace(r, num_frames=counts[r.name], mask_rule=rule) for r in present.records)
         videos = dataclasses.replace(present, records=with_frames)
         end_counting(videos.records, counts, rule, self.tell)

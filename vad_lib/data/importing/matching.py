@@ -71,12 +71,15 @@ def match_arrays(
         surplus.discard(key)
         path = next(iter(found[key].values())).path
         tell(Finding("warning", "file-name", str(path), NO_TEXT, "rename it, or move it out of the folder"))
-    near = {plain_form(key): next(iter(found[key].values())).path.name for key in sorted(surplus)}
+    near: dict[str, list[str]] = {}
+    for key in sorted(surplus):
+        near.setdefault(plain_form(key), []).append(key)
     for key, name in list(missing.items()):
-        if plain_form(key) in near:
+        if others := near.get(plain_form(key)):
             del missing[key]
-            surplus.difference_update({other for other in surplus if plain_form(other) == plain_form(key)})
-            message = f"no file has this name, but {near[plain_form(key)]} is there, written in another way"
+            surplus.difference_update(others)
+            there = next(iter(found[others[-1]].values())).path.name
+            message = f"no file has this name, but {there} is there, written in another way"
             tell(Finding(level, "feature-name", f"video {name}", message, f"rename one, or {_LEFT_OUT}"))
     return grouped, tuple(missing.values()), tuple(sorted(surplus))
 

@@ -12,12 +12,11 @@ from torch import Tensor
 from vad_lib.methods import layers
 from vad_lib.methods.causal import CausalPositionAttention
 from vad_lib.methods.fast_cpu.linear import segment_linear
-from vad_lib.methods.layers import BAND, GlobalLocalLayer, PositionAttentionLayer, decay_matrix
+from vad_lib.methods.layers import GlobalLocalLayer, PositionAttentionLayer
 
 LONG = 512  # steps; from here on attention goes by blocks
 ATTENTION_ROWS = 480  # query rows of one head at a time; from 512 on, and below 200, a block takes almost twice as long per row
 DENSE_LENGTH = 256  # longest sequence for which the full decay matrix is cheaper than blocks of its band
-BLOCK = 128  # rows of one block of the band
 CHUNK = 256  # segments whose causal attention is computed together; bounds the memory for long videos
 
 
@@ -54,28 +53,10 @@ def local_decay(values: Tensor, temperature: Tensor, normalise: str) -> Tensor:
         temperature: float32 (H,), steps, positive.
         normalise: ``columns`` or ``rows``, which of them sum to 1.
     """
-    length = values.shape[2]
     # a graph of any length has no place for blocks
-    if torch.compiler.is_exporting() or length <= DENSE_LENGTH:
+    if torch.compiler.is_exporting() or values.shape[2] <= DENSE_LENGTH:
         return layers.local_decay(values, temperature, normalise)
-    total = _band_product(values.new_ones(1, len(temperature), length, 1), temperature)
-    if normalise == "columns":
-        return _band_product(values / total, temperature)
-    return _band_product(values, temperature) / total
-
-
-def _band_product(values: Tensor, temperature: Tensor) -> Tensor:
-    """Decay matrix times values (S, H, T, d), in blocks of the band.
-
-    The matrix is the same along every diagonal, so one block of it serves all rows.
-    """
-    length = values.shape[2]
-    blocks = math.ceil(length / BLOCK)
-    block = decay_matrix(BLOCK, BLOCK + 2 * BAND, BAND, temperature)  # (H, rows, window)
-    padded = F.pad(values, (0, 0, BAND, blocks * BLOCK - length + BAND))
-    windows = padded.unfold(2, BLOCK + 2 * BAND, BLOCK)  # (S, H, blocks, d, window)
-    product = windows @ block[None, :, None].transpose(-1, -2)  # (S, H, blocks, d, rows)
-    return product.transpose(-1, -2).reshape(*values.shape[:2], blocks * BLOCK, -1)[:, :, :length]
+    return layers.banded_decay(values, temperature, normalise)
 
 
 class FastGlobalLocalLayer(GlobalLocalLayer):
