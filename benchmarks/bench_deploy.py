@@ -218,7 +218,11 @@ def main() -> int:
     ]
     if "student" in rows:
         checks["student"] = rows["student"].parameters <= SHARE * whole
-        notes.append(f"The student has {rows['student'].parameters / whole:.1%} of the parameters.")
+        notes.append(
+            f"The student has {rows['student'].parameters / whole:.1%} of the parameters. It learned from the batches and labels "
+            "of the teacher's training, with two more terms of the loss that hold its scores and categories of each segment to "
+            "the teacher's; one teacher, one seed."
+        )
     if "causal" in rows:
         changed = difference("causal", "causal, snippet by snippet")
         checks["stream"] = changed <= STREAM_TOLERANCE

@@ -44,6 +44,9 @@ def main() -> int:
         "loading libraries."
         for jobs, (wall, timing) in runs.items()
     ]
+    each = max(1, given.threads // 2)
+    words = f"{each} torch thread{'s' * (each > 1)} each, {given.threads} for one alone"
+    notes.append(f"Two videos at a time share the cores: {words}.")
     report("footage", "Own footage: from a video to events and a page", table, [*notes, machine()], keep=given.keep)
     return 0
 

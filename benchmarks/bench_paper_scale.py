@@ -84,8 +84,9 @@ def main() -> int:
     notes = [
         machine(device),
         f"3,000 steps of float32 at the paper's size: {hours:.2f} hours without evaluations, {done}, on {device}.",
-        "paper: 32 + 32 videos, 200 segments, 1,024 features, width 512; planted: 8 + 8, 16, 64, 64. Steps/s is the median "
-        "of single steps, the first two left out; the first step holds the compilation.",
+        "paper: 32 + 32 videos, 200 segments, 1,024 features, width 512; planted: 8 + 8, 16, 64, 64. All features are made up: "
+        "noise with a planted shift. Steps/s is the median of all single steps of a row, the first two left out; the first step "
+        "holds the compilation. The speed-up is over the steps compared alone, so it is not the ratio of two numbers of steps/s.",
         f"Largest resident memory of the whole process, all four settings in it: {process_gib():.1f} GiB. Step GiB (on a GPU "
         "only) is what a step takes beside all weights and optimiser states.",
         "Score changes are against float32 after the same steps (those compared), on test videos, all scored in float32.",

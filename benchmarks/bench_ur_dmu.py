@@ -62,10 +62,10 @@ def scoring_operations(snippets: int, crops: int, settings: URDMUSettings) -> fl
 def compare(
     title: str, reference: Callable[[], object], ours: Callable[[], object], repeats: int, bound: float
 ) -> dict[str, object]:
-    """A row of the table: medians of interleaved repeats, their ratio, and the bound."""
+    """A row of the table: medians of interleaved repeats, their ratio, and what it must reach."""
     medians = interleaved({"reference": reference, "library": ours}, repeats)
     row = {"work": title, "reference s": medians["reference"], "library s": medians["library"]}
-    row |= {"ratio": medians["reference"] / medians["library"], "bound": bound, "repeats": repeats}
+    row |= {"ratio": medians["reference"] / medians["library"], "must reach": bound, "repeats": repeats}
     print(row, flush=True)
     return row
 
@@ -142,7 +142,7 @@ def main() -> int:
             f"{speed / 1e9:.0f} billion a second that a large product reaches here."
         )
     report("ur_dmu", "UR-DMU, one training step and one long video", pd.DataFrame(rows), notes, keep=given.keep)
-    return 0 if given.quick or all(row["ratio"] >= row["bound"] for row in rows) else 1
+    return 0 if given.quick or all(row["ratio"] >= row["must reach"] for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -194,7 +194,8 @@ def readme_sections(reference: Layout, datasets: Sequence[Dataset]) -> dict[str,
     readme, image = reference.readme, reference.figures / f"{rendered_and_real.NAME}.png"
     found = findings.findings_table(reference, datasets, reference.executed.relative_to(readme.parent).as_posix())
     rendered = [rendered_and_real.of_runs(reference, dataset) for dataset in datasets]
-    points = rendered_and_real.forest_points([*rendered, *real_footage.committed_sets(reference)])
+    sets = [*rendered, *real_footage.committed_sets(reference)]
+    points = [rendered_and_real.forest_points(sets, metric) for metric in rendered_and_real.METRICS]
     return {"findings": found, "real-footage": rendered_and_real.readme_markdown(points, image, readme)}
 
 

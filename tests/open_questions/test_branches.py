@@ -51,6 +51,8 @@ def test_each_branch_is_found_where_it_sees(runs):
     for other in present[1:]:
         assert found[other].mean < -0.2
     assert found[present[0]].level == pytest.approx(1 - (1 - FEW.level) / len(found))
+    assert found[branches.ALL_VIDEOS].verdict == "cannot tell"  # and is no category
+    assert branches.categories_counted(found) == f"of {len(present)} categories: {len(present) - 1} worse, 1 cannot tell"
     words = branches.branches_sentence(found)
     for name, each in found.items():
         assert f"{name} ({100 * each.mean:+.1f}, " in words

@@ -27,6 +27,12 @@ def test_power_needs_two_seeds():
     assert not_run.startswith("Proposed against MSF-DMU: with")
 
 
+def test_rows_without_a_difference_in_any_seed_are_the_same():
+    assert wording.comparison_sentence(compared(0.0, 0.0)).startswith("the same in all 2 seeds: +0.00 points, ± 0.00 (95 %")
+    other = Comparison("auc", 0.0, 0.02, -0.03, 0.03, 0.95, "", (1, 2), (0.01, -0.01), 40)
+    assert wording.comparison_sentence(other).startswith("cannot tell: ") and compared(0.0, 0.0).verdict == "cannot tell"
+
+
 def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
     found = {"Proposed": 0.01, "RTFM": 0.03, "Proposed, training labels permuted": 0.08}
     gains = {title: {"best_on_validation": compared(mean, 0.005)} for title, mean in found.items()}

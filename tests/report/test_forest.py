@@ -15,6 +15,7 @@ from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import Comparison, compare
 from vad_lib.report import rendered_and_real
 from vad_lib.report.figures import forest, style
+from vad_lib.report.real_footage import NO_TEXT
 from vad_lib.report.rendered_and_real import (
     QUESTIONS,
     FootageSet,
@@ -119,7 +120,7 @@ def test_the_reading_follows_from_the_intervals(rendered, real, said):
 
 
 def test_an_end_just_below_0_is_not_written_as_0():
-    figure, _ = forest.forest(forest_points([made_set("Street", "real", -0.0204)]), "Made up", "AUC")
+    figure, _ = forest.forest(forest_points([made_set("Street", "real", -0.0204)]), "Made up")
     assert "-2.0 [-4.0, -0.04] worse" in [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
@@ -142,19 +143,33 @@ def test_one_seed_speaks_of_these_models_only():
     assert "one seed" not in rendered_and_real.counted(forest_points([made_set("Street", "real", 0.1)]))
 
 
-def test_one_sentence_counts_both_kinds_and_names_what_is_doubtful():
+def test_in_short_both_kinds_are_counted_by_every_metric_and_what_is_doubtful_is_named():
     sets = [
         made_set("Drawn", "rendered", 0.1, 0.0, 0.1, 0.0, -0.1),
         made_set("Street", "real", 0.1, 0.1, 0.1, 0.0, 0.0),
         made_set("Campus", "real", 0.1, 0.0, 0.0, 0.0, 0.0, remark="copies"),
+        made_set("Lane", "real", 0.0, 0.0, 0.0, 0.0, 0.1, no_text="no texts"),
     ]
-    said = rendered_and_real.in_one_sentence(forest_points(sets))
-    assert (
-        "in 2 of 3 comparisons on rendered footage and in 4 of 6 comparisons on real footage (1 of them on Campus: copies)" in said
-    )
-    assert said.endswith("Proposed minus MSF-DMU: worse on 1, cannot tell on 2 of 3 data sets.")
-    alone = rendered_and_real.in_one_sentence(forest_points(sets[:1]))
-    assert "on rendered footage and not run on real footage; " in alone
+    said = rendered_and_real.in_short(forest_points(sets))
+    counts = "in 2 of 3 comparisons on rendered footage and in 4 of 9 comparisons on real footage (1 of them on Campus"
+    assert said.startswith("UR-DMU, MSF-DMU and Proposed, each built on the one before, are better than inherited labels by AUC ")
+    assert f"{counts}: copies). Other methods" in said
+    last = "worse on 1, cannot tell on 2 of 3 data sets"
+    end = "; not counted are Lane: no texts. Each interval stands by itself at 95 %."
+    assert said.endswith(f"Proposed minus MSF-DMU: by AUC {last}{end}")
+    both = rendered_and_real.in_short(forest_points(sets), forest_points(sets, "ap"))
+    assert f"{counts}: copies); by AP {counts}). Other methods" in both and f"by AUC {last}; by AP {last}{end}" in both
+    alone = rendered_and_real.in_short(forest_points(sets[:1]))
+    assert "on rendered footage and not run on real footage. " in alone
+
+
+def test_a_set_without_texts_does_not_decide_the_question_about_language():
+    sets = [made_set("Drawn", "rendered", *[0.1] * 5), made_set("Lane", "real", *[-0.1] * 5, no_text="no texts")]
+    first, *_, last = reading(forest_points(sets))
+    assert "Data sets contradict each other" in first and "no texts" not in first
+    assert "*worse* on Lane" in last and "nothing to set side by side. Not counted are Lane: no texts." in last
+    fig, _ = forest.forest(forest_points(sets), "Made up")
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()].count("Lane ‡") == 1 and "‡ Lane: no texts" in texts(fig)
 
 
 # --- figure, table, README ----------------------------------------------------------------------------------
@@ -189,7 +204,8 @@ def test_the_figure_of_one_set_names_its_kind_only(footage):
 
 def test_words_of_the_figure_lie_within_it_and_not_on_each_other():
     sets = [made_set(title, "rendered", *[0.1] * 5) for title in ("SynthCrime", "SynthViolence")]
-    sets += [made_set(title, "real", *[-0.1] * 5, remark="leaks") for title in ("Fight bags", "PETS 2009", "UCSD Ped2")]
+    sets += [made_set("Fight bags", "real", *[-0.1] * 5)]
+    sets += [made_set(title, "real", *[-0.1] * 5, remark="leaks", no_text=NO_TEXT) for title in ("PETS 2009", "UCSD Ped2")]
     fig, _ = forest.forest(forest_points(sets), "All five")
     fig.canvas.draw()
     shown = [text for text in fig.findobj(plt.Text) if text.get_text() and text.get_visible()]
@@ -221,11 +237,11 @@ def test_the_table_has_both_metrics_and_where_its_numbers_are_from(made_up: Made
 def test_the_readme_shows_the_figure_where_it_is(tmp_path):
     points = forest_points([made_set("Drawn", "rendered", *[0.1] * 5), made_set("Street", "real", *[0.0] * 5)])
     page, image = tmp_path / "README.md", tmp_path / "figures" / "reference" / "forest.png"
-    without = rendered_and_real.readme_markdown(points, image, page)
-    assert "![" not in without and without.startswith("Methods with multiple-instance learning are better")
+    without = rendered_and_real.readme_markdown([points], image, page)
+    assert "![" not in without and without.startswith("UR-DMU, MSF-DMU and Proposed, each built on the one before, are better")
     image.parent.mkdir(parents=True)
     image.touch()
-    text = rendered_and_real.readme_markdown(points, image, page)
+    text = rendered_and_real.readme_markdown([points], image, page)
     alternative = rendered_and_real.alternative_text(points)
     assert text == f"![{alternative}](figures/reference/forest.png)\n\n{without}"
     assert not {*"[]"} & {*alternative} and "10 differences in AUC points" in alternative

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,11 @@ import pytest
 from vad_lib.config import get_profile
 from vad_lib.errors import DataError
 from vad_lib.report import real_footage, real_footage_page
-from vad_lib.report.real_footage import ROWS, SETS, WITHIN, committed, read_numbers, write_numbers
+from vad_lib.report.real_footage import ROWS, SETS, WITHIN, committed, committed_sets, read_numbers, write_numbers
 from vad_lib.report.rendered_and_real import METRICS, QUESTIONS
 from vad_lib.runs import experiments
 from vad_lib.storage.paths import Layout
+from vad_lib.storage.provenance import versions
 
 TRAINED = ("logistic-regression", "ur-dmu", "msf-dmu")
 
@@ -54,6 +56,16 @@ def test_committed_numbers_agree_with_each_other(name):
     about = real_footage_page.about_set(name)
     for part in (SETS[name].licence, SETS[name].cannot, SETS[name].source):
         assert part in about
+
+
+def test_the_list_of_sets_says_what_to_know_of_them_and_no_number_of_seeds(tmp_path):
+    shutil.copytree(committed(Layout.create("quick")), tmp_path, dirs_exist_ok=True)
+    index = real_footage_page.write_index(tmp_path).read_text(encoding="utf-8")
+    remark = "Features leak from training to test; its only category, Anomaly, has a random vector in place of text."
+    assert f"## [PETS 2009](pets2009/README.md)\n\n{remark}\n\n| method |" in index and "seeds a row" not in index
+    assert "## [Fight bags](fight-bags/README.md)\n\n| method |" in index
+    sets = {each.title: each for each in committed_sets(Layout.create("quick"))}
+    assert [title for title, each in sets.items() if each.no_text] == ["PETS 2009", "UCSD Ped2"] and not sets["UCSD Ped2"].remark
 
 
 def test_an_unknown_set_has_no_words_of_ours():
@@ -133,7 +145,9 @@ def test_a_set_that_is_there_is_trained_and_the_others_are_read(tmp_path):
     page = (place / "README.md").read_text(encoding="utf-8")
     assert page.startswith("# Fight bags: 2 seeds a row\n\nAll 300 surveillance clips") and "## In words\n\n- UR-DMU minus" in page
     assert "## Not run\n" in page and "it takes pixels and Fight bags came as features" in page and (place / "rows.png").is_file()
-    assert "[Fight bags: 2 seeds a row](fight-bags/README.md)" in (place.parent / "README.md").read_text(encoding="utf-8")
+    assert numbers.info["torch"] == versions()["torch"] and f"torch {numbers.info['torch']}, processor " in page
+    index = (place.parent / "README.md").read_text(encoding="utf-8")
+    assert "## [Fight bags](fight-bags/README.md)\n\n| method |" in index and "chosen on validation; FAR is at" in index
     # a second time nothing is trained, and a further seed is added to those that are there
     runs = tmp_path / "out" / "build" / "real_footage" / "results" / "smoke" / "runs" / "fight-bags"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vad_lib.storage import provenance as storage_provenance
-from vad_lib.storage.provenance import commit, provenance, seed_everything, versions
+from vad_lib.storage.provenance import commit, commit_date, provenance, seed_everything, versions
 
 
 def git(folder, *arguments):
@@ -38,6 +38,9 @@ def project(tmp_path, monkeypatch):
 def test_commit_of_a_clean_tree(project):
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True).stdout
     assert commit() == head[:12]
+    day = subprocess.run(["git", "log", "--format=%cs"], cwd=project, capture_output=True, text=True).stdout.strip()
+    assert commit_date(head[:12]) == commit_date(f"{head[:12]}+changes") == day
+    assert commit_date("unknown") == commit_date("0123456789ab") == "unknown"
 
 
 def test_changed_results_are_not_changed_code(project):
@@ -53,7 +56,7 @@ def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert commit() == "unknown"
     monkeypatch.setenv("PATH", "")
-    assert commit() == "unknown"
+    assert commit() == commit_date("0123456789ab") == "unknown"
 
 
 def test_versions_name_what_numbers_depend_on():

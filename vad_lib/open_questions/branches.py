@@ -9,6 +9,7 @@ from vad_lib.errors import DataError
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
 from vad_lib.evaluation.comparisons import Comparison, compare, short_text
 from vad_lib.evaluation.scored_videos import ScoredVideos
+from vad_lib.report.figures.intervals import verdicts
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_videos
 
@@ -66,6 +67,16 @@ def branches_by_category(
         name: compare([s.of_videos(part) for s in visual], [s.of_videos(part) for s in semantic], "auc", shared)
         for name, part in chosen.items()
     }
+
+
+def categories_counted(found: Mapping[str, Comparison]) -> str:
+    """How many categories have which word, for a title; :data:`ALL_VIDEOS` is none of them.
+
+    Args:
+        found: of :func:`branches_by_category`.
+    """
+    words = [comparison.verdict for name, comparison in found.items() if name != ALL_VIDEOS]
+    return f"of {len(words)} categories: {verdicts(words)}"
 
 
 def branches_sentence(found: Mapping[str, Comparison]) -> str:

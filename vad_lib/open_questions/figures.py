@@ -19,11 +19,10 @@ from vad_lib.evaluation.comparisons import Comparison, points_of_percent
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.open_questions.questions import BASE, QUESTIONS
 from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent
-from vad_lib.report.figures.intervals import WORD_COLOURS, forest_plot, verdicts
+from vad_lib.report.figures.intervals import FARTHEST, WORD_COLOURS, beyond, forest_plot, verdicts
 from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
-FARTHEST = 0.25  # below the base, a fraction: where the axis of the grid's figure begins at the earliest
 _SELECTION = "best_on_validation"  # whose values are shown
 _BAND = 0.15  # how dense a band is
 _SEED: dict[str, Any] = {"ms": 4.5, "alpha": 0.5, "mew": 0}
@@ -107,10 +106,8 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
         values = results[results["answer"] == answer].set_index("seed")["value"]
         axes.plot(100 * values, np.full(len(values), place), "o", color=colour, **_SEED)
         axes.plot(100 * values.mean(), place, "o", mfc="none", mec=colour, mew=1.8, ms=9)
-        if outside := [f"{value:.0f}" for value in sorted(100 * values) if value < edge]:
-            axes.plot(edge, place, "<", color=colour, ms=6, clip_on=False)
-            beside: dict[str, Any] = {"xytext": (5, -8), "textcoords": "offset points", "va": "center"}
-            axes.annotate(", ".join(outside), (edge, place), fontsize=8.5, color=colour, **beside)
+        if outside := [value for value in 100 * values if value < edge]:
+            beyond(axes, place, edge, -1, outside, colour)
         points += [(name, answer, seed, value, verdict) for seed, value in values.items()]
     axes.set_yticks(range(len(ordered)), ordered.index, fontsize=10)
     axes.set_ylim(len(ordered) - 0.4, -0.6)

@@ -17,6 +17,8 @@ WIDE = 0.05  # half of an interval, a fraction, from which on the seeds are name
 def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
     """A comparison as a plain answer, with its interval and what it rests on; ``not run`` for None.
 
+    Rows that do not differ in any seed are *the same*: nothing is open there, as *cannot tell* would say.
+
     Example:
         >>> comparison_sentence(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
         'cannot tell: +0.53 points, ± 1.17 (95 % interval -0.61 to +1.72; 2 seeds, 290 test videos)'
@@ -29,7 +31,9 @@ def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
     if not np.isfinite(found.low):
         interval = "no interval"
     half = f", ± {50 * (found.high - found.low):.2f}" if np.isfinite(found.low) else ""
-    return f"{found.verdict}: {100 * found.mean:+.2f} {unit}{half} ({interval}; {', '.join(basis)})"
+    same = found.num_seeds > 1 and not any(found.values)
+    word = f"the same in all {found.num_seeds} seeds" if same else found.verdict
+    return f"{word}: {100 * found.mean:+.2f} {unit}{half} ({interval}; {', '.join(basis)})"
 
 
 def short(found: Comparison) -> str:

@@ -7,13 +7,16 @@ from pathlib import Path
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.answers import ANSWERS, read_answers
 from vad_lib.report.figures.style import alternative_text
+from vad_lib.report.tables.captions import made_by, made_words
 from vad_lib.report.tables.methods import remarked_methods, short_methods_frame
 from vad_lib.report.tables.table import markdown_grid, order_key
 from vad_lib.runs.experiments import VARIANTS
+from vad_lib.runs.finished_runs import find_runs
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import read_text
 from vad_lib.storage.writing import write_text
 
+_DATASETS = ("synth-crime", "synth-violence")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.png)\)")
 
 # Beginnings of the questions of notebooks 06 and 10 whose answers are findings.
@@ -40,9 +43,8 @@ def results_table_markdown(layout: Layout) -> str:
     Raises:
         DataError: runs that do not belong into one table.
     """
-    datasets = ("synth-crime", "synth-violence")
-    grid = markdown_grid(short_methods_frame(layout, datasets))
-    remarks = "; ".join(f"{title}: {', '.join(names)}" for title, names in remarked_methods(layout, datasets).items())
+    grid = markdown_grid(short_methods_frame(layout, _DATASETS))
+    remarks = "; ".join(f"{title}: {', '.join(names)}" for title, names in remarked_methods(layout, _DATASETS).items())
     trained = f" Not trained as they would need, see the notes of Tables 2 and 3: {remarks}." if remarks else ""
     return (
         f"{grid}\n\nMean over seeds, ± standard deviation, and 95 % interval over seeds and test videos; the step was chosen on "
@@ -72,11 +74,12 @@ def findings_markdown(layout: Layout) -> str:
     return f"{about}\n\n" + "\n".join(lines) + "\n"
 
 
-def results_page_markdown(layout: Layout) -> str:
+def results_page_markdown(layout: Layout, made: str) -> str:
     """All findings and all written tables as one page, with links that hold from the results folder.
 
     Args:
         layout: whose tables are read, as :func:`vad_lib.report.tables.all_tables.write_all_tables` wrote them.
+        made: sentences on what made the runs.
 
     Raises:
         MissingFileError: no table was written yet.
@@ -85,7 +88,7 @@ def results_page_markdown(layout: Layout) -> str:
     if not tables:
         raise MissingFileError(f"{layout.tables}: expected tables, found none; make them first with `make reproduce`.")
     parts = [
-        "# Results\n\nGenerated; all numbers come from the runs beside this page.",
+        f"# Results\n\nGenerated; all numbers come from the runs beside this page. {made}",
         f"## What we found\n\n{findings_markdown(layout).strip()}",
         "## Tables",
     ]
@@ -103,7 +106,8 @@ def write_results_page(layout: Layout) -> Path:
         MissingFileError: no table was written yet.
         OutputError: the folder cannot be written.
     """
-    return write_text(layout.results / "README.md", results_page_markdown(layout))
+    made = made_by(run for name in _DATASETS for row in VARIANTS for run in find_runs(layout, "runs", name, row))
+    return write_text(layout.results / "README.md", results_page_markdown(layout, f"Tables are made of {made_words(made)}."))
 
 
 def update_readme(path: Path, layout: Layout) -> Path:

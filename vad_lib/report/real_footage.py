@@ -25,7 +25,7 @@ from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.report.rendered_and_real import METRICS, Differences, FootageSet, differences
-from vad_lib.report.tables.captions import describe_run
+from vad_lib.report.tables.captions import describe_run, made_by
 from vad_lib.runs import experiments
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.run_folder import Run
@@ -44,6 +44,7 @@ ROWS = tuple(
         )
     )
 )
+NO_TEXT = "its only category, Anomaly, has a random vector in place of text"
 WITHIN = "auc_abnormal_videos"  # AUC on the frames of abnormal videos alone
 INFO, ROWS_FILE, DIFFERENCES_FILE = "set.json", "rows.csv", "differences.csv"
 
@@ -60,6 +61,7 @@ class RealSet(NamedTuple):
         licence, source: of the footage and of the features.
         answers, cannot: what its numbers can say, and what they cannot.
         remark: what to know wherever its numbers stand; empty for nothing.
+        no_text: why it says nothing of language; empty where its categories have texts.
         fps: frames per second; 0 where nobody wrote it down.
     """
 
@@ -73,7 +75,13 @@ class RealSet(NamedTuple):
     answers: str
     cannot: str
     remark: str = ""
+    no_text: str = ""
     fps: float = 0.0
+
+    @property
+    def remarks(self) -> str:
+        """All that is to know of its numbers, in one phrase; empty for nothing."""
+        return "; ".join(filter(None, (self.remark, self.no_text)))
 
 
 SETS: dict[str, RealSet] = {
@@ -83,8 +91,9 @@ SETS: dict[str, RealSet] = {
         title="Fight bags",
         footage="all 300 surveillance clips of one data set, laid end to end into longer videos; sources do not cross the split",
         event="a clip with a fight",
-        licence="MIT",
-        source="Surveillance Camera Fight Dataset (Akti, Tataroglu, Ekenel, IPTA 2019); I3D features of one central crop",
+        licence="MIT, of the repository of the data set; terms of the footage not checked",
+        source="Surveillance Camera Fight Dataset (Akti, Tataroglu, Ekenel, IPTA 2019); I3D features, Kinetics-400, short side "
+        "256, one central crop of 224",
         answers="whether learning from video labels finds the fights among many clips; it has the most videos of the three",
         cannot="how a method does on uncut footage: training and test videos are joined from clips of one data set, and training "
         "videos share clips with the validation videos that choose the step. Compare the last step, too",
@@ -95,7 +104,7 @@ SETS: dict[str, RealSet] = {
         title="PETS 2009",
         footage="staged crowds on a campus; each of four camera views is a video of its own",
         event="a staged event of the scenes named Event Recognition (S3), from four sides",
-        licence="MIT",
+        licence="MIT, of the repository with lists and features; terms of the footage not checked",
         source="santiagosilas/MC-VAD-Dataset-BasedOn-PETS2009 at 9e61587, split S3Pets2009-combine-seed-2 (Pereira and Maia 2023, "
         "arXiv 2307.00562), with its I3D features",
         answers="whether a method tells abnormal videos from normal ones",
@@ -103,6 +112,7 @@ SETS: dict[str, RealSet] = {
         "byte, 4 pairs of training videos have equal features and different labels, and the views of one scene are not "
         "independent, so that numbers are too good and intervals too narrow",
         remark="features leak from training to test",
+        no_text=NO_TEXT,
     ),
     "ped2": RealSet(
         folder="ped2",
@@ -115,6 +125,7 @@ SETS: dict[str, RealSet] = {
         "Train007, 008, 014, 015 train, the other 18 test); our own I3D features from pixels",
         answers="whether the way from pixels to scores works on footage that nobody prepared for us",
         cannot="small differences: so few videos leave wide intervals. Numbers of others on this split have other features",
+        no_text=NO_TEXT,
         fps=10.0,
     ),
 }
@@ -125,8 +136,9 @@ class Numbers:
     """What is kept of a real set.
 
     Attributes:
-        info: content of ``set.json``: ``title``, ``commit`` of its runs, ``made_with``, ``seeds`` of each row (least and most),
-            ``train`` and ``test`` (videos, abnormal ones, frames, and of the test videos events and abnormal frames), ``not_run``.
+        info: content of ``set.json``: ``title``; ``commit``, ``date`` of it, ``torch`` and ``processor`` of its runs (older files
+            lack the last three); ``made_with``; ``seeds`` of each row (least and most); ``train`` and ``test`` (videos, abnormal
+            ones, frames, and of the test videos events and abnormal frames); ``not_run``.
         rows: a row per table row and metric: ``variant``, ``row``, ``metric``, ``mean``, ``sd``, ``low``, ``high``, ``seeds``,
             ``values`` (of the seeds); fractions.
         differences: pairs of rows, by metric.
@@ -135,10 +147,6 @@ class Numbers:
     info: Mapping[str, Any]
     rows: pd.DataFrame
     differences: Differences
-
-    def footage_set(self, remark: str = "") -> FootageSet:
-        """The set as a figure of rendered and real footage has it."""
-        return FootageSet(self.info["title"], "real", self.differences, remark)
 
     @property
     def seeds(self) -> str:
@@ -249,7 +257,7 @@ def _info(dataset: Dataset, runs: Mapping[str, list[Run]]) -> dict[str, Any]:
     test = videos.split("test")
     return {
         "title": dataset.title,
-        "commit": ", ".join(sorted({run.provenance().get("commit", "unknown") for run in made})),
+        **made_by(made),
         "made_with": describe_run(with_text.config),
         "seeds": [min(counts), max(counts)],
         "categories": list(dataset.categories),
@@ -334,7 +342,19 @@ def committed(layout: Layout) -> Path:
 def committed_sets(layout: Layout) -> list[FootageSet]:
     """The real sets whose numbers the project commits."""
     found = {name: read_numbers(committed(layout) / name) for name in SETS}
-    return [numbers.footage_set(SETS[name].remark) for name, numbers in found.items() if numbers]
+    return footage_sets({name: numbers for name, numbers in found.items() if numbers})
+
+
+def footage_sets(found: Mapping[str, Numbers]) -> list[FootageSet]:
+    """Known sets as a figure of rendered and real footage has them.
+
+    Args:
+        found: name of each -> its numbers.
+    """
+    return [
+        FootageSet(numbers.info["title"], "real", numbers.differences, SETS[name].remark, SETS[name].no_text)
+        for name, numbers in found.items()
+    ]
 
 
 def source_sentence(here: Iterable[Numbers], read: Iterable[Numbers], missing: Iterable[str] = ()) -> str:

@@ -34,6 +34,7 @@ from vad_lib.report.real_footage import (
 from vad_lib.report.rendered_and_real import QUESTIONS, question_title
 from vad_lib.report.tables import ablation, methods
 from vad_lib.report.tables import table as tables_table
+from vad_lib.report.tables.captions import made_words
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.writing import write_text
 
@@ -65,7 +66,7 @@ def _parts(dataset: Dataset, layout: Layout, numbers: Numbers, about: str, drawn
     tables = (methods.methods_table(layout, dataset, ""), *(make(layout, [dataset]) for make in (ablation.table4, ablation.table5)))
     for table in tables:
         parts += [f"## {table.title}", tables_table.markdown_grid(table.frame[table.frame["status"] == "run"])]
-    parts.append(f"{tables[-1].made_with} Runs of commit {numbers.info['commit']}.")
+    parts.append(f"{tables[-1].made_with} Made of {made_words(numbers.info)}.")
     parts.append(f"![{drawn}](rows.png)")
     parts.append(f"The same as numbers, seed by seed, with AP and AUC within abnormal videos: [`{ROWS_FILE}`]({ROWS_FILE}).")
     parts += ["## In words", words(numbers, dataset.headline_metric)]
@@ -83,7 +84,8 @@ def about_set(name: str) -> str:
     what = (
         f"{known.footage[0].upper()}{known.footage[1:]}. Abnormal: {known.event}. Licence: {known.licence}. Source: {known.source}."
     )
-    return f"{what} It can answer {known.answers}. It cannot answer {known.cannot}."
+    remarks = f" Note: {known.remarks}." if known.remarks else ""
+    return f"{what} It can answer {known.answers}. It cannot answer {known.cannot}.{remarks}"
 
 
 def words(numbers: Numbers, metric: str) -> str:
@@ -118,11 +120,16 @@ def draw_rows(numbers: Numbers, name: str, metric: str, layout: Layout, folder: 
 
 def write_index(folder: Path) -> Path:
     """Write a page that lists the sets of a folder, with the methods of each."""
-    parts = ["# Real footage", "Every set has a page with its tables, intervals and how they were made."]
+    selection = f"Where a column names no selection, the step was {tables_table.SELECTION_TITLES['best_on_validation']}"
+    about = "Every set has a page with its tables, intervals and how they were made."
+    parts = ["# Real footage", f"{about} {selection}; FAR is at threshold 0.5."]
     for page in sorted(folder.glob("*/README.md")):
         blocks = page.read_text(encoding="utf-8").split("\n\n")
-        methods_table = next(block for block in blocks if block.startswith("|"))
-        parts += [f"## [{blocks[0].removeprefix('# ')}]({page.parent.name}/README.md)", methods_table]
+        title = blocks[0].removeprefix("# ").rpartition(": ")[0]  # without its seeds: the rows of this table may have more
+        parts.append(f"## [{title}]({page.parent.name}/README.md)")
+        if (known := SETS.get(page.parent.name)) and known.remarks:
+            parts.append(f"{known.remarks[0].upper()}{known.remarks[1:]}.")
+        parts.append(next(block for block in blocks if block.startswith("|")))
     return write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
 

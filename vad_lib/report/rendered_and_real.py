@@ -32,6 +32,7 @@ WORDS = ("better", "worse", "cannot tell")
 INHERITED = "logistic-regression"  # every snippet is said to be what its video is
 MIL = ("ur-dmu", "msf-dmu", "proposed")
 QUESTIONS: tuple[tuple[str, str], ...] = (*((INHERITED, row) for row in MIL), ("ur-dmu", "msf-dmu"), ("msf-dmu", "proposed"))
+LANGUAGE = QUESTIONS[-1]  # the step that adds the branch with language
 ROWS = tuple(dict.fromkeys(row for pair in QUESTIONS for row in pair))
 _NAMES = {INHERITED: "logistic regression", "ur-dmu": "UR-DMU", "msf-dmu": "MSF-DMU", "proposed": "Proposed"}
 
@@ -47,12 +48,14 @@ class FootageSet:
         footage: rendered by this project, or real.
         found: the differences; those that were not run are missing.
         remark: what to know wherever its numbers stand; empty for nothing.
+        no_text: why it says nothing of language; empty where its categories have texts.
     """
 
     title: str
     footage: Footage
     found: Differences
     remark: str = ""
+    no_text: str = ""
 
 
 def question_title(first: str, second: str) -> str:
@@ -105,8 +108,9 @@ def forest_points(sets: Sequence[FootageSet], metric: HeadlineMetric = "auc") ->
     """One row per question and data set, questions in their order and rendered sets before real ones.
 
     Returns:
-        columns ``question``, ``data`` (title), ``footage``, ``remark``, ``difference``, ``low``, ``high`` (fractions; NaN where
-        not run), ``word`` (``better``, ``worse``, ``cannot tell``, from the interval, or ``not run``), ``seeds``, ``videos``.
+        columns ``question``, ``data`` (title), ``footage``, ``remark``, ``no_text`` (of the question about language alone),
+        ``difference``, ``low``, ``high`` (fractions; NaN where not run), ``word`` (``better``, ``worse``, ``cannot tell``, from the
+        interval, or ``not run``), ``seeds``, ``videos``, ``metric`` (its title).
     """
     ordered = [each for footage in FOOTAGES for each in sets if each.footage == footage]
     rows = []
@@ -117,10 +121,13 @@ def forest_points(sets: Sequence[FootageSet], metric: HeadlineMetric = "auc") ->
             rows.append(
                 (
                     *(question_title(first, second), each.title, each.footage, each.remark),
+                    each.no_text if (first, second) == LANGUAGE else "",
                     *(numbers or (np.nan, np.nan, np.nan, NOT_RUN, 0, 0)),
+                    METRIC_TITLES[metric],
                 )
             )
-    columns = ["question", "data", "footage", "remark", "difference", "low", "high", "word", "seeds", "videos"]
+    columns = ["question", "data", "footage", "remark", "no_text"]
+    columns += ["difference", "low", "high", "word", "seeds", "videos", "metric"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -134,8 +141,15 @@ def reading(points: pd.DataFrame) -> list[str]:
     for question in dict.fromkeys(points["question"]):
         mine = points[points["question"] == question]
         parts = [f"{footage} footage, {_said(mine[mine['footage'] == footage])}" for footage in FOOTAGES]
-        sentences.append(f"**{question}.** On {'; on '.join(parts)}. {_together(mine)}")
+        uncounted = "".join(f" Not counted are {left_out}." for left_out in without_text(mine))
+        sentences.append(f"**{question}.** On {'; on '.join(parts)}. {_together(mine[mine['no_text'] == ''])}{uncounted}")
     return sentences
+
+
+def without_text(points: pd.DataFrame) -> list[str]:
+    """Which sets say nothing of language, and why, such as ``Street, Campus: no texts``; sets with one reason together."""
+    named = points[points["no_text"] != ""].groupby("no_text", sort=False)["data"].unique()
+    return [f"{', '.join(titles)}: {reason}" for reason, titles in named.items()]
 
 
 def _said(rows: pd.DataFrame) -> str:
@@ -186,33 +200,50 @@ def counted(points: pd.DataFrame) -> str:
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
-def in_one_sentence(points: pd.DataFrame) -> str:
-    """What both kinds of footage say of the two steps that matter most: multiple instances, and language."""
-    there = points[points["word"] != NOT_RUN]
-    of_mil = there[there["question"].isin([question_title(INHERITED, row) for row in MIL])]
+def in_short(*by_metric: pd.DataFrame) -> str:
+    """What both kinds of footage say of the two steps that matter most: multiple instances, and language.
+
+    Args:
+        by_metric: of :func:`forest_points`, for one metric or for each.
+    """
+    *names, last = (_NAMES[row] for row in MIL)
+    better = "; ".join(_better_counts(points, explain=not place) for place, points in enumerate(by_metric))
+    left_out = "".join(f"; not counted are {sets}" for sets in without_text(by_metric[0]))
+    return (
+        f"{', '.join(names)} and {last}, each built on the one before, are better than inherited labels {better}. Other methods "
+        "with multiple-instance learning are not counted, and not all of them are better (pages of the sets). "
+        f"{question_title(*LANGUAGE)}: {'; '.join(map(_language_counts, by_metric))}{left_out}. "
+        "Each interval stands by itself at 95 %."
+    )
+
+
+def _better_counts(points: pd.DataFrame, explain: bool) -> str:
+    """How often methods with multiple instances are better, per kind of footage; doubtful ones are counted, or explained too."""
+    of_mil = points[(points["word"] != NOT_RUN) & points["question"].isin([question_title(INHERITED, row) for row in MIL])]
     parts = []
     for footage in FOOTAGES:
         mine = of_mil[of_mil["footage"] == footage]
         better = mine[mine["word"] == "better"]
-        share = (
-            f"in {len(better)} of {len(mine)} comparisons on {footage} footage" if len(mine) else f"{NOT_RUN} on {footage} footage"
-        )
+        share = f"in {len(better)} of {len(mine)} comparisons" if len(mine) else NOT_RUN
         doubted = better[better["remark"] != ""].groupby(["data", "remark"], sort=False).size()
-        remarks = [f"{count} of them on {data}: {remark}" for (data, remark), count in doubted.items()]
-        parts.append(share + (f" ({'; '.join(remarks)})" if remarks else ""))
-    last = question_title("msf-dmu", "proposed")
-    language = there[there["question"] == last]
-    words = [f"{word} on {count}" for word in WORDS if (count := int((language["word"] == word).sum()))]
-    said = f"{', '.join(words)} of {len(language)} data sets" if words else NOT_RUN
-    return f"Methods with multiple-instance learning are better than inherited labels {' and '.join(parts)}; {last}: {said}."
+        remarks = [f"{count} of them on {data}" + f": {remark}" * explain for (data, remark), count in doubted.items()]
+        parts.append(f"{share} on {footage} footage" + (f" ({'; '.join(remarks)})" if remarks else ""))
+    return f"by {points['metric'].iloc[0]} {' and '.join(parts)}"
 
 
-def alternative_text(points: pd.DataFrame, metric: HeadlineMetric = "auc") -> str:
+def _language_counts(points: pd.DataFrame) -> str:
+    mine = points[(points["word"] != NOT_RUN) & (points["question"] == question_title(*LANGUAGE)) & (points["no_text"] == "")]
+    words = [f"{word} on {count}" for word in WORDS if (count := int((mine["word"] == word).sum()))]
+    said = f"{', '.join(words)} of {len(mine)} data sets" if words else NOT_RUN
+    return f"by {points['metric'].iloc[0]} {said}"
+
+
+def alternative_text(points: pd.DataFrame) -> str:
     """The forest plot for a reader who does not see it."""
     there = points[points["word"] != NOT_RUN]
     return (
-        f"Forest plot of {len(there)} differences in {METRIC_TITLES[metric]} points with 95 % intervals, rendered (squares) and "
-        f"real footage (circles) under each other for {points['question'].nunique()} questions. {in_one_sentence(points)}"
+        f"Forest plot of {len(there)} differences in {points['metric'].iloc[0]} points with 95 % intervals, rendered (squares) and "
+        f"real footage (circles) under each other for {points['question'].nunique()} questions. {in_short(points)}"
     )
 
 
@@ -235,7 +266,7 @@ def forest_table(sets: Sequence[FootageSet], sources: Sequence[str] = ()) -> Tab
             cells[f"{METRIC_TITLES[metric]} points"] = comparison_text(there) if there else NOT_RUN
         status = "run" if row.word != NOT_RUN else NOT_RUN
         rows.append(cells | {"seeds": str(row.seeds), "test videos": str(row.videos), "status": status})
-    remarks = [f"{each.title}: {each.remark}." for each in ordered if each.remark]
+    remarks = [f"{each.title}: {words}." for each in ordered if (words := "; ".join(filter(None, (each.remark, each.no_text))))]
     made_with = (
         "Difference and 95 % interval in percentage points, paired by seed and test video, over seeds (Student's t) and test "
         "videos (BCa bootstrap); with one seed over test videos only. The step was chosen on validation videos. The word follows "
@@ -251,15 +282,15 @@ def forest_table(sets: Sequence[FootageSet], sources: Sequence[str] = ()) -> Tab
     )
 
 
-def readme_markdown(points: pd.DataFrame, image: Path, page: Path) -> str:
-    """The part of the README on rendered and real footage: the figure, if it is there, and one sentence.
+def readme_markdown(by_metric: Sequence[pd.DataFrame], image: Path, page: Path) -> str:
+    """The part of the README on rendered and real footage: the figure, if it is there, and its counts by every metric.
 
     Args:
-        points: of :func:`forest_points`, by AUC.
+        by_metric: of :func:`forest_points`, first by the metric of the figure.
         image: the figure's file.
         page: the README.
     """
-    sentence = f"{in_one_sentence(points)} [`results/real_footage`](results/real_footage/README.md) has every real set.\n"
+    sentence = f"{in_short(*by_metric)} [`results/real_footage`](results/real_footage/README.md) has every real set.\n"
     if not image.is_file():
         return sentence
-    return f"![{alternative_text(points)}]({image.relative_to(page.parent).as_posix()})\n\n{sentence}"
+    return f"![{alternative_text(by_metric[0])}]({image.relative_to(page.parent).as_posix()})\n\n{sentence}"

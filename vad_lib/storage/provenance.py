@@ -31,23 +31,24 @@ _EXTRAS = ("openvino",)  # packages that are named only where they are installed
 
 def commit() -> str:
     """Commit of the working tree, with ``+changes`` if library or notebooks differ from it; ``unknown`` outside git."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    # results and figures are what a run writes: they do not make its code another code
+    changed = _git("status", "--porcelain", "--", "vad_lib", "notebooks", "pyproject.toml", "requirements.lock")
+    return "unknown" if head is None or changed is None else head + "+changes" * bool(changed)
+
+
+def commit_date(name: str) -> str:
+    """Day of a commit as :func:`commit` names it, such as ``2026-01-31``; ``unknown`` where git does not know it."""
+    return _git("show", "-s", "--format=%cs", name.removesuffix("+changes"), "--") or "unknown"
+
+
+def _git(*words: str) -> str | None:
+    """What git says of the project; None where it fails."""
     try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20
-        )
-        # results and figures are what a run writes: they do not make its code another code
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--", "vad_lib", "notebooks", "pyproject.toml", "requirements.lock"],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
+        said = subprocess.run(["git", *words], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    if head.returncode:
-        return "unknown"
-    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+        return None
+    return None if said.returncode else said.stdout.strip()
 
 
 def versions() -> dict[str, str]:

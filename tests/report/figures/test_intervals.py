@@ -1,5 +1,7 @@
 """Figures of trust: what is drawn is what the records say, in percent, and every mark is named."""
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -100,6 +102,19 @@ def test_paired_differences_carry_their_word():
     colours = {text.get_text(): text.get_color() for text in fig.findobj(plt.Text)}
     assert colours["+2.00 [+1.00, +3.00] better"] == intervals.WORD_COLOURS["better"]
     assert "worse" not in texts(intervals.paired_differences({"a": comparison(0.02)}, "t")[0])
+
+
+def test_one_row_far_away_does_not_stretch_the_axis_of_differences():
+    near, failed = comparison(0.01), dataclasses.replace(comparison(-0.1), low=-0.45, values=(0.0, -0.4))
+    fig, points = intervals.paired_differences({"near": near, "failed": failed}, "Far", None, "of 1 row: 1 near")
+    (axes,) = fig.axes
+    assert axes.get_xlim()[0] == pytest.approx(-100 * intervals.FARTHEST) and axes.get_xlim()[1] < 10
+    assert marks(axes, "<") == [(pytest.approx(-25), 1)] and not marks(axes, ">") and "-40" in texts(fig)
+    assert points["low"].min() == -0.45 and fig.get_suptitle() == "Far\nof 1 row: 1 near"
+    whole = intervals.paired_differences({"near": near}, "Near")[0].axes[0]
+    assert not marks(whole, "<") and whole.get_xlim()[0] > -5
+    far = intervals.paired_differences({"far": dataclasses.replace(failed, mean=-0.4)}, "Far")[0].axes[0]
+    assert far.get_xlim()[0] == pytest.approx(-42) and marks(far, "<") == [(pytest.approx(-42), 0)]
 
 
 def test_power_panels_show_seeds_and_videos_with_the_steps():

@@ -60,8 +60,13 @@ def test_every_dot_has_its_look_and_its_name(made_up):
     done = finished_runs.load_runs(made_up.layout, "synth-crime", variants)
     points = methods_compared.method_points(done, "auc", "best_on_validation")
     assert points["value"].round(2).tolist() == [80.0, 80.01, 80.02, 80.03]
-    assert points["milliseconds"].isna().tolist() == [False, False, False, True]
+    assert points["milliseconds"].isna().tolist() == [False, False, False, True] and not points["pixels"].any()
     fig, _ = methods_compared.accuracy_against(points, "auc", "title")
+    best = "Logistic regression on snippets, AUC 80.0 %, 1,000,000 parameters"
+    assert fig.get_suptitle() == f"title\nhighest mean over seeds: {best}"
+    one = points.assign(pixels=points["method"] == "Proposed")
+    right = methods_compared.accuracy_against(one, "auc", "title")[0].axes[1]
+    assert right.get_xlabel() == "testing, ms per minute of video; features given,\nProposed from pixels"
     fig.canvas.draw()
     left, right = fig.axes
     assert [len(axes.lines) for axes in (left, right)] == [4, 3]
@@ -74,6 +79,7 @@ def test_every_dot_has_its_look_and_its_name(made_up):
 
 def test_agreement_is_the_rank_correlation_of_the_scores(runs):
     fig, points = methods_compared.rank_agreement(runs[:2], "Ranks")
+    assert fig.get_suptitle().startswith("Ranks, seed 1: rank correlation of frame scores\n")
     first, second = (run.frames()[1] for run in runs[:2])
     wanted = spearmanr(first, second).statistic
     assert points.loc[0, runs[1].title] == pytest.approx(wanted) and f"{wanted:.2f}" in texts(fig)

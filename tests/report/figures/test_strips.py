@@ -48,6 +48,9 @@ def test_strips_are_read_back_as_they_were_shown(made_up):
     assert np.abs(green - 40).max() < 8 and np.abs(blue - 40).max() < 8
     first = path.read_bytes()
     assert strips.save_strips(layout, dataset, FIGURE3).read_bytes() == first
+    (layout.videos("synth-crime") / f"{records[0].name}.mp4").unlink()
+    strips.save_strips(layout, dataset, FIGURE3)
+    assert list(strips.load_strips(layout, "synth-crime")) == [record.name for record in records[1:]]
 
 
 def test_strips_that_were_never_made(made_up):

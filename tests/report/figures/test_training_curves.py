@@ -93,6 +93,11 @@ def test_seeds_stand_side_by_side_and_the_marked_one_has_a_name():
 def test_gradient_norms_are_those_of_terms_and_not_of_scalars():
     _, points = training_curves.gradient_norms({"seed 1": made_up_log(1)}, "Gradients")
     assert points.groupby("series")["value"].mean().to_dict() == pytest.approx({"gradient/kl": 0.1, "gradient/main": 2.0})
+    dying = made_up_log(1)
+    dying.loc[dying.index[-1], "gradient/kl"] = 0
+    fig, points = training_curves.gradient_norms({"seed 1": dying}, "Gradients")
+    assert points["value"].min() == 0 and all(line.get_ydata()[~np.isnan(line.get_ydata())].min() > 0 for line in fig.axes[0].lines)
+    assert "kl (zeros left out)" in texts(fig) and "main" in texts(fig)
     with pytest.raises(DataError, match="log_gradients"):
         training_curves.gradient_norms({"seed 1": made_up_log(1, gradients=False)}, "Gradients")
 

@@ -26,6 +26,15 @@ def test_table4_changes_by_hand(made_up):
         assert f"{other} %" not in head and "(" not in head
 
 
+def test_a_change_over_fewer_seeds_than_its_rows_have_says_so(made_up):
+    for variant, seeds in (("msf-dmu", 4), ("pcl", 2), ("pcl-dbagf", 2)):
+        for seed in range(seeds):
+            made_up.write("synth-crime", variant, seed, auc=0.8)
+    said = "A change is over the seeds that both rows have (2 of 4 here), so it is not the difference of the two means. The 6 "
+    assert said in ablation.table4(made_up.layout, ["synth-crime"]).made_with
+    assert "A change is over" not in ablation.table5(made_up.layout, ["synth-crime"]).made_with
+
+
 def test_table5_starts_where_table4_row_3_is(made_up):
     for dataset in ("synth-crime", "synth-violence"):
         for variant in ("pcl-dbagf", "fine", "fine-align", "proposed"):

@@ -140,9 +140,8 @@ def test_the_paper_s_own_set_is_named_by_its_runs(made_up):
     assert "UCF-Crime is evaluated on the 16 frames of each snippet that has features, masks by rule A." in table.made_with
     assert "UCF-Crime: partial: 200 of 290 test videos." in table.made_with
     assert "I3D" not in table.made_with
-    assert "features as imported of 10 crops of unknown size (weights unknown; width 1024; feature files, one per crop)" in (
-        table.made_with
-    )
+    missing = "size of crops and weights not recorded in the imported files"
+    assert f"features as imported of 10 crops ({missing}; width 1024; feature files, one per crop)" in table.made_with
 
 
 def test_a_set_without_a_counterpart_has_no_columns_of_the_paper(made_up):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from vad_lib.config import FRAMES_PER_SNIPPET
 from vad_lib.errors import DataError
 from vad_lib.metrics import average_precision, frame_roc_auc, pr_curve, roc_curve
-from vad_lib.report.figures.alternative_texts import composed, number
+from vad_lib.report.figures.alternative_texts import composed, number, seed_words
 from vad_lib.report.figures.run_scores import RunScores
 from vad_lib.report.figures.score_curves import abnormal_snippets, snippet_edges
 from vad_lib.report.figures.style import GREY, describe, headline, looks, style
@@ -89,7 +89,7 @@ def roc_and_pr(runs: Sequence[RunScores], title: str) -> tuple[Figure, pd.DataFr
     Raises:
         DataError: the runs have different test frames.
     """
-    labels = runs[0].frames()[0]
+    labels, title = runs[0].frames()[0], f"{title}, {seed_words(run.seed for run in runs)}"
     points, found = [], {}
     drawn_as = looks(run.title for run in runs)
     with style():

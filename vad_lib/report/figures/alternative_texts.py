@@ -44,6 +44,17 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def seed_words(seeds: Iterable[int]) -> str:
+    """Which seeds a figure of single runs shows.
+
+    Example:
+        >>> seed_words([2022, 2022]), seed_words([2023, 2022])
+        ('seed 2022', 'seeds 2022, 2023')
+    """
+    known = sorted({*seeds})
+    return f"seed{'s' * (len(known) > 1)} {', '.join(map(str, known))}"
+
+
 def composed(before: str, items: Sequence[str], after: str = "", most: int = MOST) -> str:
     """A text with a list in it; where it would be too long, items of the middle are left out and counted.
 

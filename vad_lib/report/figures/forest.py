@@ -3,6 +3,7 @@
 The figure is drawn of points and computes no number. Points hold fractions, the axis shows percentage points.
 """
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from matplotlib.transforms import blended_transform_factory
 from vad_lib.errors import DataError
 from vad_lib.evaluation.comparisons import end_text, points_of_percent
 from vad_lib.report.figures.style import BLUE, GREY, VERMILION, beside, describe, style
-from vad_lib.report.rendered_and_real import alternative_text
+from vad_lib.report.rendered_and_real import alternative_text, without_text
 
 WIDTH = 9.0  # inches; shown 900 pixels wide, ten points of a font are 14 pixels
 _LINE, _GAP = 0.25, 0.6  # inches from row to row; rows that a heading and the space above it take
@@ -23,13 +24,12 @@ _LINE, _GAP = 0.25, 0.6  # inches from row to row; rows that a heading and the s
 MARKS: dict[str, tuple[str, str, str]] = {"rendered": ("s", BLUE, "white"), "real": ("o", VERMILION, VERMILION)}
 
 
-def forest(points: pd.DataFrame, title: str, metric_title: str = "AUC") -> tuple[Figure, pd.DataFrame]:
+def forest(points: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
     """Differences of rows on rendered and real data sets, a block per question.
 
     Args:
         points: of :func:`vad_lib.report.rendered_and_real.forest_points`; rows that were not run say so.
         title: of the figure.
-        metric_title: ``AUC`` or ``AP``.
 
     Returns:
         the figure, and the points with ``place``, the height of each row.
@@ -49,15 +49,15 @@ def forest(points: pd.DataFrame, title: str, metric_title: str = "AUC") -> tuple
             _left_of(axes, place, question)
         for place, row in zip(places, points.itertuples()):
             _draw(axes, place, row)
-        axes.set_yticks(places, [f"{row.data}{' †' if row.remark else ''}" for row in points.itertuples()])
+        axes.set_yticks(places, [f"{row.data}{' †' * bool(row.remark)}{' ‡' * bool(row.no_text)}" for row in points.itertuples()])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.set_xlim(*_limits(there))
-        axes.set_xlabel(f"difference, {metric_title} points (right of 0: the first-named row is better)")
+        axes.set_xlabel(f"difference, {points['metric'].iloc[0]} points (right of 0: the first-named row is better)")
         fig.suptitle(title, fontsize=12)
         _legend(fig, axes, points)
-    describe(fig, alternative_text(points, "ap" if metric_title == "AP" else "auc"))
+    describe(fig, alternative_text(points))
     return fig, points.assign(place=places)
 
 
@@ -88,9 +88,9 @@ def _draw(axes: Axes, place: float, row: Any) -> None:
     if np.isnan(row.difference):
         beside(axes, place, "not run", GREY, size=9.5)
         return
-    marker, colour, fill = MARKS[row.footage]
+    marker, colour, inside = MARKS[row.footage]
     axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
-    axes.plot(100 * row.difference, place, marker, color=colour, mfc=fill, mew=1.8, ms=7)
+    axes.plot(100 * row.difference, place, marker, color=colour, mfc=inside, mew=1.8, ms=7)
     difference, low, high = points_of_percent(row.difference), end_text(row.low), end_text(row.high)
     beside(axes, place, f"{difference} [{low}, {high}] {row.word}", size=9.5)
 
@@ -103,10 +103,12 @@ def _left_of(axes: Axes, place: float, text: str) -> None:
 
 
 def _legend(fig: Figure, axes: Axes, points: pd.DataFrame) -> None:
-    for footage, (marker, colour, fill) in MARKS.items():
+    for footage, (marker, colour, inside) in MARKS.items():
         if (points.loc[points["footage"] == footage, "word"] != "not run").any():
             label = f"{footage} footage, 95 % interval"
-            axes.plot([], [], f"{marker}-", color=colour, mfc=fill, mew=1.8, ms=7, lw=2, label=label)
-    for data, remark in points.loc[points["remark"] != "", ["data", "remark"]].drop_duplicates().itertuples(index=False):
-        axes.plot([], [], " ", label=f"† {data}: {remark}")
-    fig.legend(loc="outside lower center", ncols=3, fontsize=9.5, handletextpad=0.5)
+            axes.plot([], [], f"{marker}-", color=colour, mfc=inside, mew=1.8, ms=7, lw=2, label=label)
+    doubted = points.loc[points["remark"] != "", ["data", "remark"]].drop_duplicates().itertuples(index=False)
+    remarks = [*(f"† {data}: {remark}" for data, remark in doubted), *(f"‡ {sets}" for sets in without_text(points))]
+    for remark in remarks:
+        axes.plot([], [], " ", label=fill(remark, 62))
+    fig.legend(loc="outside lower center", ncols=2, fontsize=9.5, handletextpad=0.5)

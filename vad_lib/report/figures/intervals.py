@@ -32,6 +32,7 @@ from vad_lib.report.figures.style import (
 )
 from vad_lib.report.tables.table import METRIC_TITLES, SELECTION_TITLES
 
+FARTHEST = 0.25  # from 0, a fraction: where the axis of differences ends at the latest
 WORD_COLOURS = {"better": GREEN, "worse": VERMILION, "cannot tell": GREY}
 _SEED: dict[str, Any] = {"ms": 4.2, "alpha": 0.45, "mew": 0}
 _STEP: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "white", "mec": ORANGE, "mew": 1.6, "ms": 6}
@@ -74,16 +75,18 @@ def forest_plot(intervals: Mapping[str, Interval], title: str) -> tuple[Figure, 
 
 
 def paired_differences(
-    comparisons: Mapping[str, Comparison], title: str, steps: Mapping[str, float] | None = None
+    comparisons: Mapping[str, Comparison], title: str, steps: Mapping[str, float] | None = None, finding: str = ""
 ) -> tuple[Figure, pd.DataFrame]:
     """Each row against another: difference, interval, and what may be said; the largest difference on top.
 
-    With the paper's steps the rows stay in their order, since each stands against the one before.
+    With the paper's steps the rows stay in their order, since each stands against the one before. The axis ends :data:`FARTHEST`
+    from 0, or a little behind a mean that lies farther out; arrows stand for what goes on behind its ends, with the seeds there.
 
     Args:
         comparisons: name of each row -> its comparison.
         title: of the figure; names the data, and what rows are compared with.
         steps: name of a row -> the paper's gain over the row above it, a fraction; marked.
+        finding: what the rows say, below the title; how many have which word by default.
 
     Returns:
         the figure, and one row each: ``row``, ``first``, ``second``, ``difference``, ``low``, ``high``, ``verdict``, ``step``.
@@ -96,7 +99,7 @@ def paired_differences(
         comparisons = dict(sorted(comparisons.items(), key=lambda row: -row[1].mean))
     points = []
     with style():
-        fig, axes = _rows_of(list(comparisons), title, verdicts(found.verdict for found in comparisons.values()))
+        fig, axes = _rows_of(list(comparisons), title, finding or verdicts(found.verdict for found in comparisons.values()))
         axes.axvline(0, color="black", lw=0.9)
         for place, (name, found) in enumerate(comparisons.items()):
             colour = WORD_COLOURS[found.verdict]
@@ -105,6 +108,7 @@ def paired_differences(
             axes.plot(100 * step, place - 0.25, **_STEP)
             beside(axes, place, comparison_text(found), colour)
             points.append((name, found.first, found.second, found.mean, found.low, found.high, found.verdict, step))
+        _end_axis(axes, list(comparisons.values()))
         axes.set_xlabel(f"difference, {METRIC_TITLES[metric]} points")
         for word, colour in WORD_COLOURS.items():
             if any(point[6] == word for point in points):
@@ -120,6 +124,34 @@ def paired_differences(
     what = f"Forest plot, {title}. Differences in {METRIC_TITLES[metric]} points with intervals, {counted(len(rows), 'row')}"
     describe(fig, composed(what, rows))
     return fig, pd.DataFrame(points, columns=["row", "first", "second", "difference", "low", "high", "verdict", "step"])
+
+
+def _end_axis(axes: Axes, rows: list[Comparison]) -> None:
+    means, (low, high) = [100 * found.mean for found in rows], axes.get_xlim()
+    left, right = max(low, min(-100 * FARTHEST, min(means) - 2)), min(high, max(100 * FARTHEST, max(means) + 2))
+    axes.set_xlim(left, right)
+    for place, found in enumerate(rows):
+        for edge, side, end in ((left, -1, found.low), (right, 1, found.high)):
+            outside = [100 * value for value in found.values if side * (100 * value - edge) > 0]
+            if outside or side * (100 * end - edge) > 0:
+                beyond(axes, place, edge, side, outside, WORD_COLOURS[found.verdict])
+
+
+def beyond(axes: Axes, place: float, edge: float, side: int, values: Iterable[float], colour: str) -> None:
+    """An arrow at an end of the axis, and below it the values of seeds that lie behind it.
+
+    Args:
+        axes: of the rows.
+        place: of the row.
+        edge: where the axis ends.
+        side: -1 on the left, 1 on the right.
+        values: of the seeds, in percent or points.
+        colour: of the row.
+    """
+    axes.plot(edge, place, "<" if side < 0 else ">", color=colour, ms=6, clip_on=False)
+    beside: dict[str, Any] = {"xytext": (-5 * side, -8), "textcoords": "offset points", "va": "center"}
+    said = ", ".join(f"{value:.0f}" for value in sorted(values))
+    axes.annotate(said, (edge, place), fontsize=8.5, color=colour, ha="left" if side < 0 else "right", **beside)
 
 
 def verdicts(words: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from vad_lib.data.annotations import mask_intervals
 from vad_lib.errors import DataError
 from vad_lib.metrics import frame_roc_auc
-from vad_lib.report.figures.alternative_texts import composed, number
+from vad_lib.registry import METHODS
+from vad_lib.report.figures.alternative_texts import composed, number, seed_words
 from vad_lib.report.figures.run_scores import RunScores
 from vad_lib.report.figures.score_curves import shade_abnormal, snippet_edges
 from vad_lib.report.figures.style import BLACK, describe, headline, hide_unused, looks, method_look, style
@@ -33,7 +34,7 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str) -> tuple[Fi
     Raises:
         DataError: a run does not have the video.
     """
-    points, said = [], []
+    points, said, title = [], [], f"{title}, {seed_words(run.seed for run in runs)}"
     with style():
         rows = -(-len(runs) // 3)
         fig, grid = plt.subplots(rows, 3, figsize=(10, 1.55 * rows + 0.9), sharex=True, sharey=True, squeeze=False)
@@ -88,8 +89,9 @@ def method_points(runs: Mapping[str, Sequence[Run]], metric: str, selection: str
         selection: of the step whose metric counts.
 
     Returns:
-        a row per variant with runs: ``method``, ``value`` (percent, mean over seeds), ``parameters``, and ``milliseconds`` of
-        testing per minute of video (median over seeds; missing where it was not measured).
+        a row per variant with runs: ``method``, ``value`` (percent, mean over seeds), ``parameters``, ``milliseconds`` of
+        testing per minute of video (median over seeds; missing where it was not measured), and ``pixels``, whether these include
+        all from the pixels on.
     """
     rows = []
     for done in runs.values():
@@ -102,6 +104,7 @@ def method_points(runs: Mapping[str, Sequence[Run]], metric: str, selection: str
                 "value": 100 * float(np.mean([run.value(metric, selection) for run in done])),
                 "parameters": done[0].config["parameters"],
                 "milliseconds": float(np.median([speed for speed in speeds if speed is not None] or [np.nan])),
+                "pixels": METHODS[done[0].config["method"]].pixels,
             }
         )
     return pd.DataFrame(rows)
@@ -118,15 +121,16 @@ def accuracy_against(points: pd.DataFrame, metric: str, title: str) -> tuple[Fig
     Returns:
         the figure, and the points themselves.
     """
-    panels = (("parameters", "parameters"), ("milliseconds", "testing, milliseconds per minute of video"))
+    whole = points.loc[points["pixels"] & (points["milliseconds"] > 0), "method"]
+    testing = "testing, ms per minute of video; features given" + "".join(f",\n{name} from pixels" for name in whole)
+    panels = (("parameters", "parameters"), ("milliseconds", testing))
     ordered = points.sort_values("value", ascending=False, kind="stable")
     drawn_as = looks(ordered["method"])
     with style():
         fig, both = plt.subplots(1, 2, figsize=(10, 4.4 + 0.22 * -(-len(points) // 3)), sharey=True)
         best, named = ordered.iloc[0], METRIC_TITLES[metric]
-        headline(
-            fig, title, f"most accurate: {best['method']}, {named} {best['value']:.1f} %, {best['parameters']:,.0f} parameters"
-        )
+        most = f"{best['method']}, {named} {best['value']:.1f} %, {best['parameters']:,.0f} parameters"
+        headline(fig, title, f"highest mean over seeds: {most}")
         for axes, (column, label) in zip(both, panels):
             for row in ordered[ordered[column] > 0].to_dict("records"):
                 colour, _, marker = drawn_as[row["method"]]
@@ -157,6 +161,7 @@ def rank_agreement(runs: Sequence[RunScores], title: str) -> tuple[Figure, pd.Da
     Returns:
         the figure, and Spearman's correlations, a row and a column per method.
     """
+    title = f"{title}, {seed_words(run.seed for run in runs)}"
     agreement = pd.DataFrame({run.title: run.frames()[1] for run in runs}).corr("spearman")
     named = agreement.rename_axis("method").reset_index()
     pairs = agreement.where(np.triu(np.ones(agreement.shape, dtype=bool), 1)).stack().sort_values(ascending=False)

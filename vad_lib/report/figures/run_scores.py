@@ -41,12 +41,14 @@ class RunScores:
         categories: of the data set, C of them, the normal one first.
         videos: name -> scores, in the order of the list.
         tail: what holds where features end before the video does: ``exact`` or ``extend``.
+        seed: of the run.
     """
 
     title: str
     categories: tuple[str, ...]
     videos: dict[str, VideoScores]
     tail: Literal["exact", "extend"] = "exact"
+    seed: int = 0
 
     def frames(self, video: str | None = None, curve: str = "score") -> tuple[np.ndarray, np.ndarray]:
         """Labels and frame scores of one video, or of all of them one after the other.
@@ -91,4 +93,4 @@ def load_scores(run: Run) -> RunScores:
                 arrays["alignment"][rows].astype(np.float32) if "alignment" in arrays else None,
             )
         tail = run.config.get("dataset_info", {}).get("tail", "exact")
-        return RunScores(run.title, tuple(arrays["categories"].tolist()), videos, tail)
+        return RunScores(run.title, tuple(arrays["categories"].tolist()), videos, tail, run.seed)

@@ -11,7 +11,7 @@ from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.data.snippets import resize_frame
 from vad_lib.data.video import read_frames
-from vad_lib.data.video_files import find_video
+from vad_lib.data.video_files import find_videos
 from vad_lib.errors import DataError
 from vad_lib.storage.paths import Layout
 from vad_lib.storage.reading import damaged_as_data_error, read_arrays
@@ -109,7 +109,7 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str]) -> 
 
     Args:
         layout: where the strips are kept.
-        dataset: without a folder of videos, an empty file is written and the figure has no strips.
+        dataset: videos that are not in its folder of videos get no strip.
         categories: of the panels.
 
     Returns:
@@ -120,12 +120,12 @@ def save_strips(layout: Layout, dataset: Dataset, categories: Sequence[str]) -> 
     """
     records = {record.name: record for record in dataset.videos.split("test")}
     chosen = figure_videos([(name, record.categories) for name, record in records.items()], categories)
-    if not layout.videos(dataset.name).is_dir():
-        chosen = {}
+    found, _ = find_videos(layout.videos(dataset.name), chosen.values())  # beside imported features there may be a part of them
+    chosen = {category: name for category, name in chosen.items() if name in found}
     arrays = {"videos": np.array(list(chosen.values()), dtype=str)}
     for i, name in enumerate(chosen.values()):
         positions = strip_frames(records[name], COUNT)
-        images = frame_strip(find_video(layout.videos(dataset.name), name), positions.tolist(), HEIGHT)
+        images = frame_strip(found[name], positions.tolist(), HEIGHT)
         arrays[f"frames_{i}"] = positions
         for j, image in enumerate(images):
             # JPEG: these files are committed, and as arrays they would be ten times as large.

@@ -356,6 +356,8 @@ def failed_seeds(logs: Mapping[str, pd.DataFrame], over_time: Mapping[str, np.nd
 def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.DataFrame]:
     """Norm over all weights of each loss term's gradient, its weight included: which of the five largest leads, and when.
 
+    A logarithmic axis has no place for zeros: lines leave them out, and the legend says so.
+
     Args:
         logs: title of the panel -> log of a run with ``log_gradients``.
         title: of the figure.
@@ -378,9 +380,9 @@ def gradient_norms(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure
         fig, grid = plt.subplots(1, len(logs), figsize=(10, 4.0), squeeze=False, sharey=True)
         for axes, (run, rows) in zip(grid[0], found.groupby("run", sort=False)):
             for term, colour in zip(means.index, LINE_COLOURS):
-                known = rows[rows["series"] == term]
-                label = term.removeprefix("gradient/").replace("_", " ")
-                axes.plot(known["step"], known["value"], color=colour, marker=".", lw=1.4, label=label)
+                known, zero = rows[rows["series"] == term], (found["series"] == term) & (found["value"] == 0)
+                label = term.removeprefix("gradient/").replace("_", " ") + " (zeros left out)" * bool(zero.any())
+                axes.plot(known["step"], known["value"].where(known["value"] > 0), color=colour, marker=".", lw=1.4, label=label)
             axes.set(title=run, xlabel="step", yscale="log")
         grid[0][0].set_ylabel("norm of the weighted\nterm's gradient")
         headline(fig, title, f"largest mean norm: {_short(means.index[0].replace('gradient/', 'loss/'))}, {number(means.iloc[0])}")

@@ -88,8 +88,8 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
         tuple(variant in in_paper for variant in variants),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
         "Changes are to the row above, in percentage points; ours are those of the values "
-        f"{SELECTION_TITLES[data[0].selection]}. The {len(ladder())} steps of Tables 4 and 5 share the "
-        "level: the words *better*, *worse* and *cannot tell* hold for all of them together with 95 %. "
+        f"{SELECTION_TITLES[data[0].selection]}. {_seeds_left_out(data, above)}The {len(ladder())} steps of Tables 4 and 5 share "
+        "the level: the words *better*, *worse* and *cannot tell* hold for all of them together with 95 %. "
         f"{caption_text(data)}",
         _blocks(frame, parts, data),
     )
@@ -120,6 +120,16 @@ def _measured_columns(data: DatasetRuns, row: _Row) -> dict[str, str]:
         f"{head}: {AGAINST_COLUMN}": paired_difference_cell(before, runs, metric, len(ladder())) if row.above else "",
         f"seeds ({data.dataset.title})": str(len(runs)),
     }
+
+
+def _seeds_left_out(data: Sequence[DatasetRuns], above: Mapping[str, str]) -> str:
+    """What a change is over, where a row has seeds that the row above lacks, or the other way round; with a space at its end."""
+    pairs = [[{run.seed for run in each.of(row)} for row in step] for each in data for step in above.items()]
+    counts = sorted({(len(one & other), len(one | other)) for one, other in pairs if one & other and one != other})
+    if not counts:
+        return ""
+    said = ", ".join(f"{both} of {all_}" for both, all_ in counts)
+    return f"A change is over the seeds that both rows have ({said} here), so it is not the difference of the two means. "
 
 
 def _places(data: Sequence[DatasetRuns]) -> str:

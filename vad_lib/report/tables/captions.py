@@ -1,6 +1,6 @@
 """Sentences on how the numbers of a table were made."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
@@ -10,6 +10,7 @@ from vad_lib.registry import METHODS
 from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.table import SELECTION_TITLES
 from vad_lib.runs.run_folder import Run
+from vad_lib.storage.provenance import commit_date
 
 
 def caption_text(data: Sequence[DatasetRuns]) -> str:
@@ -106,6 +107,29 @@ def describe_run(config: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def made_by(runs: Iterable[Run]) -> dict[str, str]:
+    """What made some runs: ``commit`` and its ``date``, version of ``torch``, ``processor``; several of a kind are listed."""
+    records = [run.provenance() for run in runs]
+    commits = {record.get("commit", "unknown") for record in records}
+    found = {
+        "commit": commits,
+        "date": {commit_date(commit) for commit in commits},
+        "torch": {record.get("versions", {}).get("torch", "unknown") for record in records},
+        "processor": {record.get("processor", "unknown") for record in records},
+    }
+    return {name: ", ".join(sorted(values)) for name, values in found.items()}
+
+
+def made_words(made: Mapping[str, str]) -> str:
+    """The same in words.
+
+    Example:
+        >>> made_words({"commit": "c5cef20126cb", "date": "2026-01-31", "torch": "2.9.0", "processor": "EPYC"})
+        'runs of commit c5cef20126cb (2026-01-31), torch 2.9.0, processor EPYC'
+    """
+    return f"runs of commit {made['commit']} ({made['date']}), torch {made['torch']}, processor {made['processor']}"
+
+
 def describe_features(contract: dict[str, Any]) -> str:
     """What features are, as far as their contract knows, in one phrase such as ``I3D features of 10 crops of 224 pixels``.
 
@@ -113,10 +137,10 @@ def describe_features(contract: dict[str, Any]) -> str:
         contract: fields of :class:`vad_lib.data.feature_store.FeatureContract`.
     """
     crops, backbone = len(contract["crops"]), contract.get("backbone", "i3d-kinetics400")
-    size = f"{contract['crop_size']} pixels" if contract["crop_size"] else "unknown size"
+    size = f" of {contract['crop_size']} pixels" if contract["crop_size"] else ""
     remarks = [contract["weights_note"]] if contract["weights_note"] else []
-    if not contract.get("weights_sha256", "known"):
-        remarks.append("weights unknown")
+    missing = ["size of crops"] * (not size) + ["weights"] * (not contract.get("weights_sha256", "known"))
+    remarks += [f"{' and '.join(missing)} not recorded in the imported files"] * bool(missing)
     if backbone == "i3d-kinetics400":
         kind = "I3D features"
     elif backbone == I3D_BY_OPENVINO:
@@ -128,4 +152,4 @@ def describe_features(contract: dict[str, Any]) -> str:
         kind = "features as imported" if backbone == "as imported" else f"features of the backbone {backbone!r}"
         remarks.append(f"width {contract['dimension']}")
         remarks += [contract["source"]] if contract.get("source") else []
-    return f"{kind} of {crops} {'crop' if crops == 1 else 'crops'} of {size}" + (f" ({'; '.join(remarks)})" if remarks else "")
+    return f"{kind} of {crops} {'crop' if crops == 1 else 'crops'}{size}" + (f" ({'; '.join(remarks)})" if remarks else "")
