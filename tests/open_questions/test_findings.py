@@ -33,6 +33,11 @@ def test_many_comparisons_are_counted_after_the_first():
     assert findings.answer_text(found, counted="parts") == "all: better: +3.1 [+2.1, +4.1]<br>3 parts: 1 worse, 2 cannot tell"
 
 
+def test_grouped_comparisons_stand_under_their_words():
+    found = {"a": comparison(0.031, 0.01), "b": comparison(0.001, 0.01), "c": comparison(0.02, 0.01, (1,))}
+    assert findings.answer_text(found, grouped=True) == "better: a +3.1 ± 1.0, c +2.0 ± 1.0, one seed<br>cannot tell: b +0.1 ± 1.0"
+
+
 @pytest.fixture
 def table(made_up):
     rows = ("logistic-regression", "msf-dmu", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed")

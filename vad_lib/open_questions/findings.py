@@ -13,15 +13,16 @@ from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import against_msf_dmu_on_crops, compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
-from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence, seeds_apart
+from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence, seeds_apart, short
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import NOT_RUN, PAPER_DATASETS, markdown_grid
-from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS, ladder
+from vad_lib.runs.experiments import COMPARED, TABLE_ROWS, VARIANTS, ladder
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
 from vad_lib.storage.paths import Layout
 
 _OTHER_METRIC: dict[str, Metric] = {"auc": "ap", "ap": "auc"}
+VERDICTS = ("better", "worse", "cannot tell")
 WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
 
@@ -35,6 +36,7 @@ class Question(NamedTuple):
         found: layout, data set, draws -> the comparisons that answer it.
         word: what is said in place of *better* and *worse*, where a difference has one sign only.
         counted: what the comparisons after the first one are, where the README only counts their words.
+        grouped: whether the comparisons stand under their words, in short.
     """
 
     asked: str
@@ -42,6 +44,7 @@ class Question(NamedTuple):
     found: Callable[[Layout, Dataset, Bootstrap], Found]
     word: str = ""
     counted: str = ""
+    grouped: bool = False
 
 
 def _steps(*pairs: tuple[str, str], metric: Metric | Literal["", "other"] = "") -> Callable[[Layout, Dataset, Bootstrap], Found]:
@@ -88,7 +91,15 @@ QUESTIONS: tuple[Question, ...] = (
         _steps(("logistic-regression", "proposed")),
     ),
     Question(
-        "Does it beat MSF-DMU, its visual branch alone?", ("02_training-{dataset}", "cell-32"), _steps(("msf-dmu", "proposed"))
+        "Which of the compared methods beat it, with the settings that all share?",
+        ("02_training-{dataset}", "cell-32"),
+        _steps(*(("logistic-regression", row) for row in COMPARED)),
+        grouped=True,
+    ),
+    Question(
+        "Does the proposed model beat MSF-DMU, its visual branch alone?",
+        ("02_training-{dataset}", "cell-32"),
+        _steps(("msf-dmu", "proposed")),
     ),
     Question(
         "The same by the other metric: AP on SynthCrime, AUC on SynthViolence",
@@ -124,7 +135,7 @@ QUESTIONS: tuple[Question, ...] = (
 )
 
 
-def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "") -> str:
+def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "", *, grouped: bool = False) -> str:
     """Comparisons in one cell of a table: each verdict with its difference in points and its interval.
 
     Where one cannot tell, half of the interval's width stands beside it: a true difference may be about as large.
@@ -134,6 +145,7 @@ def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "")
         word: in place of the verdicts; empty for the verdicts.
         seeds: usual number; an answer with another one names its own. 0 names none.
         counted: of the comparisons after the first, the number of each verdict is enough; what they are. Empty to tell each.
+        grouped: a line per verdict, each comparison in it with its difference and half of its interval.
 
     Example:
         >>> answer_text({})
@@ -141,11 +153,14 @@ def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "")
     """
     if not found:
         return NOT_RUN
+    if grouped:
+        groups = {verdict: [f"{name} {short(c)}" for name, c in found.items() if c.verdict == verdict] for verdict in VERDICTS}
+        return "<br>".join(f"{verdict}: {', '.join(these)}" for verdict, these in groups.items() if these)
     words = {name: _verdict_text(comparison, word, seeds) for name, comparison in found.items()}
     lines = [text if len(found) == 1 else f"{name}: {text}" for name, text in words.items()]
     if counted:
         verdicts = [comparison.verdict for comparison in found.values()][1:]
-        told = [f"{number} {each}" for each in ("better", "worse", "cannot tell") if (number := verdicts.count(each))]
+        told = [f"{number} {each}" for each in VERDICTS if (number := verdicts.count(each))]
         lines[1:] = [f"{len(verdicts)} {counted}: {', '.join(told)}"] if told else []
     return "<br>".join(lines)
 
@@ -174,7 +189,8 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
             found = question.found(layout, dataset, bootstrap)
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             link = f"<br>[computed here]({executed}/{notebook}.ipynb#cell-id={cell})" if found else ""
-            row.append(answer_text(found, question.word, usual[dataset.name][1], question.counted) + link)
+            text = answer_text(found, question.word, usual[dataset.name][1], question.counted, grouped=question.grouped)
+            row.append(text + link)
         rows.append(row)
     columns = ["question", *(f"{d.title} (rendered), {d.headline_metric.upper()} points" for d in datasets)]
     grid = markdown_grid(pd.DataFrame(rows, columns=columns), align="left")
