@@ -54,7 +54,7 @@ def test_tables_as_people_write_them(tmp_path, lines, name):
         (["video,score"], "expected scores, found none"),
         (["video,score", "a,0,375"], "line 2: expected 2 cells, got 3: a, 0, 375; write numbers with a point"),
         (["video,score,Score", "a,0.5,1"], "a column stands there twice: video, score, score"),
-        ([""], "got nothing"),
+        ([""], "got an empty file; save the scores again"),
     ],
 )
 def test_tables_that_are_none(tmp_path, lines, words):

@@ -63,7 +63,7 @@ def _entries() -> dict[str, str]:
 
 
 def _own_entry() -> str:
-    paper: dict[str, Any] = read_yaml(PROJECT_ROOT / "CITATION.cff")["preferred-citation"]
+    paper: dict[str, Any] = read_yaml(PROJECT_ROOT / "CITATION.cff")["references"][0]
     authors = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
     fields = {"title": f"{{{paper['title']}}}", "author": authors}
     fields |= {name: str(paper[name]) for name in ("journal", "year", "doi") if name in paper}

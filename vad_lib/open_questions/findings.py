@@ -91,7 +91,7 @@ QUESTIONS: tuple[Question, ...] = (
         _steps(("logistic-regression", "proposed")),
     ),
     Question(
-        "Which of the compared methods beat it, with the settings that all share?",
+        "Which of the compared methods beat logistic regression, with the settings that all share?",
         ("02_training-{dataset}", "cell-32"),
         _steps(*(("logistic-regression", row) for row in COMPARED)),
         grouped=True,

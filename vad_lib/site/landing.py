@@ -59,7 +59,7 @@ def landing_page(
         numbers: how many there are of what is named: ``notebooks``, ``lessons``, ``tables``.
         ways: keys of the entries of the navigation that the site has.
     """
-    paper = read_yaml(links.root / "CITATION.cff")["preferred-citation"]
+    paper = read_yaml(links.root / "CITATION.cff")["references"][0]
     shown, video = _clip(contents)
     files = {CLIP: (links.root / "results/explorer" / video).read_bytes()} if video else {}
     values: dict[str, Any] = {"clip": shown, "clip_file": CLIP, "still": None}
