@@ -8,7 +8,7 @@ import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, compare, end_text, selection_gain
+from vad_lib.evaluation.comparisons import Comparison, Verdict, compare, end_text, selection_gain
 from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import against_msf_dmu_on_crops, compare_answers, readings_against
@@ -22,7 +22,7 @@ from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
 from vad_lib.storage.paths import Layout
 
 _OTHER_METRIC: dict[str, Metric] = {"auc": "ap", "ap": "auc"}
-VERDICTS = ("better", "worse", "cannot tell")
+VERDICTS: tuple[Verdict, ...] = ("better", "worse", "cannot tell")
 WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
 
