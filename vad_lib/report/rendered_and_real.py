@@ -211,7 +211,7 @@ def in_short(*by_metric: pd.DataFrame) -> str:
     left_out = "".join(f"; not counted are {sets}" for sets in without_text(by_metric[0]))
     return (
         f"{', '.join(names)} and {last}, each built on the one before, are better than inherited labels {better}. Other methods "
-        "with multiple-instance learning are not counted, and not all of them are better (pages of the sets). "
+        "with multiple-instance learning are not counted (pages of the sets). "
         f"{question_title(*LANGUAGE)}: {'; '.join(map(_language_counts, by_metric))}{left_out}. "
         "Each interval stands by itself at 95 %."
     )
