@@ -21,7 +21,7 @@ from vad_lib.cards.making import make_cards
 from vad_lib.config import SELECTIONS, get_profile
 from vad_lib.data.dataset import Dataset, load_dataset
 from vad_lib.errors import DataError, command_line
-from vad_lib.open_questions import findings
+from vad_lib.open_questions import findings, five_lines
 from vad_lib.open_questions.categories import TEXT_COSINES
 from vad_lib.open_questions.questions import BASE, answer_place, base_place
 from vad_lib.open_questions.rows import BY_SELECTION
@@ -192,11 +192,16 @@ def readme_sections(reference: Layout, datasets: Sequence[Dataset]) -> dict[str,
         datasets: the built-in data sets.
     """
     readme, image = reference.readme, reference.figures / f"{rendered_and_real.NAME}.png"
-    found = findings.findings_table(reference, datasets, reference.executed.relative_to(readme.parent).as_posix())
+    answers = findings.answered(reference, datasets)
+    executed = reference.executed.relative_to(readme.parent).as_posix()
     rendered = [rendered_and_real.of_runs(reference, dataset) for dataset in datasets]
-    sets = [*rendered, *real_footage.committed_sets(reference)]
-    points = [rendered_and_real.forest_points(sets, metric) for metric in rendered_and_real.METRICS]
-    return {"findings": found, "real-footage": rendered_and_real.readme_markdown(points, image, readme)}
+    real = real_footage.committed_sets(reference)
+    points = [rendered_and_real.forest_points([*rendered, *real], metric) for metric in rendered_and_real.METRICS]
+    return {
+        "five-lines": five_lines.five_lines(answers, reference, datasets, real),
+        "findings": findings.findings_table(answers, reference, datasets, executed),
+        "real-footage": rendered_and_real.readme_markdown(points, image, readme),
+    }
 
 
 def small_png(source: Path, target: Path) -> None:

@@ -46,7 +46,8 @@ def table(made_up):
             made_up.write("synth-crime", row, seed, auc=0.6 if row == "logistic-regression" else 0.9)
     reference = Layout.reference()
     datasets = [load_dataset(reference.dataset("synth-crime"), features=False)]  # its title and categories; runs are made up
-    return findings.findings_table(made_up.layout, datasets, "results/x/executed", FEW)
+    answers = findings.answered(made_up.layout, datasets, FEW)
+    return findings.findings_table(answers, made_up.layout, datasets, "results/x/executed", FEW)
 
 
 def test_every_question_has_a_row_and_what_was_not_run_says_so(table):
@@ -80,6 +81,7 @@ def test_links_name_cells_that_there_are(table):
 
 
 def test_other_readings_stand_below_the_table_with_a_link(place, dataset):
-    lines = findings.findings_table(place, [dataset], "results/x/executed", FEW).splitlines()
+    answers = findings.answered(place, [dataset], FEW)
+    lines = findings.findings_table(answers, place, [dataset], "results/x/executed", FEW).splitlines()
     (said,) = [line for line in lines if line.startswith("Other readings of the paper against MSF-DMU")]
     assert "of 5 readings, better: " in said and "06_beyond_the_paper.ipynb#cell-id=cell-20-readings" in said

@@ -25,12 +25,14 @@ _OTHER_METRIC: dict[str, Metric] = {"auc": "ap", "ap": "auc"}
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "cannot tell")
 WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
+Answered = Mapping[tuple[str, str], Found]  # (name of a question, data set) -> its answer
 
 
 class Question(NamedTuple):
     """One question of the README.
 
     Attributes:
+        name: of the question, short.
         asked: the question.
         where: the notebook whose cell computes the answer, ``{dataset}`` standing for a data set, and the cell's id.
         found: layout, data set, draws -> the comparisons that answer it.
@@ -39,6 +41,7 @@ class Question(NamedTuple):
         grouped: whether the comparisons stand under their words, in short.
     """
 
+    name: str
     asked: str
     where: tuple[str, str]
     found: Callable[[Layout, Dataset, Bootstrap], Found]
@@ -86,51 +89,68 @@ def _branches(layout: Layout, dataset: Dataset, bootstrap: Bootstrap) -> Found:
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
+        "inherited",
         "Does the proposed model beat logistic regression on labels that every snippet inherits?",
         ("02_training-{dataset}", "cell-32"),
         _steps(("logistic-regression", "proposed")),
     ),
     Question(
+        "compared",
         "Which of the compared methods beat logistic regression, with the settings that all share?",
         ("02_training-{dataset}", "cell-32"),
         _steps(*(("logistic-regression", row) for row in COMPARED)),
         grouped=True,
     ),
     Question(
+        "language",
         "Does the proposed model beat MSF-DMU, its visual branch alone?",
         ("02_training-{dataset}", "cell-32"),
         _steps(("msf-dmu", "proposed")),
     ),
     Question(
+        "other-metric",
         "The same by the other metric: AP on SynthCrime, AUC on SynthViolence",
         ("07_real_footage", "cell-23"),
         _steps(("msf-dmu", "proposed"), metric="other"),
     ),
-    Question("Which part helps, each against the row above it?", ("03_ablation-{dataset}", "cell-24"), _steps(*ladder())),
+    Question("parts", "Which part helps, each against the row above it?", ("03_ablation-{dataset}", "cell-24"), _steps(*ladder())),
     Question(
+        "naming",
         "Which loss term helps to say *which* anomaly, and when (Table 6, points of mAP AVG)?",
         ("03_ablation-{dataset}", "cell-24"),
         _steps(*pairwise(TABLE_ROWS["table5"]), metric="map_vadclip_code"),
     ),
     Question(
+        "text",
         "Does the language matter? In place of sentences about the categories:",
         ("06_beyond_the_paper", "cell-20"),
         lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "text", bootstrap),
     ),
     Question(
+        "crops",
         "What do ten crops of every snippet add, in training and testing? (All else here has the centre crop.)",
         ("06_beyond_the_paper", "cell-20"),
         lambda layout, dataset, bootstrap: compare_answers(layout, dataset, "crops", bootstrap),
     ),
-    Question("With ten crops, does the proposed model beat MSF-DMU?", ("06_beyond_the_paper", "cell-20"), against_msf_dmu_on_crops),
     Question(
+        "crops-language",
+        "With ten crops, does the proposed model beat MSF-DMU?",
+        ("06_beyond_the_paper", "cell-20"),
+        against_msf_dmu_on_crops,
+    ),
+    Question(
+        "branches",
         "Which branch sees what? Semantic minus visual score, AUC:",
         ("06_beyond_the_paper", "cell-22-branches"),
         _branches,
         counted="categories",
     ),
     Question(
-        "What does it add to choose the step on the test set?", ("10_how_sure_are_the_numbers", "habits"), _chosen_on_test, "adds"
+        "test-step",
+        "What does it add to choose the step on the test set?",
+        ("10_how_sure_are_the_numbers", "habits"),
+        _chosen_on_test,
+        "adds",
     ),
 )
 
@@ -156,7 +176,7 @@ def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "",
     if grouped:
         groups = {verdict: [f"{name} {short(c)}" for name, c in found.items() if c.verdict == verdict] for verdict in VERDICTS}
         return "<br>".join(f"{verdict}: {', '.join(these)}" for verdict, these in groups.items() if these)
-    words = {name: _verdict_text(comparison, word, seeds) for name, comparison in found.items()}
+    words = {name: verdict_text(comparison, word, seeds) for name, comparison in found.items()}
     lines = [text if len(found) == 1 else f"{name}: {text}" for name, text in words.items()]
     if counted:
         verdicts = [comparison.verdict for comparison in found.values()][1:]
@@ -165,28 +185,48 @@ def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "",
     return "<br>".join(lines)
 
 
-def _verdict_text(found: Comparison, word: str, seeds: int) -> str:
+def verdict_text(found: Comparison, word: str = "", seeds: int = 0) -> str:
+    """A verdict with its difference in points and its interval; arguments as those of :func:`answer_text`.
+
+    Example:
+        >>> verdict_text(Comparison("auc", 0.005, 0.01, -0.006, 0.017, 0.95, "", (1, 2), (0.0, 0.01), 290))
+        'cannot tell: +0.5 ± 1.1 [-0.6, +1.7]'
+    """
     half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" and not word else ""
     fewer = f"; {found.num_seeds} seeds" if seeds and found.num_seeds != seeds else ""
     interval = f"[{end_text(found.low)}, {end_text(found.high)}]"
     return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {interval}{fewer}{seeds_apart(found)}"
 
 
-def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> str:
+def answered(layout: Layout, datasets: Sequence[Dataset], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Answered:
+    """Every question's answer on every data set; a minute or two.
+
+    Args:
+        layout: whose runs are read.
+        datasets: without features.
+        bootstrap: level of the intervals, which the comparisons of one answer share; number and seed of the draws.
+    """
+    return {(q.name, dataset.name): q.found(layout, dataset, bootstrap) for q in QUESTIONS for dataset in datasets}
+
+
+def findings_table(
+    answers: Answered, layout: Layout, datasets: Sequence[Dataset], executed: str, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> str:
     """The findings as a Markdown table: a row per question, a column per data set, each answer linked to its cell.
 
     Args:
+        answers: of :func:`answered`.
         layout: whose runs are read.
         datasets: without features.
         executed: path of the executed notebooks from the page, such as ``results/reference/executed``.
         bootstrap: level of the intervals, which the comparisons of one cell share; number and seed of the draws.
     """
     rows: list[list[str]] = []
-    usual = {dataset.name: _usual_size(layout, dataset) for dataset in datasets}
+    usual = {dataset.name: usual_size(layout, dataset) for dataset in datasets}
     for question in QUESTIONS:
         row = [question.asked]
         for dataset in datasets:
-            found = question.found(layout, dataset, bootstrap)
+            found = answers[question.name, dataset.name]
             notebook, cell = question.where[0].format(dataset=dataset.name), question.where[1]
             link = f"<br>[computed here]({executed}/{notebook}.ipynb#cell-id={cell})" if found else ""
             text = answer_text(found, question.word, usual[dataset.name][1], question.counted, grouped=question.grouped)
@@ -208,7 +248,7 @@ def findings_table(layout: Layout, datasets: Sequence[Dataset], executed: str, b
     )
 
 
-def _usual_size(layout: Layout, dataset: Dataset) -> tuple[int, int]:
+def usual_size(layout: Layout, dataset: Dataset) -> tuple[int, int]:
     """Test videos, and seeds of the proposed model; zeros if it was not run."""
     runs = load_runs(layout, dataset.name, ["proposed"]).get("proposed", [])
     return (len(scored_rows(runs[:1])[0].videos), len(runs)) if runs else (0, 0)
