@@ -61,7 +61,7 @@ def test_committed_numbers_agree_with_each_other(name):
 def test_the_list_of_sets_says_what_to_know_of_them_and_no_number_of_seeds(tmp_path):
     shutil.copytree(committed(Layout.create("quick")), tmp_path, dirs_exist_ok=True)
     index = real_footage_page.write_index(tmp_path).read_text(encoding="utf-8")
-    remark = "Features leak from training to test; its only category, Anomaly, has a random vector in place of text."
+    remark = "Features leak from training to test; the only category, Anomaly, has a random vector in place of text."
     assert f"## [PETS 2009](pets2009/README.md)\n\n{remark}\n\n| method |" in index and "seeds a row" not in index
     assert "## [Fight bags](fight-bags/README.md)\n\n| method |" in index
     sets = {each.title: each for each in committed_sets(Layout.create("quick"))}

@@ -97,8 +97,8 @@ def five_lines(answers: Answered, layout: Layout, datasets: Sequence[Dataset], r
             f"{grid}\n\nBrackets: interval over seeds and test videos at 95 %, which the answers to one question share.",
             f"*Cannot tell*: it holds 0, and ± is half of its width. {'; '.join(basis)}; an answer with other seeds names them.",
             *remarks,
-            'Check a line: `make reproduce ARGS="--reference --only 03_ablation"`, with the notebook of its last column, computes',
-            "it again from the committed scores and trains nothing.\n",
+            'Check a line: `make reproduce ARGS="--reference --only 03_ablation"`, with the notebook of its last column (for real',
+            "footage 07_real_footage), computes it again from the committed scores and trains nothing.\n",
         )
     )
 

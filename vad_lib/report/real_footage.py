@@ -44,7 +44,7 @@ ROWS = tuple(
         )
     )
 )
-NO_TEXT = "its only category, Anomaly, has a random vector in place of text"
+NO_TEXT = "the only category, Anomaly, has a random vector in place of text"
 WITHIN = "auc_abnormal_videos"  # AUC on the frames of abnormal videos alone
 INFO, ROWS_FILE, DIFFERENCES_FILE = "set.json", "rows.csv", "differences.csv"
 
