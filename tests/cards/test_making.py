@@ -49,7 +49,7 @@ def test_the_card_of_a_run_has_its_numbers_its_data_and_its_files(finished):
     assert card.measure("median_delay_seconds") is None  # no fraction
     names = sorted(arrays["videos"].tolist())
     assert card.data.test_videos_sha256 == hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
-    assert card.data.test.videos == len(names) == 12 and card.data.test.frames == arrays["num_frames"].sum()
+    assert card.data.test.videos == len(names) == 14 and card.data.test.frames == arrays["num_frames"].sum()
     assert card.data.test.abnormal_frames == arrays["labels"].sum() == recorded["num_abnormal_frames"]
     assert {file.path for file in card.files} >= {"config.json", METRICS, "scores.npz", "log.csv"}
     assert card.method.settings["train"]["lr"] == 5e-4 and "seed" not in card.method.settings["train"]

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from planted_scores import public_scores, saved, small_case
 
+from vad_lib.doctor import picture
 from vad_lib.doctor.__main__ import main
 from vad_lib.doctor.conventions import own_protocol
 from vad_lib.doctor.detection_conventions import detection_numbers
+from vad_lib.doctor.diagnosis import diagnose
 from vad_lib.doctor.explaining import explain
 from vad_lib.doctor.features import describe_features
+from vad_lib.doctor.fitting import Fitted
 from vad_lib.doctor.measuring import Evaluator
 from vad_lib.doctor.picture import effects, waterfall
 from vad_lib.doctor.rates import false_alarm_rates
@@ -116,6 +119,17 @@ def test_the_largest_effects_are_one_sentence_and_the_picture_has_words(doctor, 
     for fig, _ in (effects(explain(CASE), "AUC"), waterfall([("", 80.0), ("smoothed", 70.0)], "AUC")):
         text = described(fig)
         assert ": :" not in text and ". ." not in text and "Bars" in text
+
+
+def test_a_picture_without_all_conventions_says_so(monkeypatch):
+    whole = effects(explain(CASE), "AUC")[0].get_suptitle()
+    number = len(diagnose(Fitted(CASE, [])).table())
+    assert ("largest" in whole) == (number > picture.MOST_BARS)
+    monkeypatch.setattr(picture, "MOST_BARS", 3)
+    fig, points = effects(explain(CASE), "AUC")
+    assert len(points) == 3 and fig.get_suptitle().endswith(f"number (the 3 largest of {number})")
+    monkeypatch.setattr(picture, "MOST_BARS", number)
+    assert effects(explain(CASE), "AUC")[0].get_suptitle().endswith("number")
 
 
 def test_an_order_of_sorted_files_is_tried_but_is_no_convention_of_the_table(tmp_path, capsys):

@@ -9,7 +9,7 @@ from made_scores import expanded, made, one_video, planted
 
 from vad_lib import metrics
 from vad_lib.errors import DataError
-from vad_lib.evaluation import bootstrap, comparisons, intervals, scoring
+from vad_lib.evaluation import bootstrap, comparisons, intervals, operating, scoring
 
 FEW = bootstrap.Bootstrap(num_draws=200)
 
@@ -60,6 +60,22 @@ def test_rows_that_cannot_be_compared():
         comparisons.compare([made(1)], [], "auc")
 
 
+def test_recall_is_compared_over_seeds_and_videos():
+    first, second = ([made(seed, videos=30, lift=lift) for seed in (1, 2, 3)] for lift in (0.4, 0.5))
+    found = comparisons.compare_recall(first, second[1:], 0.1, FEW)
+    by_hand = [operating.recall_at(b, 0.1) - operating.recall_at(a, 0.1) for a, b in zip(first[1:], second[1:])]
+    assert found.seeds == (2, 3) and found.values == pytest.approx(by_hand) and found.mean == pytest.approx(np.mean(by_hand))
+    assert found.kind.startswith("seeds (Student's t) and test videos") and found.num_videos == 30
+    drawn = bootstrap.draw_videos(first[0], FEW)[0]
+    differences = operating.recall_on_draws(second[1], drawn, 0.1) - operating.recall_on_draws(first[1], drawn, 0.1)
+    alone = comparisons.compare_recall(first[1:2], second[1:2], 0.1, FEW)  # one seed: the videos alone are chance
+    assert differences.min() <= alone.low < alone.mean < alone.high <= differences.max()
+    same = comparisons.compare_recall(first, first, 0.1, FEW)
+    assert same.verdict == "cannot tell" and (same.mean, same.low, same.high) == (0, 0, 0)
+    with pytest.raises(DataError, match="needs common ones"):
+        comparisons.compare_recall(first[:1], second[1:], 0.1, FEW)
+
+
 def test_components_find_what_was_planted():
     rng, found = np.random.default_rng(6), []
     for _ in range(40):
@@ -70,7 +86,7 @@ def test_components_find_what_was_planted():
     assert np.mean([c.between_seeds for c in found]) == pytest.approx(0.02**2, rel=0.35)
     assert np.mean([c.between_videos for c in found]) == pytest.approx(0.1**2, rel=0.15)
     assert np.mean([c.together for c in found]) == pytest.approx(0.08**2, rel=0.15)
-    assert {(c.num_seeds, c.num_videos) for c in found} == {(4, 42)}
+    assert {(c.num_seeds, c.num_videos) for c in found} == {(4, 44)}
 
 
 def test_postprocessing_is_measured_on_the_frames():

@@ -81,6 +81,27 @@ def test_nine_of_ten_intervals_at_level_ninety_hold_the_true_mean(seeds, videos,
     assert 0.82 < hits / runs <= 0.98
 
 
+@pytest.mark.parametrize("answers", [1, 3, 14, 50])
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_where_videos_agree_a_shared_level_is_student_s_t_to_its_tails(seeds, answers):
+    level = bootstrap.Bootstrap(num_draws=200).shared(answers)
+    same_videos = planted(np.repeat(0.5 + 0.01 * np.arange(seeds)[:, None], 30, axis=1))
+    found = comparisons.compare(planted(np.full((seeds, 30), 0.5)), same_videos, "auc", level)
+    half = stats.t.ppf((1 + level.level) / 2, seeds - 1) * stats.sem(found.values)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=2e-3)
+
+
+@pytest.mark.slow
+def test_with_few_videos_nineteen_of_twenty_intervals_hold_the_true_mean():
+    """Six abnormal videos; without the correction for few videos it is nine of ten."""
+    rng, hits, runs = np.random.default_rng(8), 0, 300
+    for _ in range(runs):
+        values = 0.5 + 0.001 * rng.normal(size=(5, 1)) + 0.1 * rng.normal(size=(1, 6))
+        found = intervals.interval(planted(np.clip(values, 0, 1)), "auc", bootstrap.Bootstrap(num_draws=400))
+        hits += found.low <= 0.5 <= found.high
+    assert 0.9 < hits / runs < 0.98
+
+
 def test_rows_that_make_no_interval():
     with pytest.raises(DataError, match="expected the runs of one row, got none"):
         intervals.interval([], "auc")
@@ -109,11 +130,11 @@ def test_a_run_is_measured_on_the_same_draws_once(monkeypatch):
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_one_test_video_of_a_class_gives_no_interval(seeds):
-    """Drawn from itself it never varies; an interval without width would give a verdict on one video."""
+def test_fewer_than_four_test_videos_of_a_class_give_no_interval(seeds):
+    """One drawn from itself never varies; an interval without width would give a verdict on one video."""
     one, other = ([made(seed, videos=3, lift=lift).of_videos(LONE) for seed in range(seeds)] for lift in (0.0, 0.9))
     for found in (intervals.interval(one, "auc", FEW), intervals.interval_over_videos(one, "auc", FEW)):
-        assert (found.low, found.high) == (0.0, 1.0) and found.kind.startswith("none: fewer than two test videos of a class")
+        assert (found.low, found.high) == (0.0, 1.0) and found.kind.startswith("none: fewer than 4 test videos of a class")
     difference = comparisons.compare(one, other, "auc", FEW)
     assert difference.mean > 0 and (difference.low, difference.high) == (-1.0, 1.0)
     assert difference.verdict == "cannot tell" and difference.components is None

@@ -23,6 +23,35 @@ def test_recall_at_a_rate_by_hand(scored):
         operating.recall_at(scored, 1)
 
 
+def test_recall_on_draws_sets_the_threshold_anew():
+    # 100 normal frames in each of two videos, 2 of them above the lower score of the events; 16 abnormal ones in each of two
+    piece = {"score": [0.7, 0.1, 0.1, 0.8, 0.6, 0.6], "video": [0, 0, 1, 2, 2, 3]}
+    scored = one_video(
+        abnormal=[0, 0, 0, 8, 8, 16], normal=[2, 98, 100, 0, 0, 0], events=[(2, 0, 16), (3, 0, 16)], videos=4, **piece
+    )
+    counts = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [2, 1, 1, 1], [1, 0, 2, 1], [1, 0, 0, 2], [0, 1, 1, 3]])
+    assert operating.recall_on_draws(scored, counts, 0.01).tolist() == pytest.approx([1, 8 / 32, 8 / 32, 16 / 48, 0, 1])
+    assert operating.recall_on_draws(scored, counts, 0).tolist() == pytest.approx([8 / 32, 8 / 32, 8 / 32, 16 / 48, 0, 1])
+    with pytest.raises(ConfigError, match="got 1"):
+        operating.recall_on_draws(scored, counts, 1)
+    with pytest.raises(UndefinedMetricError, match="recall of Row: not defined"):
+        operating.recall_on_draws(scored, np.array([[1, 1, 0, 0]]), 0.01)
+
+
+@pytest.mark.parametrize("block", [1, 3, 1000])
+def test_recall_on_draws_equals_recall_on_their_frames(monkeypatch, block):
+    monkeypatch.setattr(operating, "_BLOCK", block)
+    scored = made(decimals=2)
+    counts = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=20) + 1
+    for rate in (0.01, 0.1, 0.4):
+        found = operating.recall_on_draws(scored, np.concatenate([np.ones((1, 12)), counts]), rate)
+        assert found[0] == operating.recall_at(scored, rate)
+        for times, recall in zip(counts, found[1:]):
+            labels, scores = expanded(scored, times)
+            allowed = [t for t in np.unique(scores) if (scores[labels == 0] >= t).mean() <= rate]
+            assert recall == pytest.approx((scores[labels == 1] >= min(allowed, default=np.inf)).mean())
+
+
 def test_partial_auc_by_hand(scored):
     assert operating.partial_auc(scored, 0.03, standardised=False) == pytest.approx(0.0025 + 0.02 * 0.5)
     assert operating.partial_auc(scored, 0.05, standardised=False) == pytest.approx(0.0025 + 0.04 * 0.5)

@@ -43,15 +43,15 @@ def one_video(score, abnormal, normal, events, videos=1, video=None) -> scored_v
 def planted(values: np.ndarray) -> list[scored_videos.ScoredVideos]:
     """Runs whose AUC is the mean of ``values`` (S, V) over abnormal videos: each outscores this part of the normal frames.
 
-    The two normal videos are alike, so that drawing them adds nothing to an interval.
+    The four normal videos are alike, so that drawing them adds nothing to an interval.
     """
     steps = 200
-    normal = np.tile((np.arange(steps) + 0.5) / steps, 2)
-    abnormal_videos = np.arange(2, values.shape[1] + 2)
-    video = np.concatenate([np.repeat([0, 1], steps), abnormal_videos])
-    events, of_normal = [(v, 0, 16) for v in abnormal_videos], video < 2
+    normal = np.tile((np.arange(steps) + 0.5) / steps, 4)
+    abnormal_videos = np.arange(4, values.shape[1] + 4)
+    video = np.concatenate([np.repeat(np.arange(4), steps), abnormal_videos])
+    events, of_normal = [(v, 0, 16) for v in abnormal_videos], video < 4
     scores = [np.concatenate([normal, row]) for row in values]
-    runs = one_video(scores[0], 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 2, video)
+    runs = one_video(scores[0], 16 * ~of_normal, 16 * of_normal, events, values.shape[1] + 4, video)
     return [replace(runs, seed=s, score=score) for s, score in enumerate(scores)]
 
 

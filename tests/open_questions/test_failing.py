@@ -54,6 +54,13 @@ def test_the_last_quarter_may_choose_another_step():
     assert (early["its test AUC %"], early["its test AUC % "]) == (pytest.approx(60), pytest.approx(50))
 
 
+def test_a_run_that_stays_at_ln_2_has_stopped_learning():
+    stuck = Logged(2, **{"loss/main": [0.9, 0.693, 0.693, 0.694]})
+    stuck._log = pd.concat([stuck._log.iloc[1:]] * 4)  # ten steps and more
+    falling = Logged(1, **{"loss/main": [0.75, 0.71, 0.68, 0.63]})  # passes ln 2, and does not stay
+    assert failing.stopped_learning({BASE: [falling, stuck]}) == (["all videos, seed 2"], 2)
+
+
 def test_the_leading_term_changes():
     log = pd.DataFrame(
         {
@@ -65,4 +72,15 @@ def test_the_leading_term_changes():
     )
     assert failing.leading_terms([log]) == ("main", "memory triplet")
     words = failing.gradients_in_words([pd.concat([log, log]).assign(**{"loss/kl": [1.0] * 5 + [6.0] * 3})])
-    assert words.endswith("The KL term is at most 4.0 times as large as at its first five steps.")
+    assert words.endswith(
+        "The KL term is at most 4.0 times as large as at its first five steps, in the run where it grows most; at the last five "
+        "steps it is 4.0 times as large as at the first."
+    )
+
+
+def test_the_leading_terms_are_those_of_the_first_and_last_steps_of_every_run():
+    one = pd.DataFrame({"gradient/main": [9.0, 1.0, 1.0, 1.0], "gradient/cls": [1.0, 1.0, 1.0, 9.0]})
+    other = pd.DataFrame({"gradient/main": [8.0, 1.0, 1.0, 1.0], "gradient/cls": [1.0, 1.0, 1.0, 2.0]})
+    assert failing.leading_terms([one, other]) == ("main", "cls")
+    late_is_small = pd.DataFrame({"gradient/main": [9.0, 5.0, 5.0, 1.0], "gradient/cls": [1.0, 1.0, 1.0, 2.0]})
+    assert failing.leading_terms([late_is_small, late_is_small]) == ("main", "cls")

@@ -29,8 +29,9 @@ def test_another_word_and_another_number_of_seeds():
 
 
 def test_many_comparisons_are_counted_after_the_first():
-    found = {"all": comparison(0.031, 0.01), "a": comparison(0.001, 0.01), "b": comparison(-0.03, 0.01), "c": comparison(0, 0.01)}
-    assert findings.answer_text(found, counted="parts") == "all: better: +3.1 [+2.1, +4.1]<br>3 parts: 1 worse, 2 cannot tell"
+    found = {"all": comparison(0.031, 0.01), "a": comparison(0.001, 0.01), "b": comparison(-0.03, 0.01), "c": comparison(0, 0)}
+    said = "3 parts: 1 worse, 1 cannot tell (± 1.0 in the median), 1 the same"
+    assert findings.answer_text(found, counted="parts") == f"all: better: +3.1 [+2.1, +4.1]<br>{said}"
 
 
 def test_grouped_comparisons_stand_under_their_words():

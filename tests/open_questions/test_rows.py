@@ -41,10 +41,3 @@ def test_means_at_rates_leave_the_delay_of_no_event_empty():
     assert found.index.names == ["Set A", "false alarm rate"]
     assert found.loc[("Proposed", 0.1), "recall"] == pytest.approx(0.6)
     assert found.loc[("Proposed", 0.1), "median_delay_seconds"] == ""
-
-
-def test_recall_needs_both_rows_and_common_seeds():
-    one = pd.DataFrame({"rate": [0.01, 0.1], "seed": [1, 1], "recall": [0.5, 0.9]})
-    assert rows.recall_sentence(one, None, 0.01) == rows.recall_sentence(one, one.assign(seed=2), 0.01) == "not run"
-    words = rows.recall_sentence(one, one.assign(recall=[0.6, 0.9]), 0.01)
-    assert words.startswith("cannot tell: +10.00 points of recall (no interval")

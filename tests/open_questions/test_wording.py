@@ -48,8 +48,14 @@ def test_the_paper_s_gain_lies_above_inside_or_below_an_interval(mean, place):
     assert said.startswith(f"+1.20 points on UCF-Crime are {place} the interval here, ")
 
 
-def test_smoothing_that_was_not_run():
-    assert wording.smoothing_sentence(pd.DataFrame()) == "not run"
+def test_smoothing_has_its_change_and_interval_under_its_verdict():
+    rows = [("as scored", 0.0, 0.0, 0.0, "cannot tell"), ("mean of 3", 0.006, 0.0001, 0.011, "better")]
+    rows += [("linear", -0.02, -0.03, -0.01, "worse"), ("mean of 7", 0.012, 0.004, 0.02, "better")]
+    smoothed = pd.DataFrame(rows, columns=["setting", "change", "low", "high", "verdict"])
+    assert wording.smoothing_sentence(smoothed) == (
+        "better: mean of 3 (+0.6, +0.01 to +1.1), mean of 7 (+1.2, +0.4 to +2.0); worse: linear (-2.0, -3.0 to -1.0)"
+    )
+    assert wording.smoothing_sentence(smoothed[:1]) == wording.smoothing_sentence(pd.DataFrame()) == "not run"
 
 
 def test_unseen_categories():
@@ -62,12 +68,14 @@ def test_unseen_categories():
 
 
 def test_verdicts_name_what_differs():
-    lines = wording.verdict_lines({"a": compared(0.02, 0.01), "b": compared(0, 0.01), "c": compared(-0.02, 0.01)}, "the base")
+    found = {"a": compared(0.02, 0.01), "b": compared(0.001, 0.01), "c": compared(-0.02, 0.01), "d": compared(0, 0)}
+    lines = wording.verdict_lines(found, "the base")
     said = "comparison with the base"
     assert lines == [
         f"*better*: 1 {said}: a (+2.0 points, +1.0 to +3.0).",
         f"*worse*: 1 {said}: c (-2.0 points, -3.0 to -1.0).",
-        f"*cannot tell*: 1 {said}.",
+        f"*cannot tell*: 1 {said}; half-width 1.0 points in the median, 1.0 at most.",
+        f"*the same*: 1 {said}: d (+0.0 points, +0.0 to +0.0).",
     ]
 
 

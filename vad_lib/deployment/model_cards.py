@@ -14,7 +14,7 @@ from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.deployment.scoring_model import ScoringModel
 from vad_lib.evaluation import alarms
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles, small_sample
 from vad_lib.evaluation.intervals import interval_over_videos
 from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.evaluation.scored_videos import ScoredVideos
@@ -64,7 +64,8 @@ def recall_at(scored: ScoredVideos, rate: float = RATE, bootstrap: Bootstrap = D
     if not draws.enough:
         return Measured(float(values[0]), 0.0, 1.0)
     tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
-    ends = bca_quantiles(tails, draws.of_draws(values), float(values[0]), [values[part] for part in draws.left_out])
+    left_out = [values[part] for part in draws.left_out]
+    ends = bca_quantiles(small_sample(left_out).levels(tails), draws.of_draws(values), float(values[0]), left_out)
     return Measured(float(values[0]), *map(float, ends))
 
 

@@ -17,7 +17,7 @@ _WRAP = 62  # letters of a line beside a bar
 
 
 def effects(explanation: Explanation, metric: str) -> tuple[Figure, pd.DataFrame]:
-    """A bar for each single convention: how far it moves the number, in points.
+    """A bar for each single convention: how far it moves the number, in points; of many, the largest have one.
 
     Args:
         explanation: of a case.
@@ -31,8 +31,9 @@ def effects(explanation: Explanation, metric: str) -> tuple[Figure, pd.DataFrame
         {"convention": one.sentence(), "percent": one.percent, "points": one.percent - own}
         for one in explanation.singles
         if one.percent is not None and shown(one.changes[0], metric)
-    ][:MOST_BARS]
-    points = pd.DataFrame(rows, columns=["convention", "percent", "points"])
+    ]
+    cut = f" (the {MOST_BARS} largest of {len(rows)})" if len(rows) > MOST_BARS else ""
+    points = pd.DataFrame(rows[:MOST_BARS], columns=["convention", "percent", "points"])
     with style():
         fig, axes = plt.subplots(figsize=(10, 1.2 + 0.42 * max(1, len(points))))
         places = range(len(points))
@@ -48,9 +49,9 @@ def effects(explanation: Explanation, metric: str) -> tuple[Figure, pd.DataFrame
         else:
             axes.set_xlabel(f"points of {metric} from this library's {own:.2f}")
         axes.margins(x=0.15)
-        headline(fig, "What each convention alone does to the number")
+        headline(fig, f"What each convention alone does to the number{cut}")
     parts = [f"{text}: {signed(value)}" for text, value in zip(points["convention"], points["points"])]
-    describe(fig, composed(f"Bars of points of {metric} from {own:.2f}", parts))
+    describe(fig, composed(f"Bars of points of {metric} from {own:.2f}{cut}", parts))
     return fig, points
 
 

@@ -63,6 +63,12 @@ def calibration(scored: ScoredVideos, num_bins: int = 10) -> Calibration:
     return Calibration(bins, float(np.abs(scores - abnormal).sum() / total.sum()), float(squared.sum() / total.sum()))
 
 
+def check_rate(rate: float) -> None:
+    """A ConfigError unless a false alarm rate lies in [0, 1)."""
+    if not 0 <= rate < 1:
+        raise ConfigError(f"false alarm rate: expected a fraction in [0, 1), got {rate}.")
+
+
 def threshold_at(scored: ScoredVideos, rate: float) -> float:
     """The lowest score that, as a threshold, calls at most this part of the normal frames abnormal.
 
@@ -77,8 +83,7 @@ def threshold_at(scored: ScoredVideos, rate: float) -> float:
         ConfigError: a rate outside [0, 1).
         UndefinedMetricError: no normal frame.
     """
-    if not 0 <= rate < 1:
-        raise ConfigError(f"false alarm rate: expected a fraction in [0, 1), got {rate}.")
+    check_rate(rate)
     total = scored.normal.sum()
     if not total:
         raise UndefinedMetricError(f"{scored.title}: a false alarm rate needs normal frames, got none; add normal test videos.")

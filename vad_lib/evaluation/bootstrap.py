@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from vad_lib.errors import ConfigError, DataError
+from vad_lib.errors import ConfigError, UndefinedMetricError
 from vad_lib.evaluation.scored_videos import ScoredVideos
 
+FEWEST = 4  # videos of a stratum: fewer give too few different draws for the ends of an interval
 _ROUNDS = 1000  # of drawing again before a test set counts as one that has one class only
 
 
@@ -72,7 +73,7 @@ def draw_videos(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) 
         That is none for a stratified test set of normal videos and abnormal ones with abnormal frames.
 
     Raises:
-        DataError: the videos have frames of one class only.
+        UndefinedMetricError: the videos have frames of one class only.
         ConfigError: a level outside (0, 1), or no draw.
     """
     bootstrap.check()
@@ -87,7 +88,7 @@ def draw_videos(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) 
         if not len(todo):
             return counts, redrawn
         redrawn += len(todo)
-    raise DataError(
+    raise UndefinedMetricError(
         f"{scored.title}: the bootstrap needs abnormal and normal frames, and the {len(scored.videos)} test videos do not give "
         "both; add videos of the other class."
     )
@@ -120,8 +121,8 @@ class Draws(NamedTuple):
 
     @property
     def enough(self) -> bool:
-        """Whether every stratum has two videos or more: one video drawn from itself never varies, which says nothing of others."""
-        return self.fewest > 1
+        """Whether every stratum has :data:`FEWEST` videos: one drawn from itself never varies, and two or three hardly do."""
+        return self.fewest >= FEWEST
 
     def of_draws(self, values: np.ndarray) -> np.ndarray:
         """Of values on all choices, (..., 1 + J + B), those on the draws, (..., B)."""
@@ -136,7 +137,7 @@ def all_draws(scored: ScoredVideos, bootstrap: Bootstrap) -> Draws:
         bootstrap: number, seed and strata of the draws.
 
     Raises:
-        DataError: the videos have frames of one class only.
+        UndefinedMetricError: the videos have frames of one class only.
         ConfigError: a level outside (0, 1), or no draw.
     """
     drawn, redrawn = draw_videos(scored, bootstrap)
@@ -175,11 +176,47 @@ def values_on_draws(statistic: Callable[..., float], sizes: Sequence[int], boots
     return np.array([statistic(*drawn) for drawn in zip(*places)])
 
 
+class SmallSample(NamedTuple):
+    """How much wider an interval must be than its draws: n videos drawn from themselves vary too little, with too short tails.
+
+    Attributes:
+        factor: on the standard error: draws have (n - 1) / n of the variance of new videos, per stratum.
+        df: degrees of freedom of that variance (Welch and Satterthwaite), for Student's t in place of the normal.
+    """
+
+    factor: float
+    df: float
+
+    def levels(self, levels: np.ndarray) -> np.ndarray:
+        """Levels of the draws whose quantiles are those of new videos at ``levels``: expanded percentiles (Hesterberg 2015).
+
+        Example: with many videos nothing changes; with few, the ends of a 95 % interval lie farther out.
+            >>> SmallSample(1.0, np.inf).levels(np.array([0.025])).round(4), SmallSample(1.1, 5).levels(np.array([0.025])).round(4)
+            (array([0.025]), array([0.0023]))
+        """
+        return np.clip(stats.norm.cdf(self.factor * stats.t.ppf(levels, self.df)), 1e-12, 1 - 1e-12)
+
+
+def small_sample(left_out: Sequence[np.ndarray]) -> SmallSample:
+    """The correction for few videos, from the jackknife.
+
+    Args:
+        left_out: per stratum, the statistic with one of its videos left out each.
+    """
+    parts = [part for part in left_out if len(part) > 1]
+    sizes = np.array([len(part) for part in parts])
+    of_new = np.array([(len(part) - 1) / len(part) * ((part - part.mean()) ** 2).sum() for part in parts])
+    if not of_new.sum() > 0:
+        return SmallSample(1.0, np.inf)
+    of_draws = of_new * (sizes - 1) / sizes
+    return SmallSample(float(np.sqrt(of_new.sum() / of_draws.sum())), float(of_new.sum() ** 2 / (of_new**2 / (sizes - 1)).sum()))
+
+
 def bca_quantiles(levels: np.ndarray, drawn: np.ndarray, point: float, left_out: Sequence[np.ndarray]) -> np.ndarray:
     """Quantiles of the confidence distribution by the bias-corrected and accelerated bootstrap, BCa (Efron 1987).
 
     Chosen over plain percentiles because a metric near 1 is skewed and, as a ratio of sums, slightly biased: BCa corrects
-    for both to second order. Ends of a 95 % interval are the levels 0.025 and 0.975.
+    for both to second order. Ends of a 95 % interval are the levels 0.025 and 0.975, expanded by :func:`small_sample`.
 
     Args:
         levels: (L,), in (0, 1).

@@ -16,11 +16,11 @@ from vad_lib.evaluation.intervals import (
     check_same_videos,
     draws_and_values,
     interval_of_values,
-    mean_sd_half_width,
     seeds_of,
     values_on,
     variances_over_draws,
 )
+from vad_lib.evaluation.operating import recall_on_draws
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
 
 Verdict = Literal["better", "worse", "cannot tell"]
@@ -72,6 +72,16 @@ class Comparison(Interval):
         """What may be said of the second row against the first: the interval excludes 0, or one cannot tell."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "cannot tell"
 
+    @property
+    def same(self) -> bool:
+        """Whether the rows are equal in each of several seeds: then nothing is open, as *cannot tell* would say."""
+        return self.num_seeds > 1 and not any((*self.values, self.low, self.high))
+
+    @property
+    def word(self) -> str:
+        """The verdict in texts: ``the same``, or :attr:`verdict`."""
+        return "the same" if self.same else self.verdict
+
 
 def compare(
     first: Sequence[ScoredVideos], second: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
@@ -92,6 +102,16 @@ def compare(
     Raises:
         DataError: no run, a seed twice, no common seed, or runs on different test videos.
     """
+    one, other = _on_common_seeds(first, second)
+    draws = all_draws(first[0], bootstrap)
+    values = values_on(draws, one, metric), values_on(draws, other, metric)
+    return _compared(*values, draws, metric, seeds_of(one), (first[0].title, second[0].title))
+
+
+def _on_common_seeds(
+    first: Sequence[ScoredVideos], second: Sequence[ScoredVideos]
+) -> tuple[list[ScoredVideos], list[ScoredVideos]]:
+    """The runs of two rows with the seeds that both have, in the order of the seeds."""
     check_row(first)
     check_row(second)
     check_same_videos(first[0], second[0])
@@ -102,9 +122,12 @@ def compare(
             f"{', '.join(map(str, seeds_of(second)))}: a paired comparison needs common ones; train both with the same seeds."
         )
     one, other = ([{run.seed: run for run in row}[seed] for seed in common] for row in (first, second))
-    draws = all_draws(first[0], bootstrap)
-    values = values_on(draws, one, metric), values_on(draws, other, metric)
-    return _compared(*values, draws, metric, tuple(common), (first[0].title, second[0].title))
+    return one, other
+
+
+def have_common_seeds(first: Sequence[ScoredVideos], second: Sequence[ScoredVideos]) -> bool:
+    """Whether two rows can be compared, which needs a seed that both were run with."""
+    return bool({*seeds_of(first)} & {*seeds_of(second)})
 
 
 def _compared(
@@ -130,28 +153,25 @@ def _components(values: np.ndarray, draws: Draws) -> Components | None:
     )
 
 
-def compare_over_seeds(first: Mapping[int, float], second: Mapping[int, float], metric: str) -> Comparison:
-    """A difference of two numbers per seed, the second minus the first, paired; the test videos are taken as they are.
-
-    For what :func:`compare` does not measure, such as recall at a threshold. The 95 % interval is that of Student's t; with
-    one common seed it is unbounded.
+def compare_recall(
+    first: Sequence[ScoredVideos], second: Sequence[ScoredVideos], rate: float, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> Comparison:
+    """As :func:`compare`, of the recall at a false alarm rate; each draw of the videos sets the threshold of each run anew.
 
     Args:
-        first: seed -> number of a row.
-        second: seed -> number of another row.
-        metric: name of the number.
+        first, second: as in :func:`compare`.
+        rate: of the normal frames, a fraction in [0, 1).
+        bootstrap: level of the interval, number and seed of the draws.
 
     Raises:
-        DataError: no common seed.
+        DataError: no run, a seed twice, no common seed, or runs on different test videos.
+        ConfigError: a rate outside [0, 1).
     """
-    seeds = tuple(sorted({*first} & {*second}))
-    if not seeds:
-        raise DataError(f"{metric}: a paired difference needs common seeds, got none; train both rows with the same seeds.")
-    values = np.array([second[seed] - first[seed] for seed in seeds])
-    mean, sd, half = mean_sd_half_width(values, 0.95)
-    ends = (mean - half, mean + half, 0.95)
-    kind = "seeds, test videos fixed (Student's t)"
-    return Comparison(metric, mean, sd, *ends, kind, seeds, tuple(values), 0)
+    pair = _on_common_seeds(first, second)
+    draws = all_draws(first[0], bootstrap)
+    one, other = (np.stack([recall_on_draws(run, draws.counts, rate) for run in row]) for row in pair)
+    metric = f"recall at {100 * rate:g} % false alarms"
+    return _compared(one, other, draws, metric, seeds_of(pair[0]), (first[0].title, second[0].title))
 
 
 def selection_gain(

@@ -14,12 +14,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import stdtr
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, Draws, all_draws, bca_quantiles, check_share
+from vad_lib.evaluation.bootstrap import (
+    DEFAULT_BOOTSTRAP,
+    FEWEST,
+    Bootstrap,
+    Draws,
+    all_draws,
+    bca_quantiles,
+    check_share,
+    small_sample,
+)
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos, metric_on_draws
 
-GRID = 500  # levels that stand for a confidence distribution
+# A confidence distribution as 601 of its levels with their probabilities: equally spaced for the normal, so that it has its tails.
+_EDGES = np.linspace(-6, 6, 602)
+GRID = stats.norm.cdf((_EDGES[1:] + _EDGES[:-1]) / 2)
+SHARES = np.diff(stats.norm.cdf(_EDGES)) / np.diff(stats.norm.cdf(_EDGES)).sum()
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ def interval(runs: Sequence[ScoredVideos], metric: Metric, bootstrap: Bootstrap 
     five values have 126 different draws, whose variance is a fifth too small and whose tails are too short. What a seed does on
     single videos shows in both spreads; it is counted once, with the seeds. In simulations with 2 to 5 seeds, whichever source
     prevailed, a 95 % interval held the true mean 94 to 98 % of the time; with drawn seeds it was 84 % for five and 45 % for two
-    where seeds alone differ.
+    where seeds alone differ. Few videos of a class are corrected for (:func:`vad_lib.evaluation.bootstrap.small_sample`): with 12
+    normal and 6 abnormal ones it was 94 %, without the correction 90 %.
 
     If the seeds agree this is :func:`interval_over_videos`; if the videos do, Student's t of the seeds, mean ± t s / sqrt(S) with
     S - 1 degrees of freedom. With one seed it is the former, and ``kind`` says so.
@@ -147,8 +162,8 @@ def interval_of_values(
 ) -> Interval:
     """Interval of the mean over seeds of any statistic that was measured on the draws, of a difference too.
 
-    One test video of a class tells nothing of others: the interval is then -1 to 1, all that a difference of fractions can be,
-    and its ``kind`` says why.
+    Fewer than four test videos of a class say too little of others: the interval is then -1 to 1, all that a difference of
+    fractions can be, and its ``kind`` says why.
 
     Args:
         values: float64 (S, 1 + J + B), of each seed.
@@ -163,16 +178,17 @@ def interval_of_values(
     left_out = [mean[rows] for rows in draws.left_out]
     if not draws.enough:
         low, high = -1.0, 1.0
-        kind = "none: fewer than two test videos of a class, so any value is possible; add test videos"
+        kind = f"none: fewer than {FEWEST} test videos of a class, so any value is possible; add test videos"
     elif videos_only or len(seeds) == 1:
-        low, high = bca_quantiles(tails, draws.of_draws(mean), mean[0], left_out)
+        low, high = bca_quantiles(small_sample(left_out).levels(tails), draws.of_draws(mean), mean[0], left_out)
         kind = f"test videos, {len(seeds)} seed{'s' * (len(seeds) > 1)} fixed (BCa bootstrap, {strata})"
     else:
-        grid = (np.arange(GRID) + 0.5) / GRID
-        of_videos = bca_quantiles(grid, draws.of_draws(mean), mean[0], left_out) - mean[0]
-        of_seeds = stats.t.ppf(grid, len(seeds) - 1) * points.std(ddof=1) / np.sqrt(len(seeds))
-        sums = np.add.outer(_share_of_videos(values, draws) * of_videos, of_seeds)
-        low, high = mean[0] + np.quantile(sums, tails)
+        levels = np.concatenate([tails, GRID])
+        of_videos = bca_quantiles(small_sample(left_out).levels(levels), draws.of_draws(mean), mean[0], left_out) - mean[0]
+        of_videos = of_videos * _share_of_videos(values, draws)
+        error = float(points.std(ddof=1) / np.sqrt(len(seeds)))
+        ends = [with_seeds(of_videos[2:], error, len(seeds) - 1, tail) for tail in tails] if error else of_videos[:2]
+        low, high = mean[0] + np.array(ends)
         kind = f"seeds (Student's t) and test videos (BCa bootstrap, {strata})"
     return Interval(
         metric=metric,
@@ -190,11 +206,31 @@ def interval_of_values(
     )
 
 
+def with_seeds(of_videos: np.ndarray, error: float, df: int, level: float) -> float:
+    """A quantile of the sum of two independent parts: the videos', and Student's t of the seeds.
+
+    Args:
+        of_videos: quantiles of the first part at the levels :data:`GRID`.
+        error: standard error of the seeds' mean, above 0.
+        df: its degrees of freedom.
+        level: of the quantile.
+
+    Example: where videos do not matter it is Student's t.
+        >>> round(with_seeds(np.zeros(601), 1.0, 4, 0.975), 3)
+        2.776
+    """
+    t = float(stats.t.ppf(level, df)) * error
+    # in each case of the videos the seeds must stay below what is left; the root lies between t plus their least and greatest
+    low, high = t + float(of_videos.min()) - 1e-12, t + float(of_videos.max()) + 1e-12
+    return float(brentq(lambda end: float(SHARES @ stdtr(df, (end - of_videos) / error)) - level, low, high, xtol=1e-10))
+
+
 def variances_over_draws(values: np.ndarray, draws: Draws) -> tuple[float, float]:
-    """Variances over the draws: of the mean over seeds; and of what a single seed does beyond that mean."""
+    """Variances over new videos: of the mean over seeds; and of what a single seed does beyond that mean."""
     drawn = draws.of_draws(values)
     mean, seeds = drawn.mean(axis=0), len(values)
-    return float(mean.var(ddof=1)), float((drawn - mean).var(axis=1, ddof=1).mean() * seeds / (seeds - 1))
+    factor = small_sample([values.mean(axis=0)[rows] for rows in draws.left_out]).factor ** 2
+    return float(factor * mean.var(ddof=1)), float(factor * (drawn - mean).var(axis=1, ddof=1).mean() * seeds / (seeds - 1))
 
 
 def _share_of_videos(values: np.ndarray, draws: Draws) -> float:

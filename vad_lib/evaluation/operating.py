@@ -1,18 +1,20 @@
 """Where on its curve a method is used: recall at few false alarms, the left end of the ROC curve, the best F1.
 
 All is computed from the abnormal and the normal frames at each distinct score, exact with ties. All values are fractions.
-Legend: P pieces (snippets), G distinct scores in decreasing order.
+Legend: P pieces (snippets), G distinct scores in decreasing order, V test videos, B draws of the videos.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import integrate
+from scipy import integrate, sparse
 
 from vad_lib import metrics
 from vad_lib.errors import ConfigError, UndefinedMetricError
-from vad_lib.evaluation.alarms import threshold_at
+from vad_lib.evaluation.alarms import check_rate, threshold_at
 from vad_lib.evaluation.scored_videos import ScoredVideos
+
+_BLOCK = 250  # distinct scores that are counted at once; a rate of 1 % is often reached within a few hundred
 
 
 class Reached(NamedTuple):
@@ -72,6 +74,47 @@ def recall_at(scored: ScoredVideos, rate: float) -> float:
     """
     frames_reached(scored, f"recall at a false positive rate of {rate:g}")
     return float(scored.abnormal[scored.score >= threshold_at(scored, rate)].sum() / scored.abnormal.sum())
+
+
+def recall_on_draws(scored: ScoredVideos, counts: np.ndarray, rate: float) -> np.ndarray:
+    """:func:`recall_at` on many draws of the test videos, the threshold set anew on the normal frames of each draw.
+
+    From the highest score down, frames are counted until every draw has had too many false alarms; a video that was drawn twice
+    counts twice.
+
+    Args:
+        scored: scores of a run.
+        counts: (B, V), how often each video was drawn.
+        rate: false positive rate in [0, 1).
+
+    Returns:
+        float64 (B,).
+
+    Raises:
+        ConfigError: a rate outside [0, 1).
+        UndefinedMetricError: a draw has frames of one class only.
+    """
+    check_rate(rate)
+    drawn = np.asarray(counts, dtype=np.float64).T
+    num_abnormal, num_normal = scored.abnormal_frames @ drawn, scored.normal_frames @ drawn
+    if not (num_abnormal.all() and num_normal.all()):
+        raise UndefinedMetricError(
+            f"recall of {scored.title}: not defined, a choice of videos has no abnormal or no normal frames; add test videos of "
+            "the other class."
+        )
+    thresholds, rank = metrics.ranked_scores(scored.score)
+    pieces, shape = (rank, scored.video), (len(thresholds), len(scored.videos))
+    abnormal, normal = (sparse.csr_array((frames, pieces), shape=shape) for frames in (scored.abnormal, scored.normal))
+    found, false = np.zeros(drawn.shape[1]), np.zeros(drawn.shape[1])
+    for start in range(0, len(thresholds), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        reached = false + np.cumsum(normal[block] @ drawn, axis=0)  # (block, B) normal frames with this score or a higher one
+        allowed = reached / num_normal <= rate  # in each draw true down to its threshold, then false
+        found += ((abnormal[block] @ drawn) * allowed).sum(axis=0)
+        if not allowed[-1].any():
+            break
+        false = reached[-1]
+    return found / num_abnormal
 
 
 def partial_auc(scored: ScoredVideos, max_rate: float = 0.1, *, standardised: bool = True) -> float:

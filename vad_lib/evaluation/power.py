@@ -14,7 +14,7 @@ from scipy import stats
 from vad_lib.errors import ConfigError, DataError
 from vad_lib.evaluation.bootstrap import check_share
 from vad_lib.evaluation.comparisons import Comparison, Components
-from vad_lib.evaluation.intervals import GRID
+from vad_lib.evaluation.intervals import GRID, with_seeds
 
 MOST = 1_000_000  # seeds or videos that are looked at
 
@@ -47,9 +47,7 @@ def half_width(components: Components, seeds: int, videos: int, level: float = 0
     tail = (1 + level) / 2
     if not of_seeds or not of_videos:  # the closed form, exact
         return float(of_seeds * stats.t.ppf(tail, seeds - 1) + of_videos * stats.norm.ppf(tail))
-    grid = (np.arange(GRID) + 0.5) / GRID
-    sums = np.add.outer(of_videos * stats.norm.ppf(grid), of_seeds * stats.t.ppf(grid, seeds - 1))
-    return float(np.quantile(sums, tail))
+    return with_seeds(of_videos * stats.norm.ppf(GRID), of_seeds, seeds - 1, tail)
 
 
 def detectable(components: Components, seeds: int, videos: int, *, level: float = 0.95, power: float = 0.8) -> float:

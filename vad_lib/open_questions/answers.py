@@ -38,6 +38,7 @@ def answer_runs(layout: Layout, dataset: Dataset, question: str) -> dict[str, li
     base = _base(layout, dataset.name, [run for runs in found.values() for run in runs])
     if not base:
         return {}
+    base = [run for run in base if _trained_alike(run, ()) == _trained_alike(base[0], ())]
     for name, answer in asked.items():
         alike = _trained_alike(base[0], answer.train)
         found[name] = [run for run in found[name] if _trained_alike(run, answer.train) == alike]

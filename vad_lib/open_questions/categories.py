@@ -107,18 +107,22 @@ def zero_shot_results(layout: Layout, dataset: Dataset, bootstrap: Bootstrap = D
         bootstrap: level that the categories share; number and seed of the draws.
 
     Returns:
-        a row per category whose runs are there: ``category``, ``videos``, ``seen`` (AUC with its training videos), ``unseen``
-        (without), its interval ``low`` to ``high`` at ``level``, ``found`` (it lies above 0.5), ``change`` in words, and
-        ``named_seen``, ``named_unseen``, the part of its videos that are called by its name among the abnormal ones.
+        a row per category whose runs are there and that has test videos: ``category``, ``videos``, ``seen`` (AUC with its
+        training videos), ``unseen`` (without), its interval ``low`` to ``high`` at ``level``, ``found`` (it lies above 0.5),
+        ``change`` in words, and ``named_seen``, ``named_unseen``, the part of its videos that are called by its name among the
+        abnormal ones.
     """
     runs, rows = answer_runs(layout, dataset, "zero-shot"), []
-    left_out = [answer for answer in runs if answer != BASE]
+    of_videos = named_categories(runs[BASE][0])["categories"] if runs else []
+    tested = {category for categories in of_videos for category in categories}
+    asked = answers_to("zero-shot", dataset)
+    left_out = [answer for answer in runs if answer != BASE and asked[answer].left_out in tested]
     shared = bootstrap.shared(len(left_out))
     for answer in left_out:
         common = {run.seed for run in runs[BASE]} & {run.seed for run in runs[answer]}
         if common:
             with_it, without = ([run for run in part if run.seed in common] for part in (runs[BASE], runs[answer]))
-            rows.append(_seen_and_unseen(answers_to("zero-shot", dataset)[answer].left_out, dataset, with_it, without, shared))
+            rows.append(_seen_and_unseen(asked[answer].left_out, dataset, with_it, without, shared))
     columns = ["category", "videos", "seen", "unseen", "low", "high", "level", "found", "change", "named_seen", "named_unseen"]
     return pd.DataFrame(rows, columns=columns)
 

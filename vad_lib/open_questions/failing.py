@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from vad_lib.config import TRAINING
@@ -52,6 +53,25 @@ def ends_in_words(ends: pd.DataFrame, metric: str) -> list[str]:
     return lines
 
 
+def stopped_learning(answers: Mapping[str, Sequence[Run]]) -> tuple[list[str], int]:
+    """Runs whose main loss ends at ln 2 and stays there: every segment scores 0.5, and no step changes it.
+
+    Args:
+        answers: number of training videos in words -> runs that keep their logs.
+
+    Returns:
+        the runs in words, such as ``all videos, seed 2022``; and how many were looked at.
+    """
+    dead, looked = [], 0
+    for answer, runs in answers.items():
+        for run in runs:
+            end = run.log()["loss/main"].tail(10)
+            looked += 1
+            if abs(end.mean() - np.log(2)) < 0.02 and end.std() < 0.01:
+                dead.append(f"{ALL_VIDEOS if answer == BASE else answer}, seed {run.seed}")
+    return dead, looked
+
+
 def chosen_steps(runs: Iterable[Run], metric: str) -> pd.DataFrame:
     """The step that validation would choose among all steps, and among those of the last quarter.
 
@@ -82,20 +102,28 @@ def leading_terms(logs: Iterable[pd.DataFrame]) -> tuple[str, str]:
     Args:
         logs: of runs that log the gradients of their terms.
     """
-    norms = pd.concat(logs).filter(regex="^gradient/").rename(columns=lambda name: name.removeprefix("gradient/"))
-    terms = norms.drop(columns=["all", *_SCALARS], errors="ignore").dropna()
-    quarter = max(1, len(terms) // 4)
-    early, late = (part.mean().idxmax().replace("_", " ") for part in (terms.iloc[:quarter], terms.iloc[-quarter:]))
+    parts = []
+    for log in logs:
+        norms = log.filter(regex="^gradient/").rename(columns=lambda name: name.removeprefix("gradient/"))
+        terms = norms.drop(columns=["all", *_SCALARS], errors="ignore").dropna()
+        quarter = max(1, len(terms) // 4)
+        parts.append((terms.iloc[:quarter], terms.iloc[-quarter:]))
+    early, late = (pd.concat(part).mean().idxmax().replace("_", " ") for part in zip(*parts))
     return early, late
 
 
 def gradients_in_words(logs: Collection[pd.DataFrame]) -> str:
-    """The leading terms, and how large the KL term becomes beside its start.
+    """The leading terms, and how large the KL term becomes, and is at the end, beside its start.
 
     Args:
         logs: of runs that log the gradients of their terms.
     """
     early, late = leading_terms(logs)
     grown = max(log["loss/kl"].rolling(5).mean().max() / log["loss/kl"].head(5).mean() for log in logs)
+    ends = [log["loss/kl"].tail(5).mean() / log["loss/kl"].head(5).mean() for log in logs]
+    of_end = f"{min(ends):.1f} to {max(ends):.1f} times" if len(ends) > 1 else f"{ends[0]:.1f} times"
     lead = f"Largest mean norm: *{early}* in the first quarter of the evaluations, *{late}* in the last quarter."
-    return f"{lead} The KL term is at most {grown:.1f} times as large as at its first five steps."
+    return (
+        f"{lead} The KL term is at most {grown:.1f} times as large as at its first five steps, in the run where it grows most; at "
+        f"the last five steps it is {of_end} as large as at the first."
+    )

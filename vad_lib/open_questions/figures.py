@@ -15,9 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.comparisons import Comparison, points_of_percent
+from vad_lib.evaluation.comparisons import Comparison
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.open_questions.questions import BASE, QUESTIONS
+from vad_lib.open_questions.wording import short
 from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent
 from vad_lib.report.figures.intervals import FARTHEST, WORD_COLOURS, beyond, forest_plot, verdicts
 from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
@@ -60,7 +61,7 @@ def question_panels(
         size, ratios = (10, 1.3 + sum(0.95 + 0.3 * row for row in rows)), [1.6 + row for row in rows]
         fig, grid = plt.subplots(len(rows), 1, figsize=size, height_ratios=ratios, sharex=True, squeeze=False)
         panels = list(grid.flat)
-        words = [found.verdict for name in questions for found in compared.get(name, {}).values()]
+        words = [found.word for name in questions for found in compared.get(name, {}).values()]
         headline(fig, title, f"against {BASE}: {verdicts(words)}" if words else "")
         edge = 100 * (results.loc[results["answer"] == BASE, _SELECTION].mean() - FARTHEST)
         for axes, name in zip(panels, questions):
@@ -73,22 +74,21 @@ def question_panels(
         _draw_legend(fig, panels[0], {point[4] for point in points})
     drawn = pd.DataFrame(points, columns=["question", "answer", "seed", "value", "verdict"])
     what = f"{counted(len(questions), 'panel')} with a row per answer, {title}. {metric} in percent, mean over seeds"
-    describe(fig, composed(what, _answers_in_words(drawn)))
+    describe(fig, composed(what, _answers_in_words(drawn, compared)))
     return fig, drawn
 
 
-def _answers_in_words(points: pd.DataFrame) -> list[str]:
-    """A part of a sentence per question: the base, then every answer with its difference and its word."""
+def _answers_in_words(points: pd.DataFrame, compared: Mapping[str, Mapping[str, Comparison]]) -> list[str]:
+    """A part of a sentence per question: the base, then every answer with its paired difference and its word."""
     said = []
     for name, rows in points.groupby("question", sort=False):
-        means, words = rows.groupby("answer", sort=False)["value"].mean(), rows.groupby("answer")["verdict"].first()
-        base = means.get(BASE, np.nan)
+        means, found = rows.groupby("answer", sort=False)["value"].mean(), compared.get(str(name), {})
         answers = [
-            f"{answer} {percent(mean)}, {points_of_percent(mean - base)} {words[answer]}".strip()
+            f"{answer} {percent(mean)}" + (f", paired {short(found[answer])} {found[answer].word}" if answer in found else "")
             for answer, mean in means.items()
             if answer != BASE
         ]
-        said.append(f"{QUESTIONS[str(name)].asks} {BASE} {percent(base)}, {', '.join(answers)}")
+        said.append(f"{QUESTIONS[str(name)].asks} {BASE} {percent(means.get(BASE, np.nan))}, {', '.join(answers)}")
     return said
 
 
@@ -118,7 +118,7 @@ def _draw_question(axes: Axes, name: str, results: pd.DataFrame, compared: Mappi
 
 
 def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
-    axes.plot([], [], ":", color=BLUE, lw=1, label=f"{BASE}, mean")
+    axes.plot([], [], ":", color=BLUE, lw=1, label=f"{BASE}, mean of all its seeds")
     axes.fill_between([], [], color=BLUE, alpha=_BAND, lw=0, label="its seeds")
     axes.plot([], [], "o", mfc="none", mec=GREY, mew=1.8, ms=9, label="mean of an answer")
     for verdict, colour in WORD_COLOURS.items():

@@ -4,25 +4,25 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, Verdict, compare, end_text, selection_gain
+from vad_lib.evaluation.comparisons import Comparison, compare, end_text, have_common_seeds, selection_gain
 from vad_lib.evaluation.power import half_width, paper_steps
 from vad_lib.evaluation.scored_videos import Metric
 from vad_lib.open_questions.answers import against_msf_dmu_on_crops, compare_answers, readings_against
 from vad_lib.open_questions.branches import branches_by_category
-from vad_lib.open_questions.wording import paper_gain_sentence, readings_sentence, seeds_apart, short
+from vad_lib.open_questions.wording import WORDS, paper_gain_sentence, readings_sentence, seeds_apart, short
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import NOT_RUN, PAPER_DATASETS, markdown_grid
-from vad_lib.runs.experiments import COMPARED, TABLE_ROWS, VARIANTS, ladder
+from vad_lib.runs.experiments import COMPARED, NAMING, VARIANTS, ladder
 from vad_lib.runs.finished_runs import load_runs
 from vad_lib.runs.scored_runs import scored_by_selection, scored_rows
 from vad_lib.storage.paths import Layout
 
 _OTHER_METRIC: dict[str, Metric] = {"auc": "ap", "ap": "auc"}
-VERDICTS: tuple[Verdict, ...] = ("better", "worse", "cannot tell")
 WANTED_HALF_WIDTH = 0.015  # of a step of Tables 4 and 5; a fraction
 Found = Mapping[str, Comparison]  # what is said to be better or worse -> by how much; empty if it was not run
 Answered = Mapping[tuple[str, str], Found]  # (name of a question, data set) -> its answer
@@ -68,7 +68,8 @@ def _steps(*pairs: tuple[str, str], metric: Metric | Literal["", "other"] = "") 
         found: dict[str, Comparison] = {}
         for before, after in pairs:
             other = f" against {VARIANTS[before].title}" if ends.count(after) > 1 else ""
-            found[f"{VARIANTS[after].title}{other}"] = compare(rows[before], rows[after], measure, level)
+            if have_common_seeds(rows[before], rows[after]):
+                found[f"{VARIANTS[after].title}{other}"] = compare(rows[before], rows[after], measure, level)
         return found
 
     return answer
@@ -118,7 +119,7 @@ QUESTIONS: tuple[Question, ...] = (
         "naming",
         "Which loss term helps to say *which* anomaly, and when (Table 6, points of mAP AVG)?",
         ("03_ablation-{dataset}", "cell-24"),
-        _steps(*pairwise(TABLE_ROWS["table5"]), metric="map_vadclip_code"),
+        _steps(*pairwise(NAMING), metric="map_vadclip_code"),
     ),
     Question(
         "text",
@@ -174,15 +175,24 @@ def answer_text(found: Found, word: str = "", seeds: int = 0, counted: str = "",
     if not found:
         return NOT_RUN
     if grouped:
-        groups = {verdict: [f"{name} {short(c)}" for name, c in found.items() if c.verdict == verdict] for verdict in VERDICTS}
-        return "<br>".join(f"{verdict}: {', '.join(these)}" for verdict, these in groups.items() if these)
+        groups = {word: [f"{name} {short(c)}" for name, c in found.items() if c.word == word] for word in WORDS}
+        return "<br>".join(f"{word}: {', '.join(these)}" for word, these in groups.items() if these)
     words = {name: verdict_text(comparison, word, seeds) for name, comparison in found.items()}
     lines = [text if len(found) == 1 else f"{name}: {text}" for name, text in words.items()]
     if counted:
-        verdicts = [comparison.verdict for comparison in found.values()][1:]
-        told = [f"{number} {each}" for each in VERDICTS if (number := verdicts.count(each))]
-        lines[1:] = [f"{len(verdicts)} {counted}: {', '.join(told)}"] if told else []
+        parts = [*found.values()][1:]
+        lines[1:] = [f"{len(parts)} {counted}: {', '.join(_counts(parts))}"] if parts else []
     return "<br>".join(lines)
+
+
+def _counts(parts: Sequence[Comparison]) -> list[str]:
+    """How many comparisons have each word; beside *cannot tell* the median of their half-widths."""
+    told = []
+    for word in WORDS:
+        halves = [50 * (c.high - c.low) for c in parts if c.word == word]
+        half = f" (± {np.median(halves):.1f} in the median)" if halves and word == "cannot tell" else ""
+        told += [f"{len(halves)} {word}{half}"] if halves else []
+    return told
 
 
 def verdict_text(found: Comparison, word: str = "", seeds: int = 0) -> str:
@@ -192,10 +202,10 @@ def verdict_text(found: Comparison, word: str = "", seeds: int = 0) -> str:
         >>> verdict_text(Comparison("auc", 0.005, 0.01, -0.006, 0.017, 0.95, "", (1, 2), (0.0, 0.01), 290))
         'cannot tell: +0.5 ± 1.1 [-0.6, +1.7]'
     """
-    half = f" ± {50 * (found.high - found.low):.1f}" if found.verdict == "cannot tell" and not word else ""
+    half = f" ± {50 * (found.high - found.low):.1f}" if found.word == "cannot tell" and not word else ""
     fewer = f"; {found.num_seeds} seeds" if seeds and found.num_seeds != seeds else ""
     interval = f"[{end_text(found.low)}, {end_text(found.high)}]"
-    return f"{word or found.verdict}: {100 * found.mean:+.1f}{half} {interval}{fewer}{seeds_apart(found)}"
+    return f"{word or found.word}: {100 * found.mean:+.1f}{half} {interval}{fewer}{seeds_apart(found)}"
 
 
 def answered(layout: Layout, datasets: Sequence[Dataset], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Answered:

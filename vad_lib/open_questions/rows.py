@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, compare, compare_over_seeds, selection_gain
+from vad_lib.evaluation.comparisons import Comparison, compare, selection_gain
 from vad_lib.evaluation.scored_videos import Metric, ScoredVideos
-from vad_lib.open_questions.wording import comparison_sentence
 from vad_lib.runs.experiments import VARIANTS, ladder
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_by_selection
@@ -65,21 +64,3 @@ def means_at_rates(points: Mapping[str, pd.DataFrame], title: str) -> pd.DataFra
     """
     means = {row: found.groupby("rate")[OPERATING].mean() for row, found in points.items()}
     return pd.concat(means, names=[title, "false alarm rate"]).round(3).astype(object).fillna("")
-
-
-def recall_sentence(first: pd.DataFrame | None, second: pd.DataFrame | None, rate: float) -> str:
-    """Recall of a row against another one at a false alarm rate, over the seeds that both have.
-
-    Args:
-        first, second: of :func:`vad_lib.evaluation.alarms.operating_points_of_runs`; None for a row that is not there.
-        rate: of the normal frames, a fraction.
-
-    Example:
-        >>> one = pd.DataFrame({"rate": [0.01, 0.01], "seed": [1, 2], "recall": [0.50, 0.60]})
-        >>> recall_sentence(one, one.assign(recall=[0.58, 0.70]), 0.01)
-        'cannot tell: +9.00 points of recall, ± 12.71 (95 % interval -3.71 to +21.71; 2 seeds)'
-    """
-    if first is None or second is None:
-        return "not run"
-    one, other = (found[found["rate"] == rate].set_index("seed")["recall"].to_dict() for found in (first, second))
-    return comparison_sentence(compare_over_seeds(one, other, "recall") if {*one} & {*other} else None, "points of recall")

@@ -13,7 +13,7 @@ from vad_lib.data.dataset import load_dataset
 from vad_lib.data.prompts import TextFeatures
 from vad_lib.errors import DataError, VadError
 from vad_lib.evaluation import scoring
-from vad_lib.evaluation.comparisons import compare
+from vad_lib.evaluation.comparisons import compare, have_common_seeds
 from vad_lib.evaluation.intervals import Interval, interval
 from vad_lib.evaluation.score_arrays import described_videos
 from vad_lib.evaluation.scored_videos import ScoredVideos
@@ -64,10 +64,11 @@ def transfer(
             "give both data sets features of one backbone."
         )
     text = prepare.dataset_text(profile, dataset) if isinstance(model, Proposed) else None
-    parts = [config["key"], dataset.store.content_hash, file_sha256(dataset.folder / "videos.csv"), text and text.content_hash]
-    key = content_hash(parts)
+    rules = (dataset.info.mask_rule, dataset.info.tail)  # they decide the labels
+    videos = (dataset.store.content_hash, file_sha256(dataset.folder / "videos.csv"))
+    key = content_hash([config["key"], videos, text and text.content_hash, rules])
     for run in find_runs(layout, *place):
-        if run.seed == seed and run.config["key"] == key:
+        if run.seed == seed and run.measured["key"] == key:  # of metrics.json, which is written last: the folder is whole
             return scored_videos(run)
     if text and isinstance(model, Proposed):
         model = _with_categories(model, tuple(config["categories"]), text)
@@ -136,11 +137,12 @@ def transfer_answers(
         found = {row: transferred(layout, source, target, row) for row in TRANSFERRED}
         arrived = {row: runs for row, runs in found.items() if runs}
         for row, runs in arrived.items():
-            home = compare(rows[target][row], runs, "auc") if row in rows[target] else None
+            at_home = rows[target].get(row, ())
+            home = compare(at_home, runs, "auc") if have_common_seeds(at_home, runs) else None
             intervals[f"{VARIANTS[row].title}\n{titles[source]} to {titles[target]}"] = interval(runs, "auc")
             question = f"Does {VARIANTS[row].title} trained on {titles[source]} do as well as one trained on this data set?"
             answers.append((target, question, comparison_sentence(home, "AUC points")))
         first, second = (found[row] for row in TRANSFERRED)
-        both = compare(first, second, "auc") if first and second else None
+        both = compare(first, second, "auc") if have_common_seeds(first, second) else None
         answers.append((target, f"Do words help to get here from {titles[source]}?", comparison_sentence(both, "AUC points")))
     return intervals, answers

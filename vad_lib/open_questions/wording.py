@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from vad_lib.evaluation.comparisons import Comparison, short_text
+from vad_lib.evaluation.comparisons import Comparison, end_text, points_of_percent, short_text
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.evaluation.power import detectable, needed_for_steps
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 
+WORDS = ("better", "worse", "cannot tell", "the same")
 WIDE = 0.05  # half of an interval, a fraction, from which on the seeds are named
 
 
@@ -25,15 +26,11 @@ def comparison_sentence(found: Comparison | None, unit: str = "points") -> str:
     """
     if found is None:
         return "not run"
-    basis = [f"{found.num_seeds} seeds" if found.num_seeds > 1 else "one seed: of these two models, not of their methods"]
-    basis += [f"{found.num_videos} test videos"] * (found.num_videos > 0)
+    seeds = f"{found.num_seeds} seeds" if found.num_seeds > 1 else "one seed: of these two models, not of their methods"
     interval = f"{100 * found.level:.4g} % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}"
-    if not np.isfinite(found.low):
-        interval = "no interval"
-    half = f", ± {50 * (found.high - found.low):.2f}" if np.isfinite(found.low) else ""
-    same = found.num_seeds > 1 and not any(found.values)
-    word = f"the same in all {found.num_seeds} seeds" if same else found.verdict
-    return f"{word}: {100 * found.mean:+.2f} {unit}{half} ({interval}; {', '.join(basis)})"
+    half = f"± {50 * (found.high - found.low):.2f}"
+    word = f"the same in all {found.num_seeds} seeds" if found.same else found.verdict
+    return f"{word}: {100 * found.mean:+.2f} {unit}, {half} ({interval}; {seeds}, {found.num_videos} test videos)"
 
 
 def short(found: Comparison) -> str:
@@ -43,8 +40,8 @@ def short(found: Comparison) -> str:
         >>> short(Comparison("auc", 0.0053, 0.01, -0.0061, 0.0172, 0.95, "", (1, 2), (0.0, 0.0106), 290))
         '+0.5 ± 1.2'
     """
-    half = f" ± {50 * (found.high - found.low):.1f}" if np.isfinite(found.low) else ""
-    return f"{100 * found.mean:+.1f}{half}{', one seed' if found.num_seeds == 1 else ''}"
+    half = 50 * (found.high - found.low)
+    return f"{100 * found.mean:+.1f} ± {half:.1f}{', one seed' if found.num_seeds == 1 else ''}"
 
 
 def question_verdict(found: Mapping[str, Comparison]) -> str:
@@ -56,10 +53,12 @@ def question_verdict(found: Mapping[str, Comparison]) -> str:
         >>> question_verdict({})
         'not run'
     """
-    answers: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    answers: dict[str, list[str]] = {word: [] for word in WORDS}
     for answer, c in found.items():
-        answers[c.verdict].append(f"{answer} ({short_text(c)}{seeds_apart(c)})")
-    return "; ".join(f"{verdict}: {', '.join(these)}" for verdict, these in answers.items() if these) or "not run"
+        most = max(each.num_seeds for each in found.values())
+        fewer = f"; {c.num_seeds} seeds" if c.num_seeds < most else ""
+        answers[c.word].append(f"{answer} ({short_text(c)}{fewer}{seeds_apart(c)})")
+    return "; ".join(f"{word}: {', '.join(these)}" for word, these in answers.items() if these) or "not run"
 
 
 def seeds_apart(found: Comparison) -> str:
@@ -90,8 +89,8 @@ def readings_sentence(found: Mapping[tuple[str, str], Comparison]) -> str:
     readings = {place: comparison for place, comparison in found.items() if place[0]}
     if not readings:
         return "not run"
-    said = [comparison.verdict for comparison in readings.values()]
-    counts = ", ".join(f"{verdict}: {said.count(verdict)}" for verdict in ("better", "worse", "cannot tell"))
+    said = [comparison.word for comparison in readings.values()]
+    counts = ", ".join(f"{word}: {said.count(word)}" for word in WORDS if word != "the same" or word in said)
     (question, answer), highest = max(readings.items(), key=lambda reading: reading[1].mean)
     number = "1 reading" if len(said) == 1 else f"{len(said)} readings"
     return f"of {number}, {counts}; the highest is {question}, {answer}: {comparison_sentence(highest)}"
@@ -232,19 +231,22 @@ def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]]) -> str:
 
 
 def smoothing_sentence(smoothed: pd.DataFrame) -> str:
-    """Settings of smoothing under their verdicts; the first row, the scores as they are, is what they are compared with.
+    """Settings of smoothing under their verdicts, with changes in points and intervals.
 
     Args:
-        smoothed: of :func:`vad_lib.evaluation.comparisons.postprocessing`; empty gives ``not run``.
+        smoothed: of :func:`vad_lib.evaluation.comparisons.postprocessing`, whose first row is the scores as they are, with which
+            the others are compared; empty gives ``not run``.
 
     Example:
-        >>> rows = [("as scored", "cannot tell"), ("mean of 3", "better"), ("linear", "worse"), ("mean of 7", "better")]
-        >>> smoothing_sentence(pd.DataFrame(rows, columns=["setting", "verdict"]))
-        'better: mean of 3, mean of 7; worse: linear'
+        >>> rows = [("as scored", 0.0, 0.0, 0.0, "cannot tell"), ("mean of 3", 0.006, 0.002, 0.011, "better")]
+        >>> smoothing_sentence(pd.DataFrame(rows, columns=["setting", "change", "low", "high", "verdict"]))
+        'better: mean of 3 (+0.6, +0.2 to +1.1)'
     """
-    settings = smoothed.iloc[1:]
-    words = settings.groupby("verdict", sort=False)["setting"].agg(", ".join) if len(settings) else {}
-    return "; ".join(f"{verdict}: {which}" for verdict, which in words.items()) or "not run"
+    settings: dict[str, list[str]] = {}
+    for row in smoothed.iloc[1:].itertuples():
+        change = f"{points_of_percent(row.change)}, {end_text(row.low)} to {end_text(row.high)}"
+        settings.setdefault(row.verdict, []).append(f"{row.setting} ({change})")
+    return "; ".join(f"{verdict}: {', '.join(these)}" for verdict, these in settings.items()) or "not run"
 
 
 def naming_sentence(found: Interval, yardstick: float) -> str:
@@ -281,7 +283,9 @@ def unseen_sentence(found: pd.DataFrame) -> str:
 
 
 def verdict_lines(found: Mapping[str, Comparison], other: str) -> list[str]:
-    """How many comparisons have each verdict; those that differ are named with difference and interval.
+    """How many comparisons have each word; those that differ are named with difference and interval.
+
+    Where one cannot tell, the half-widths say how large a difference could have stayed unseen.
 
     Args:
         found: what was compared -> comparison.
@@ -292,9 +296,14 @@ def verdict_lines(found: Mapping[str, Comparison], other: str) -> list[str]:
         '*better*: 0 comparisons with the row before.'
     """
     lines = []
-    for verdict in ("better", "worse", "cannot tell"):
-        these = {what: c for what, c in found.items() if c.verdict == verdict}
-        named = [f"{what} ({short_text(c, 'points')})" for what, c in these.items() if verdict != "cannot tell"]
-        behind = f": {'; '.join(named)}" if named else ""
-        lines.append(f"*{verdict}*: {len(these)} comparison{'s' * (len(these) != 1)} with {other}{behind}.")
+    for word in WORDS:
+        these = {what: c for what, c in found.items() if c.word == word}
+        named = [f"{what} ({short_text(c, 'points')})" for what, c in these.items()]
+        halves = [50 * (c.high - c.low) for c in these.values()]
+        if word == "cannot tell" and these:
+            behind = f"; half-width {np.median(halves):.1f} points in the median, {max(halves):.1f} at most"
+        else:
+            behind = f": {'; '.join(named)}" if named else ""
+        if these or word != "the same":
+            lines.append(f"*{word}*: {len(these)} comparison{'s' * (len(these) != 1)} with {other}{behind}.")
     return lines

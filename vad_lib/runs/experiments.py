@@ -74,6 +74,9 @@ TABLE_ROWS: dict[str, tuple[str, ...]] = {
     "table6": ("vadclip", "pcl", "pcl-dbagf", "fine", "fine-align", "proposed", "proposed-permuted"),
 }
 
+# Rows of Table 6 that are compared, each with the one before it.
+NAMING: tuple[str, ...] = ("pcl", *TABLE_ROWS["table5"])
+
 
 def ladder() -> tuple[tuple[str, str], ...]:
     """The steps of Tables 4 and 5, each once: a row, and the row below it."""

@@ -55,6 +55,10 @@ def test_selection_dots_are_the_metrics_of_the_runs(made_up):
     assert np.allclose(last["value"], [0.68, 0.78, 0.88])
     drawn = {line.get_label(): line.get_xdata() for line in fig.axes[0].lines}
     assert np.allclose(drawn["chosen on validation"], [70, 80, 90])
+    ends = {tuple(line.get_xdata().round(6)) for line in fig.axes[0].lines if line.get_label().startswith("_")}
+    assert ends == {
+        tuple(100 * seed["value"].round(8)) for _, seed in points.groupby(["row", "seed"])
+    }  # in the order of the legend
 
 
 def test_selections_of_one_step_share_a_line():

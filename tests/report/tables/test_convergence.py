@@ -75,7 +75,7 @@ def test_a_row_that_was_better_before_the_last_quarter_says_by_how_much():
     runs = [Logged(rising, best=(0.9, 10), chosen=(0.7, 40)), Logged(rising, best=(0.8, 15), chosen=(0.8, 35))]
     said = convergence.remark(runs, "auc")
     assert said.kind == "over-trained" and said.text.startswith(
-        "over-trained with the common number of steps: in 2 of 2 seeds test frames were told best at steps 10 to 15"
+        "over-trained with the common number of steps: in 2 of 2 seeds the test value was highest at steps 10 to 15"
     )
     assert "steps before 30 are not chosen; the best step has 10.0 points more" in said.text
     # a later best step is no over-training, and a small loss is no remark

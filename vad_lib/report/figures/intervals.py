@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vad_lib.errors import DataError
-from vad_lib.evaluation.comparisons import Comparison, comparison_text, points_of_percent
+from vad_lib.evaluation.comparisons import Comparison, comparison_text, end_text, points_of_percent
 from vad_lib.evaluation.intervals import Interval, interval_text
 from vad_lib.report.figures.alternative_texts import composed, counted, percent
 from vad_lib.report.figures.style import (
@@ -118,7 +118,7 @@ def paired_differences(
             axes.plot([], [], **_STEP, label="the paper's step")
         fig.legend(loc="outside lower center", ncols=5, fontsize=9)
     rows = [
-        f"{' '.join(name.split())} {points_of_percent(mean)} ({points_of_percent(low)} to {points_of_percent(high)}) {word}"
+        f"{' '.join(name.split())} {points_of_percent(mean)} ({end_text(low)} to {end_text(high)}) {word}"
         for name, _, _, mean, low, high, word, _ in points
     ]
     what = f"Forest plot, {title}. Differences in {METRIC_TITLES[metric]} points with intervals, {counted(len(rows), 'row')}"
@@ -162,7 +162,7 @@ def verdicts(words: Iterable[str]) -> str:
         '2 better, 1 cannot tell'
     """
     found = list(words)
-    return ", ".join(f"{found.count(word)} {word}" for word in WORD_COLOURS if word in found)
+    return ", ".join(f"{found.count(word)} {word}" for word in (*WORD_COLOURS, "the same") if word in found)
 
 
 def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -> tuple[Figure, pd.DataFrame]:
@@ -203,8 +203,7 @@ def selection_gains(gains: Mapping[str, Mapping[str, Comparison]], title: str) -
             axes.plot([], [], marker + "-", color=colour, lw=1.8, ms=5.5, label=words)
         fig.legend(loc="outside lower center", ncols=2)
     rows = [
-        f"{name} {points_of_percent(mean)} ({points_of_percent(low)} to {points_of_percent(high)}) over the step "
-        f"{_SELECTION_WORDS[selection]}"
+        f"{name} {points_of_percent(mean)} ({end_text(low)} to {end_text(high)}) over the step {_SELECTION_WORDS[selection]}"
         for name, selection, mean, low, high, _ in points
     ]
     what = f"Forest plot, {title}. {METRIC_TITLES[metric]} points gained by choosing the step on the test set, with intervals"

@@ -56,8 +56,8 @@ def score_panels(
 ) -> tuple[Figure, pd.DataFrame]:
     """Figures 3 and 4: panels with score over frames, ground truth and the video's own frames.
 
-    Each panel shows the first test video of its category, whatever its score, see
-    :func:`vad_lib.report.figures.strips.figure_videos`.
+    Each panel shows the first test video of its category among those with the fewest other categories, whatever its
+    score, see :func:`vad_lib.report.figures.strips.figure_videos`.
 
     Args:
         scores: of a run.

@@ -180,7 +180,7 @@ def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.
     Raises:
         DataError: a run has no gate.
     """
-    points, drawn_as = [], looks(logs)
+    points, drawn_as, every = [], looks(logs), 0
     with style():
         fig, (path, pull) = plt.subplots(2, 1, figsize=(10, 6.2), sharex=True, height_ratios=(3, 2))
         path.axhline(0.5, color="#777777", lw=0.8, ls=":")
@@ -207,7 +207,7 @@ def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.
             title,
             f"w at the last step: from {spread[0]} to {spread[1]}" if len(ends) > 1 else f"w at the last step: {spread[0]}",
         )
-        pull.set(xlabel="step", ylabel="gradient of the\nloss to g, mean")
+        pull.set(xlabel="step", ylabel=f"gradient of the loss\nto g{f', mean of {every} steps' if every else ''}")
         fig.legend(loc="outside lower center", ncols=3, fontsize=9)
     found = pd.concat(points, ignore_index=True)
     said = courses(found[found["series"] == "monitor/w"], "run", "step", "value", "step")
@@ -219,10 +219,10 @@ def gate_path(logs: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, pd.
 def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap"], title: str) -> tuple[Figure, pd.DataFrame]:
     """A metric of several rows under the three selections; how far apart they are is what choosing on the test set gains.
 
-    The row with the highest mean, chosen on validation, is on top.
+    The row with the highest mean, chosen on validation, is on top. A thin line joins the three marks of a seed.
 
     Args:
-        runs: variant -> its runs, a dot for each seed.
+        runs: variant -> its runs, three marks for each seed.
         metric: ``auc`` or ``ap``.
         title: of the figure.
 
@@ -242,8 +242,11 @@ def selection_dots(runs: Mapping[str, Sequence[Run]], metric: Literal["auc", "ap
     means = means.sort_values("best_on_validation", ascending=False, kind="stable")
     rows = list(means.index)
     with style():
-        fig, axes = plt.subplots(figsize=(10, 1.6 + 0.42 * len(rows)))
-        for shift, (selection, (marker, colour)) in zip((-0.2, 0, 0.2), SELECTION_LOOKS.items()):
+        fig, axes = plt.subplots(figsize=(10, 1.6 + 0.55 * len(rows)))
+        joined, shifts = points.pivot(index=["row", "seed"], columns="selection", values="value"), (-0.28, 0, 0.28)
+        places = np.array([rows.index(row) for row, _ in joined.index])
+        axes.plot(100 * joined[[*SELECTION_LOOKS]].T, np.add.outer(shifts, places), color="#bbbbbb", lw=0.8, zorder=1)
+        for shift, (selection, (marker, colour)) in zip(shifts, SELECTION_LOOKS.items()):
             theirs = points[points["selection"] == selection]
             heights = np.array([rows.index(row) for row in theirs["row"]]) + shift
             edge = 2 if marker == "|" else 0.5
@@ -338,7 +341,8 @@ def failed_seeds(logs: Mapping[str, pd.DataFrame], over_time: Mapping[str, np.nd
                 panel.plot(log["step"], log[column].rolling(10, min_periods=1).mean(), **look)
                 points.append(_long_form(log, [column]).assign(run=name))
             middles = (np.arange(len(over_time[name])) + 0.5) / len(over_time[name])
-            axes[2].plot(middles, over_time[name], marker=".", label=name if own else None, **look)
+            label = f"{name}: its score varies most with the place" if own else None
+            axes[2].plot(middles, over_time[name], marker=".", label=label, **look)
             points.append(pd.DataFrame({"step": middles, "series": "score over time", "value": over_time[name], "run": name}))
         axes[0].set(title="main loss (mean of 10 steps)", xlabel="step", ylabel="nats")
         axes[1].set(title="triplet term (mean of 10 steps)", xlabel="step", ylim=(0, None))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.report.tables.captions import caption_text
+from vad_lib.report.tables.captions import caption_text, steps_text
 from vad_lib.report.tables.cells import (
     AGAINST_COLUMN,
     INTERVAL_COLUMN,
@@ -88,9 +88,8 @@ def _ablation_table(layout: Layout, name: str, what: str, parts: Sequence[str], 
         tuple(variant in in_paper for variant in variants),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
         "Changes are to the row above, in percentage points; ours are those of the values "
-        f"{SELECTION_TITLES[data[0].selection]}. {_seeds_left_out(data, above)}The {len(ladder())} steps of Tables 4 and 5 share "
-        "the level: the words *better*, *worse* and *cannot tell* hold for all of them together with 95 %. "
-        f"{caption_text(data)}",
+        f"{SELECTION_TITLES[data[0].selection]}. {_seeds_left_out(data, above)}"
+        f"{steps_text(f'The {len(ladder())} steps of Tables 4 and 5', len(ladder()))} {caption_text(data)}",
         _blocks(frame, parts, data),
     )
 

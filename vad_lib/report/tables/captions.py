@@ -6,7 +6,9 @@ from typing import Any
 from vad_lib.data.backbones.clip_image import BACKBONES as CLIP_BACKBONES
 from vad_lib.data.backbones.clip_weights import PUBLISHED
 from vad_lib.data.backbones.i3d_openvino import BACKBONE as I3D_BY_OPENVINO
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP
 from vad_lib.registry import METHODS
+from vad_lib.report.tables.cells import AGAINST_COLUMN
 from vad_lib.report.tables.dataset_runs import DatasetRuns, TableDataset
 from vad_lib.report.tables.table import SELECTION_TITLES
 from vad_lib.runs.run_folder import Run
@@ -18,11 +20,31 @@ def caption_text(data: Sequence[DatasetRuns]) -> str:
     sentences = [sentence for each in data for sentence in _data_and_training(each)]
     sentences.append(
         f"Where a column of ours names no selection, the step was {SELECTION_TITLES[data[0].selection]}; *best on test* picks "
-        "the step by the test set and is an upper bound. FAR is the false alarm rate at threshold 0.5. Intervals are 95 % and of "
-        "the same selection as the step: over the test videos (BCa bootstrap, normal and abnormal ones apart) where a row has one "
-        "seed, over seeds (Student's t) and videos where it has several; differences are paired by seed and video."
+        "the step by the test set and is an upper bound. FAR is the false alarm rate at threshold 0.5. Intervals are 95 % where no "
+        "other level is named, and of the same selection as the step: over the test videos (BCa bootstrap, normal and abnormal "
+        "ones apart) where a row has one seed, over seeds (Student's t) and videos where it has several; differences are paired by "
+        "seed and video."
     )
     return " ".join(sentences)
+
+
+def steps_text(which: str, count: int) -> str:
+    """At which level rows are compared with the row above, where several comparisons share 95 %.
+
+    Args:
+        which: the comparisons, at the start of a sentence.
+        count: of them.
+
+    Example:
+        >>> steps_text("The 4 steps of a column", 4)
+        'The 4 steps of a column share the level: *better*, *worse* and *cannot tell* hold for all of them together with 95 %, and \
+each interval *against the row above* is at 98.75 %.'
+    """
+    each = 100 * DEFAULT_BOOTSTRAP.shared(count).level
+    return (
+        f"{which} share the level: *better*, *worse* and *cannot tell* hold for all of them together with "
+        f"{100 * DEFAULT_BOOTSTRAP.level:g} %, and each interval *{AGAINST_COLUMN}* is at {each:.4g} %."
+    )
 
 
 def empty_cells_text(title: str, reasons: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ def over_trained(runs: Sequence[Run], metric: str) -> Remark | None:
     where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
     return Remark(
         "over-trained",
-        f"over-trained with the common number of steps: in {len(early)} of {len(runs)} seeds test frames were told best at {where} "
+        f"over-trained with the common number of steps: in {len(early)} of {len(runs)} seeds the test value was highest at {where} "
         f"of {train['steps']}, and steps before {first:.0f} are not chosen; the best step has {100 * lost:.1f} points more, mean "
         "over the seeds",
     )

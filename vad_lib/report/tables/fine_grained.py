@@ -9,7 +9,7 @@ import pandas as pd
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.event_matching import IOUS
 from vad_lib.evaluation.scored_videos import Metric
-from vad_lib.report.tables.captions import caption_text
+from vad_lib.report.tables.captions import caption_text, steps_text
 from vad_lib.report.tables.cells import (
     AGAINST_COLUMN,
     INTERVAL_COLUMN,
@@ -23,14 +23,13 @@ from vad_lib.report.tables.cells import (
 from vad_lib.report.tables.dataset_runs import DatasetRuns
 from vad_lib.report.tables.reported import read_reported
 from vad_lib.report.tables.table import NOT_RUN, SELECTION_TITLES, Table
-from vad_lib.runs.experiments import TABLE_ROWS, VARIANTS
+from vad_lib.runs.experiments import NAMING, TABLE_ROWS, VARIANTS
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_videos
 from vad_lib.storage.paths import Layout
 
 NOT_ANNOTATED = "no events annotated"
 
-_LADDER = ("pcl", "pcl-dbagf", "fine", "fine-align", "proposed")  # Tables 4 and 5 in one
 # kind of detection -> its metric, and words
 _KINDS: dict[str, tuple[Metric, str]] = {
     "vadclip_code": ("map_vadclip_code", "VadCLIP's code"),
@@ -39,11 +38,13 @@ _KINDS: dict[str, tuple[Metric, str]] = {
 _THRESHOLDS = {**{f"{iou:.1f}": f"mAP@{iou:.1f}" for iou in IOUS}, "average": "mAP AVG"}
 _ACCURACIES: dict[Metric, str] = {"category_accuracy": "all videos", "category_accuracy_abnormal_videos": "abnormal videos"}
 _MEANING = (
-    "mAP@IoU is the mean over categories of the average precision of predicted segments. *VadCLIP's code*: segments of all "
-    "videos, mean over all categories, the normal one included. *Abnormal only*: segments of abnormal videos, mean over abnormal "
-    "categories. AP per category is of the second kind, mean over IoU 0.1 to 0.5. Category accuracy is the part of videos one of "
-    "whose categories scores highest by equation 4: of all videos among all categories, and of abnormal videos among abnormal "
-    "categories."
+    "A detection is a span of time with a category and a score. It is right if it overlaps an annotated event of its category "
+    "enough: IoU is the time that both share, divided by the time that either covers. mAP@IoU is the average precision of the "
+    "detections that need so much overlap, mean over categories; mAP AVG is the mean over IoU 0.1 to 0.5. *VadCLIP's code*: "
+    "detections in all videos, mean over all categories, the normal one included. *Abnormal only*: detections in abnormal videos, "
+    "mean over abnormal categories. AP per category is of the second kind, mean over IoU 0.1 to 0.5. Category accuracy is the part "
+    "of videos one of whose categories scores highest by equation 4: of all videos among all categories, and of abnormal videos "
+    "among abnormal categories."
 )
 
 Cells = dict[str, str]  # column -> cell
@@ -85,7 +86,7 @@ def table6(layout: Layout, datasets: Sequence[Dataset | str] = ("synth-crime", "
         pd.DataFrame(rows).fillna(""),
         (False,) * len(rows),
         tuple(joined_notes(reported[reported["method"] == variant]) for variant in variants),
-        f"{_MEANING} The steps of a column share the level of 95 %. All values are of the step "
+        f"{_MEANING} {steps_text(f'The {len(NAMING) - 1} steps of a column', len(NAMING) - 1)} All values are of the step "
         f"{SELECTION_TITLES[data[0].selection]}. {caption_text(data)}",
         tuple((heading, tuple(cells)) for heading, cells in blocks.items()),
     )
@@ -135,11 +136,11 @@ def _certainty(data: DatasetRuns, variant: str, metric: Metric, heading: str, ce
     interval, against = f"{heading}: {INTERVAL_COLUMN}", f"{heading}: {AGAINST_COLUMN}"
     if cell in (NOT_RUN, NOT_ANNOTATED):
         return {interval: "", against: ""}
-    above = next((one for one, other in pairwise(_LADDER) if other == variant), None)
+    above = next((one for one, other in pairwise(NAMING) if other == variant), None)
     runs, before = _with_segments(data.of(variant)), _with_segments(data.of(above))
     return {
         interval: interval_cell(runs, metric),
-        against: paired_difference_cell(before, runs, metric, len(_LADDER) - 1) if above else "",
+        against: paired_difference_cell(before, runs, metric, len(NAMING) - 1) if above else "",
     }
 
 
