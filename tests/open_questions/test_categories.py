@@ -79,3 +79,16 @@ def test_text_cosines_are_measured_once_and_kept_for_the_reference(place, capsys
     asked = {name for name, of_set in runs.items() if any(run.place.startswith(f"questions/{name}/modulation/") for run in of_set)}
     assert asked == set(reference["dataset"])  # what the project keeps
     assert categories.modulation_sentence(reference, "planted") == "not run"
+
+
+def test_a_category_without_test_videos_has_no_row(place, dataset, monkeypatch):
+    every = categories.named_categories
+    whole = set(categories.zero_shot_results(place, dataset, FEW)["category"])
+    assert "Arson" in whole
+
+    def without(run):
+        table = every(run)
+        return table.assign(categories=[tuple(c for c in names if c != "Arson") or ("Normal",) for names in table["categories"]])
+
+    monkeypatch.setattr(categories, "named_categories", without)
+    assert set(categories.zero_shot_results(place, dataset, FEW)["category"]) == whole - {"Arson"}

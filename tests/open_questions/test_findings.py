@@ -1,6 +1,7 @@
 """The README's findings: what they are computed of, and how they read."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from small_grid import FEW
 
 from vad_lib.data.dataset import load_dataset
 from vad_lib.evaluation.comparisons import Comparison
-from vad_lib.open_questions import findings
+from vad_lib.open_questions import answers, findings, questions
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
 
 
@@ -86,3 +87,22 @@ def test_other_readings_stand_below_the_table_with_a_link(place, dataset):
     lines = findings.findings_table(answers, place, [dataset], "results/x/executed", FEW).splitlines()
     (said,) = [line for line in lines if line.startswith("Other readings of the paper against MSF-DMU")]
     assert "of 5 readings, better: " in said and "06_beyond_the_paper.ipynb#cell-id=cell-20-readings" in said
+
+
+def test_rows_without_a_common_seed_are_left_out_of_an_answer(made_up):
+    made_up.write("synth-crime", "msf-dmu", 1)
+    made_up.write("synth-crime", "proposed", 2)
+    dataset = load_dataset(Layout.reference().dataset("synth-crime"), features=False)
+    assert findings.answered(made_up.layout, [dataset], FEW)["language", "synth-crime"] == {}
+
+
+def test_an_answer_is_compared_with_runs_of_one_size(made_up):
+    """Seed 2 of the base was trained at another width, as after a stopped retraining: it is no base of the answer's seed 2."""
+    dataset = load_dataset(Layout.reference().dataset("synth-crime"), features=False)
+    place = made_up.layout.results.joinpath(*questions.answer_place("synth-crime", "modulation", "off"))
+    for seed in (1, 2):
+        folder = made_up.write("synth-crime", "proposed", seed)
+        shutil.copytree(folder, place / f"seed{seed}")
+    made_up.change(folder, width=32)
+    found = answers.answer_runs(made_up.layout, dataset, "modulation")
+    assert {name: [run.seed for run in runs] for name, runs in found.items()} == {questions.BASE: [1], "off": [1, 2]}

@@ -13,6 +13,7 @@ from vad_lib.runs import scored_runs, trained_model
 from vad_lib.runs.experiments import VARIANTS
 from vad_lib.runs.run_folder import RunInFolder
 from vad_lib.storage.reading import read_json
+from vad_lib.storage.writing import write_arrays, write_json
 
 
 def test_transfer_to_the_same_videos_is_the_run_itself(place):
@@ -30,6 +31,20 @@ def test_transfer_is_made_again_only_if_something_changed(place, monkeypatch):
     transfer.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
     monkeypatch.setattr(scoring, "snippet_scores", lambda *_, **__: pytest.fail("scored again"))
     transfer.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+
+
+def test_a_transfer_that_was_killed_half_way_is_made_again(place):
+    """The settings are written first and the metrics last: new settings beside old metrics are not a result."""
+    first = transfer.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+    folder = place.results.joinpath(*transfer.transfer_place("planted", "other", "msf-dmu")) / "seed2"
+    old = read_json(folder / "metrics.json")
+    write_json(folder / "metrics.json", old | {"key": "of other weights"})
+    with np.load(folder / "scores.npz") as arrays:
+        stale = {**arrays, "score": np.zeros_like(arrays["score"])}
+    write_arrays(folder / "scores.npz", stale)
+    again = transfer.transfer(place, tiny(), "planted", "other", "msf-dmu", 2)
+    np.testing.assert_array_equal(again.score, first.score)
+    assert read_json(folder / "metrics.json")["key"] == old["key"]
 
 
 def test_transfers_that_cannot_be_had_are_named(place):

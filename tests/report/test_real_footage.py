@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from made_scores import planted
 
 from vad_lib.config import get_profile
 from vad_lib.errors import DataError
@@ -39,6 +40,11 @@ def test_settings_are_the_same_in_every_profile_but_smoke():
     assert smoke.train == get_profile("smoke").train and smoke.features == quick.features.replace(
         batch_size=smoke.features.batch_size
     )
+
+
+def test_videos_that_are_abnormal_throughout_have_no_auc_within():
+    lines = real_footage._lines("proposed", tuple(planted(np.full((2, 6), 0.5))))
+    assert [line[2] for line in lines] == [*METRICS]
 
 
 @pytest.mark.parametrize("name", SETS)
