@@ -224,7 +224,7 @@ def ten_crops(frame: np.ndarray, corners: Sequence[tuple[int, int]], views: np.n
 
 
 def snippet_plane(points: np.ndarray, shares: np.ndarray, abnormal: np.ndarray, video: np.ndarray) -> tuple[Figure, pd.DataFrame]:
-    """Snippets in the plane in which they vary most, coloured by label and by video.
+    """Snippets in the plane in which they vary most, coloured by label, and those of some videos by video.
 
     Args:
         points: (S, 2), two components of each of S snippets.
@@ -245,11 +245,15 @@ def snippet_plane(points: np.ndarray, shares: np.ndarray, abnormal: np.ndarray, 
                 x, y = points[chosen].mean(axis=0)
                 centres.append(f"centre of the {name} snippets at {number(x)}, {number(y)}")
         left.legend(loc="best", fontsize=8)
-        right.scatter(*points.T, s=9, c=video, cmap="twilight")
+        right.scatter(*points.T, s=9, color="#DDDDDD")
+        names, colours = np.unique(video), LINE_COLOURS[:6]
+        shown = names[np.unique(np.linspace(0, len(names) - 1, len(colours)).round().astype(int))]
+        for name, colour in zip(shown, colours):
+            right.scatter(*points[video == name].T, s=12, color=colour)
         left.set(title="coloured by label", ylabel=f"component 2 ({100 * shares[1]:.0f} % of variance)")
-        right.set(title="the same, coloured by video")
+        right.set(title=f"the same, {counted(len(shown), 'video')} in colour")
         for axes in (left, right):
             axes.set_xlabel(f"component 1 ({100 * shares[0]:.0f} % of variance)")
     what = f"{len(points)} snippets of {counted(len(np.unique(video)), 'video')} as dots on two components"
-    describe(fig, composed(f"{what}, coloured by label left and by video right", centres))
+    describe(fig, composed(f"{what}, coloured by label left, {counted(len(shown), 'video')} in colour right", centres))
     return fig, frame

@@ -19,6 +19,8 @@ from vad_lib.report.figures.style import BLACK, describe, headline, hide_unused,
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 
+_FLAT = 0.02  # a curve that stays below looks like the axis
+
 
 def method_curves(runs: Sequence[RunScores], video: str, title: str) -> tuple[Figure, pd.DataFrame]:
     """Scores of one test video by several methods, a panel each, abnormal frames shaded.
@@ -45,7 +47,8 @@ def method_curves(runs: Sequence[RunScores], video: str, title: str) -> tuple[Fi
             edges, score = snippet_edges(shown), shown.curves["score"]
             shade_abnormal(axes, shown.labels)
             axes.stairs(score, edges, baseline=None, color=method_look(run.title).colour, lw=1.6)
-            axes.set_title("\n".join(wrap(run.title + _auc_inside(run, video), 46)), fontsize=9)
+            flat = f", highest {score.max():.1g}" if score.max() < _FLAT else ""
+            axes.set_title("\n".join(wrap(run.title + _auc_inside(run, video) + flat, 46)), fontsize=9)
             axes.set(xlim=(0, edges[-1]), ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
             points.append(pd.DataFrame({"method": run.title, "video": video, "first_frame": edges[:-1], "score": score}))
             said.append(f"{run.title}{_auc_inside(run, video)}, highest {score.max():.2f} at frame {edges[score.argmax()]}")
@@ -164,7 +167,7 @@ def rank_agreement(runs: Sequence[RunScores], title: str) -> tuple[Figure, pd.Da
     title = f"{title}, {seed_words(run.seed for run in runs)}"
     agreement = pd.DataFrame({run.title: run.frames()[1] for run in runs}).corr("spearman")
     named = agreement.rename_axis("method").reset_index()
-    pairs = agreement.where(np.triu(np.ones(agreement.shape, dtype=bool), 1)).stack().sort_values(ascending=False)
+    pairs = agreement.where(np.triu(np.ones(agreement.shape, dtype=bool), 1)).stack().dropna().sort_values(ascending=False)
     ends = [
         f"{a} and {b} {value:.2f}"
         for (a, b), value in (*pairs.head(3).items(), *pairs.tail(min(3, max(len(pairs) - 3, 0))).items())

@@ -48,7 +48,10 @@ _MEANING = (
     "to FPR 10 %, standardised so that chance is 50 %. Alarms are runs of frames at or above the threshold of FPR 1 %, matched "
     "one to one with events; where a seed has no alarm or sees no event, precision or delay is empty. Every threshold is chosen "
     "on the test frames, so these values are upper bounds. Point-adjusted F1 counts an event whole once one of its frames is "
-    f"found: compare it with the row *{RANDOM_ROW}* before you believe it (Kim et al., AAAI 2022)."
+    f"found: compare it with the row *{RANDOM_ROW}* before you believe it (Kim et al., AAAI 2022). Best F1: the highest over all "
+    "thresholds. Calibration error: mean distance between score and share of abnormal frames, over ten bins of scores. IoU: frames "
+    "that alarm and event share, divided by the frames of either. Latency-weighted AP: like AP, but an event first seen after a "
+    "part p of its length counts 1 - p."
 )
 
 
