@@ -78,6 +78,7 @@ SELECTION_LOOKS: dict[str, tuple[str, str]] = {
 
 DPI = 180  # a figure 10 inches wide is 1,800 pixels: sharp at twice the README's width
 COLOURS, GREYS = 48, 10  # of a figure in a notebook; so many that lines keep the colours of their legend (looked at)
+MANY_COLOURS, MANY_BYTES = 256, 60_000  # where 48 would shift more than 3 of 1,000 pixels, as in heat maps; pictures stay small
 SHOWN_WIDTH = 1100  # pixels in notebooks; ten points of a font are then 15 pixels in a figure 10 inches wide
 TEXT_KEY = "Alt"  # of the alternative text among a PNG's text chunks
 
@@ -246,7 +247,7 @@ def show(shown: Mapping[str, Path] | Figure, text: str = "", width: int = SHOWN_
 
 
 def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Literal["png", "jpeg"]]:
-    """A picture in few bytes: as PNG with 48 colours, which suits lines, or as JPEG, which suits photographs.
+    """A picture in few bytes: as PNG with 48 colours, which suits lines (256 for heat maps), or as JPEG, which suits photographs.
 
     Args:
         image: any picture.
@@ -257,25 +258,37 @@ def small_copy(image: Image.Image, width: int = SHOWN_WIDTH) -> tuple[bytes, Lit
     """
     height = max(1, round(image.height * width / image.width))
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)  # means of areas: fewer shades
-    lines, photograph = io.BytesIO(), io.BytesIO()
-    small.quantize(palette=_palette(small), dither=Image.Dither.NONE).save(lines, "PNG", optimize=True)
-    small.save(photograph, "JPEG", quality=75, optimize=True)
-    if len(lines.getvalue()) <= len(photograph.getvalue()):
-        return lines.getvalue(), "png"
-    return photograph.getvalue(), "jpeg"
+    few, many = (small.quantize(palette=_palette(small, number), dither=Image.Dither.NONE) for number in (COLOURS, MANY_COLOURS))
+    shifted = np.abs(np.asarray(few.convert("RGB"), dtype=int) - np.asarray(small, dtype=int)).max(axis=-1) > 25
+    lines, photograph = _file(few, "PNG"), _file(small, "JPEG", quality=75)
+    if len(photograph) < len(lines):
+        return photograph, "jpeg"
+    if shifted.mean() > 0.003 and len(better := _file(many, "PNG")) <= MANY_BYTES:
+        return better, "png"
+    return lines, "png"
 
 
-def _palette(picture: Image.Image) -> Image.Image:
-    """Some greys, for text and axes, and the commonest of the other colours.
+def _file(image: Image.Image, kind: str, **how: int) -> bytes:
+    written = io.BytesIO()
+    image.save(written, kind, optimize=True, **how)
+    return written.getvalue()
 
-    They are counted apart: thin lines are a few pixels among many grey ones, and would be given another line's colour.
+
+def _palette(picture: Image.Image, number: int) -> Image.Image:
+    """Some greys, for text and axes, and so many other colours that there are ``number``.
+
+    They are counted apart: thin lines are a few pixels among many grey ones, and would be given another line's colour. With many
+    colours each counts once, so that a line counts as much as a heat map beside it.
     """
     values = np.asarray(picture, dtype=int)
     coloured = np.asarray(picture)[np.ptp(values, axis=-1) > 12]
     palette = np.linspace(0, 255, GREYS).round().astype(int).repeat(3).tolist()
     if len(coloured):
-        found = Image.fromarray(coloured[None]).quantize(COLOURS - GREYS, method=Image.Quantize.MEDIANCUT).getpalette() or []
-        palette += found[: 3 * (COLOURS - GREYS)]
+        if number == MANY_COLOURS:
+            kinds, pixels = np.unique(coloured, axis=0, return_counts=True)
+            coloured = kinds[pixels >= min(8, pixels.max())]
+        found = Image.fromarray(coloured[None]).quantize(number - GREYS, method=Image.Quantize.MEDIANCUT).getpalette() or []
+        palette += found[: 3 * (number - GREYS)]
     kept = Image.new("P", (1, 1))
     kept.putpalette(palette)
     return kept
