@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from vad_lib.course import check
+from vad_lib.course import check, lesson_bags, lesson_runs
 from vad_lib.course.checker import UNSOLVED, Hint, called, choice, number, numbers, unsolved
+from vad_lib.course.tools import as_scored
 from vad_lib.errors import ConfigError
+from vad_lib.evaluation.scored_videos import metric_on_draws
 
 
 def test_an_unsolved_exercise_is_said_to_be_unsolved():
@@ -89,9 +91,24 @@ def hinge(abnormal, normal):
     return 1 - abnormal.max(dim=1).values + normal.max(dim=1).values
 
 
+def test_a_number_of_places_below_1_is_no_k():
+    for answer in (0, -1, 2.0):
+        assert "1 or more" in check("1.2", answer).words
+    assert check("1.2", np.int64(2)) and "smaller k" in check("1.2", 3).words and "right panel" in check("1.2", 1).words
+
+
 def test_each_pair_of_the_ranking_loss_is_cut_at_0():
     assert check("1.3", lambda abnormal, normal: hinge(abnormal, normal).clamp(min=0).mean())
+    assert check("1.3", lambda abnormal, normal: torch.relu(hinge(abnormal, normal)).mean())
     assert "before you take the mean" in check("1.3", lambda abnormal, normal: hinge(abnormal, normal).mean().clamp(min=0)).words
+    assert "lack 0.4 and 1.2" in check("1.3", lambda abnormal, normal: hinge(abnormal, normal).clamp(0, 1).mean()).words
+
+
+def test_an_abnormal_bag_is_compared_with_the_normal_bag_of_its_own_pair():
+    def all_pairs(abnormal, normal):
+        return (1 - abnormal.max(dim=1).values[:, None] + normal.max(dim=1).values[None, :]).clamp(min=0).mean()
+
+    assert "its own pair" in check("1.3", all_pairs).words
 
 
 def read(points, bank):
@@ -116,6 +133,13 @@ def test_category_scores_may_be_rounded_to_two_digits():
         assert word in check("3.1", kept.mean(axis=0).round(2)).words
 
 
+def test_a_temperature_may_be_of_any_kind_of_number():
+    for tau in (0.1, np.float32(0.1), torch.tensor(0.1)):
+        assert check("3.2", tau)
+    for tau, word in {0.05: "a larger temperature", 0.2: "not below 0.05", 0.11: "of the list"}.items():
+        assert word in check("3.2", tau).words
+
+
 def test_the_category_is_that_of_the_highest_mean():
     def by_numpy(alignment, k):
         return 1 + np.sort(alignment, axis=0)[-k:].mean(axis=0)[1:].argmax()
@@ -128,13 +152,34 @@ def test_the_category_is_that_of_the_highest_mean():
     assert "one number" in check("3.3", lambda alignment, k: alignment).words
 
 
+def test_a_category_score_is_a_mean_over_snippets_and_may_be_negative():
+    def wrong_axis(alignment, k):
+        return 1 + np.sort(alignment, axis=1)[-k:].mean(axis=0)[1:].argmax()
+
+    def zero_for_normal(alignment, k):
+        scores = np.sort(alignment, axis=0)[-k:].mean(axis=0)
+        scores[0] = 0
+        return scores.argmax()
+
+    for function in (wrong_axis, zero_for_normal):
+        assert not check("3.3", function)
+    assert "can be negative" in check("3.3", zero_for_normal).words
+
+
 def test_a_loss_may_change_its_terms_in_place():
     def in_place(values, s):
         values *= (-s).exp()
         return (values + s / 2).sum()
 
     assert check("4.3", in_place) and check("4.3", lambda values, s: ((-s).exp() * values + s / 2).sum())
-    assert "gradient" in check("4.3", lambda values, s: ((-s).exp() * values + s / 2).sum().detach()).words
+
+
+def test_the_gradient_reaches_the_terms_and_their_weights():
+    detached = check("4.3", lambda values, s: ((-s).exp() * values.detach() + s / 2).sum())
+    assert "reach the terms" in detached.words
+    assert "reach s" in check("4.3", lambda values, s: ((-s).exp() * values + s / 2).sum().detach()).words
+    assert "reach s" in check("4.3", lambda values, s: ((-s.detach()).exp() * values + s.detach() / 2).sum()).words
+    assert "must be 0" in check("4.3", lambda values, s: ((-s).exp().detach() * values + s / 2).sum()).words
 
 
 def test_an_auc_by_hand_may_be_rounded_to_two_digits():
@@ -142,3 +187,37 @@ def test_an_auc_by_hand_may_be_rounded_to_two_digits():
     assert "not lost" in check("5.1", 0.5).words
     assert "whole pair" in check("5.1", 0.67).words
     assert "divide" in check("5.1", 3.5).words
+
+
+def test_enough_videos_are_enough_for_two_runs():
+    right = check("5.2", 2)
+    assert right and "84 test videos" in right.words and "these two runs" in right.words and "videos alone" in right.words
+    assert "below 0.8" in check("5.2", 1).words and "smaller" in check("5.2", 3).words
+
+
+def test_what_the_answer_of_5_2_says_of_other_seeds_and_methods():
+    test = lesson_bags("test")
+    runs = {name: [as_scored(run, test) for run in lesson_runs(name)] for name in ("logistic-regression", "msf-dmu", "proposed")}
+
+    def draws(times):
+        rng, counts = np.random.default_rng(0), np.zeros((500, len(test.names)), dtype=int)
+        for part in (test.labels > 0, ~(test.labels > 0)):
+            counts[:, part] = rng.multinomial(times * part.sum(), np.full(part.sum(), 1 / part.sum()), size=500)
+        return {name: [metric_on_draws(run, counts, "auc") for run in of_method] for name, of_method in runs.items()}
+
+    def half_width(differences):
+        return (np.quantile(differences, 0.975) - np.quantile(differences, 0.025)) / 2
+
+    def chances(one, other):
+        errors = [b - a - (b - a).mean() for a in one for b in other]
+        return np.array([np.mean(0.02 + error > half_width(error)) for error in errors])
+
+    usual = draws(1)
+    lowest, highest = np.quantile(chances(usual["msf-dmu"], usual["proposed"]), [0, 1])
+    assert lowest < 0.25 and highest > 0.95
+    large = draws(12)
+    assert np.mean(chances(large["logistic-regression"], large["proposed"]) >= 0.8) < 0.2
+    four = draws(4)
+    for name, low, high in (("msf-dmu", 0.4, 0.6), ("proposed", 0.25, 0.4)):
+        pairs = [a - b for number, a in enumerate(four[name]) for b in four[name][:number]]
+        assert low < np.mean([abs(pair.mean()) > half_width(pair) for pair in pairs]) < high

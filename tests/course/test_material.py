@@ -1,12 +1,14 @@
 """The small files of the course fit each other."""
 
+import re
+
 import nbformat
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from nbconvert import HTMLExporter
 
-from vad_lib.course import drawing, lesson_bags, lesson_log, lesson_runs, make_material
+from vad_lib.course import check, drawing, lesson_bags, lesson_log, lesson_runs, make_material
 from vad_lib.course.material import RESOURCES
 from vad_lib.errors import ConfigError
 
@@ -50,6 +52,12 @@ def test_what_is_not_there_is_said_with_what_is():
 def test_drawings_have_words_for_those_who_do_not_see_them():
     for name in (file.name.removesuffix(".svg") for file in RESOURCES.iterdir() if file.name.endswith(".svg")):
         assert "<title" in drawing(name).data and "<desc" in drawing(name).data and 'role="img"' in drawing(name).data
+
+
+def test_the_drawing_of_bags_does_not_show_an_exercise():
+    marked = re.findall(r'<g fill="#D55E00">(.*?)</g>', drawing("bags").data)  # of the abnormal bag
+    places = [(int(x) - 24) // 34 for x in re.findall(r' x="(\d+)"', marked[0])]
+    assert len(places) == 2 and not check("1.1", places)
 
 
 def test_a_drawing_is_shown_with_its_alternative_text():

@@ -23,8 +23,8 @@ def segments_with_gradient(answer):
 
 @exercise("1.2")
 def smallest_k(answer):
-    if not isinstance(answer, (int, np.integer)):
-        raise Hint("Expected a whole number, such as 3.")
+    if not isinstance(answer, (int, np.integer)) or answer < 1:
+        raise Hint("Expected a whole number, 1 or more, such as 3.")
     if answer == 1:
         raise Hint("k = 1 is the run of the right panel above. Its AUC is low.")
     if answer != 2:
@@ -34,11 +34,11 @@ def smallest_k(answer):
 
 @exercise("1.3")
 def ranking_loss(answer):
-    first = called(answer, torch.tensor([[0.1, 0.9], [0.6, 0.2]]), torch.tensor([[0.3, 0.2], [0.1, 0.5]]))
-    pairs = "For the scores [[0.1, 0.9], [0.6, 0.2]] and [[0.3, 0.2], [0.1, 0.5]]"
-    numbers(first, 0.65, f"{pairs} the pairs lack 0.4 and 0.9; the loss is their mean.")
+    first = called(answer, torch.tensor([[0.1, 0.9], [0.6, 0.2]]), torch.tensor([[0.3, 0.2], [0.1, 0.8]]))
+    pairs = "For the scores [[0.1, 0.9], [0.6, 0.2]] and [[0.3, 0.2], [0.1, 0.8]]"
+    numbers(first, 0.8, f"{pairs} the pairs lack 0.4 and 1.2; the loss is their mean.")
     second = called(answer, torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
     numbers(second, 0.0, "If the abnormal bag is ahead by more than 1, the loss is 0, never negative.")
-    third = called(answer, torch.tensor([[3.0, 0.0], [0.5, 0.0]]), torch.zeros(2, 2))
+    third = called(answer, torch.tensor([[3.0, 0.0], [0.5, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     hint = "Cut each pair at 0 before you take the mean: one pair that is far ahead must not pay for another."
-    numbers(third, 0.25, hint)
+    numbers(third, 0.25, f"{hint} Compare each abnormal bag with the normal bag of its own pair only.")

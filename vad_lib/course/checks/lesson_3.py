@@ -34,7 +34,7 @@ def largest_tau(answer):
         value = float(answer)
     except (TypeError, ValueError):
         raise Hint("Expected one number of the list temperatures.") from None
-    if not any(abs(value - tau) < 1e-9 for tau in temperatures):
+    if not any(abs(value - tau) < 1e-6 for tau in temperatures):
         raise Hint(f"Expected a number of the list {temperatures}, got {value:g}.")
     if value > 0.15:
         raise Hint(f"With tau = {value:g} the score is not below 0.05. Print it, then go on to smaller temperatures.")
@@ -61,4 +61,10 @@ def abnormal_category(answer):
     number(called(answer, second, 3), 3, hint)
     third = np.array([[0.0, 0.9, 0.4], [0.0, 0.1, 0.3]])
     number(called(answer, third, 2), 1, "Take the mean of the k highest cosines, not the k-th highest alone.")
+    fourth = np.array([[0.0, -0.9, -0.7], [0.0, -0.1, -0.6]])
+    hint = (
+        "Cosines can be negative, and the mean goes over the snippets (axis 0): for [[0, -0.9, -0.7], [0, -0.1, -0.6]], k = 2, "
+        "the scores are -0.5 and -0.65."
+    )
+    number(called(answer, fourth, 2), 1, hint)
     return "This is how the library names a video, too: top_categories in vad_lib.evaluation.fine_grained."

@@ -53,7 +53,8 @@ def smallest_times(answer):
         raise Hint(f"chance_to_see({answer}) is still below 0.8.")
     if any(_chance_to_see(times) >= 0.8 for times in range(1, answer)):
         raise Hint("That is enough, but a smaller number is enough too.")
-    return f"That is {answer * len(lesson_bags('test').names)} test videos, for one difference of 2 points."
+    n = answer * len(lesson_bags("test").names)
+    return f"That is {n} test videos, for a difference of 2 points between these two runs and by the luck of videos alone."
 
 
 class ReportedMethod(NamedTuple):
