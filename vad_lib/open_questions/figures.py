@@ -124,7 +124,7 @@ def _draw_legend(fig: Figure, axes: Axes, verdicts: set[str]) -> None:
     for verdict, colour in WORD_COLOURS.items():
         if verdict in verdicts:
             axes.plot([], [], "o", color=colour, **_SEED, label=f"a seed, {verdict}")
-    fig.legend(loc="outside lower center", ncols=6, fontsize=9)
+    fig.legend(loc="outside lower center", ncols=3, fontsize=9)
 
 
 def confusion_matrix(shares: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
