@@ -4,7 +4,6 @@ All numbers of test videos are those of the weights as shipped, in half precisio
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +13,9 @@ from vad_lib.data.annotations import VideoRecord
 from vad_lib.data.dataset import Dataset
 from vad_lib.deployment.scoring_model import ScoringModel
 from vad_lib.evaluation import alarms
-from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws, bca_quantiles, small_sample
-from vad_lib.evaluation.intervals import interval_over_videos
+from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap, all_draws
+from vad_lib.evaluation.intervals import interval_of_values, interval_over_videos
+from vad_lib.evaluation.operating import recall_on_draws
 from vad_lib.evaluation.score_arrays import scored_records
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.methods.base import Method
@@ -57,24 +57,12 @@ def recall_at(scored: ScoredVideos, rate: float = RATE, bootstrap: Bootstrap = D
     Args:
         scored: test scores.
         rate: fraction of the normal frames, those of abnormal videos included.
-        bootstrap: how the test videos are drawn; ends of the interval are BCa's, or 0 and 1 with one video of a class.
+        bootstrap: how the test videos are drawn; ends of the interval are BCa's, or 0 and 1 with fewer than four videos
+            of a class.
     """
     draws = all_draws(scored, bootstrap)
-    values = np.array([_recall(scored, counts.astype(np.int64), rate) for counts in draws.counts])
-    if not draws.enough:
-        return Measured(float(values[0]), 0.0, 1.0)
-    tails = np.array([(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
-    left_out = [values[part] for part in draws.left_out]
-    ends = bca_quantiles(small_sample(left_out).levels(tails), draws.of_draws(values), float(values[0]), left_out)
-    return Measured(float(values[0]), *map(float, ends))
-
-
-def _recall(scored: ScoredVideos, counts: np.ndarray, rate: float) -> float:
-    """Of a choice of videos, each as often as ``counts`` (V,) says."""
-    times = counts[scored.video]
-    drawn = replace(scored, abnormal=scored.abnormal * times, normal=scored.normal * times)
-    found = drawn.score >= alarms.threshold_at(drawn, rate)
-    return float(drawn.abnormal[found].sum() / drawn.abnormal.sum())
+    found = interval_of_values(recall_on_draws(scored, draws.counts, rate)[None], draws, "recall", (scored.seed,))
+    return Measured(found.mean, max(found.low, 0.0), min(found.high, 1.0))
 
 
 def measured(scored: ScoredVideos, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, Any]:

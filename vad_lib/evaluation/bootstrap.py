@@ -201,7 +201,7 @@ def small_sample(left_out: Sequence[np.ndarray]) -> SmallSample:
     """The correction for few videos, from the jackknife.
 
     Args:
-        left_out: per stratum, the statistic with one of its videos left out each.
+        left_out: per stratum of n videos, (n,), the statistic with one of its videos left out each.
     """
     parts = [part for part in left_out if len(part) > 1]
     sizes = np.array([len(part) for part in parts])

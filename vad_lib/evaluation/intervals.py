@@ -33,7 +33,8 @@ from vad_lib.evaluation.scored_videos import Metric, ScoredVideos, metric_on_dra
 # A confidence distribution as 601 of its levels with their probabilities: equally spaced for the normal, so that it has its tails.
 _EDGES = np.linspace(-6, 6, 602)
 GRID = stats.norm.cdf((_EDGES[1:] + _EDGES[:-1]) / 2)
-SHARES = np.diff(stats.norm.cdf(_EDGES)) / np.diff(stats.norm.cdf(_EDGES)).sum()
+_MASS = np.diff(stats.norm.cdf(_EDGES))
+SHARES = _MASS / _MASS.sum()
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def with_seeds(of_videos: np.ndarray, error: float, df: int, level: float) -> fl
     """A quantile of the sum of two independent parts: the videos', and Student's t of the seeds.
 
     Args:
-        of_videos: quantiles of the first part at the levels :data:`GRID`.
+        of_videos: (601,), quantiles of the first part at the levels :data:`GRID`, ascending.
         error: standard error of the seeds' mean, above 0.
         df: its degrees of freedom.
         level: of the quantile.

@@ -8,7 +8,7 @@ import pandas as pd
 from vad_lib.config import SELECTIONS
 from vad_lib.data.dataset import Dataset
 from vad_lib.evaluation.bootstrap import DEFAULT_BOOTSTRAP, Bootstrap
-from vad_lib.evaluation.comparisons import Comparison, compare
+from vad_lib.evaluation.comparisons import Comparison, compare, have_common_seeds
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions.questions import BASE, QUESTIONS, READINGS, answer_place, answers_to, base_place
 from vad_lib.runs.finished_runs import MAY_DIFFER, find_runs
@@ -88,7 +88,7 @@ def compare_answers(
     shared = bootstrap.shared(len(answers_to(question, dataset)))
     for answer, theirs in runs.items():
         scored = scored_rows(theirs)
-        if {run.seed for run in base} & {run.seed for run in scored}:
+        if have_common_seeds(base, scored):
             found[answer] = compare(base, scored, dataset.headline_metric, shared)
     return found
 
@@ -103,8 +103,8 @@ def against_msf_dmu_on_crops(layout: Layout, dataset: Dataset, bootstrap: Bootst
         scored_rows(find_runs(layout, *answer_place(dataset.name, "crops", name)))
         for name in (*QUESTIONS["crops"].answers, *QUESTIONS["crops"].beside)
     )
-    shared = {run.seed for run in ours} & {run.seed for run in theirs}
-    return {"10 crops": compare(theirs, ours, dataset.headline_metric, bootstrap)} if shared else {}
+    compared = have_common_seeds(theirs, ours)
+    return {"10 crops": compare(theirs, ours, dataset.headline_metric, bootstrap)} if compared else {}
 
 
 def readings_against(

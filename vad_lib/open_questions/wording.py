@@ -54,8 +54,8 @@ def question_verdict(found: Mapping[str, Comparison]) -> str:
         'not run'
     """
     answers: dict[str, list[str]] = {word: [] for word in WORDS}
+    most = max((c.num_seeds for c in found.values()), default=0)
     for answer, c in found.items():
-        most = max(each.num_seeds for each in found.values())
         fewer = f"; {c.num_seeds} seeds" if c.num_seeds < most else ""
         answers[c.word].append(f"{answer} ({short_text(c)}{fewer}{seeds_apart(c)})")
     return "; ".join(f"{word}: {', '.join(these)}" for word, these in answers.items() if these) or "not run"

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vad_lib.data.dataset import Dataset
-from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text, end_text, points_of_percent
+from vad_lib.evaluation.comparisons import Comparison, compare, comparison_text, end_text, have_common_seeds, points_of_percent
 from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.report.tables.table import METRIC_TITLES, NOT_RUN, Table
 from vad_lib.runs.finished_runs import load_runs
@@ -84,7 +84,7 @@ def differences(
     found: dict[tuple[str, str, str], Comparison] = {}
     for first, second in QUESTIONS:
         one, other = rows.get(first, ()), rows.get(second, ())
-        if {run.seed for run in one} & {run.seed for run in other}:
+        if have_common_seeds(one, other):
             found |= {(first, second, metric): compare(one, other, metric) for metric in metrics}
     return found
 
