@@ -1,8 +1,10 @@
 """What the logs of failing runs say, worked by hand on two logs."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from vad_lib.evaluation.scored_videos import ScoredVideos
 from vad_lib.open_questions import failing
 from vad_lib.open_questions.questions import BASE
 
@@ -84,3 +86,27 @@ def test_the_leading_terms_are_those_of_the_first_and_last_steps_of_every_run():
     assert failing.leading_terms([one, other]) == ("main", "cls")
     late_is_small = pd.DataFrame({"gradient/main": [9.0, 5.0, 5.0, 1.0], "gradient/cls": [1.0, 1.0, 1.0, 2.0]})
     assert failing.leading_terms([late_is_small, late_is_small]) == ("main", "cls")
+
+
+def scored(frames_of_the_event: float) -> ScoredVideos:
+    """A normal video, and an abnormal one of three snippets, the middle one of them abnormal."""
+    score = np.array([0.1, 0.5, frames_of_the_event, 0.5])
+    videos = (np.array([False, True]), np.array([0, 1, 1, 1]))
+    return ScoredVideos(
+        "x", 0, ("n", "a"), *videos, score, np.array([0, 0, 16, 0]), np.array([16, 16, 0, 16]), np.array([[1, 16, 32]])
+    )
+
+
+def test_right_videos_and_wrong_frames_are_told_from_right_frames(monkeypatch):
+    runs = [Logged(seed) for seed in (1, 2, 3)]
+    for run, auc in zip(runs, (0.95, 0.99, 0.7)):
+        run.measured = {"validation": {"auc": auc}}
+    monkeypatch.setattr(failing, "scored_videos", lambda run: scored(0.9 if run.seed == 1 else 0.2))
+    found = failing.videos_and_frames({"one": runs[:1], "two": runs[1:]})
+    assert found["frames"].tolist() == [1, 0, 0] and found["videos"].tolist() == [0.95, 0.99, 0.7]
+    order, wrong, lowest = failing.videos_and_frames_in_words(found)
+    assert order.startswith("- Rank correlation of the two numbers over 3 runs: 0.00 ")
+    assert wrong.endswith(": 1 of 3 runs: two (1 of 2).")  # the third run does not know the videos either
+    assert lowest == "- Lowest within abnormal videos: two, seed 2, 0.0 %, with a validation AUC of 99.0 %."
+    none, _ = failing.videos_and_frames_in_words(found.iloc[:1])  # one run has no order
+    assert none.endswith(" 0 of 1 runs.")

@@ -1,4 +1,4 @@
-"""Runs that have learned their training videos by heart: what their logs say, for notebook 08."""
+"""Runs that learned their training videos by heart, stopped learning, or mark the wrong frames, for notebook 08."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -7,9 +7,12 @@ import pandas as pd
 
 from vad_lib.config import TRAINING
 from vad_lib.open_questions.questions import BASE
+from vad_lib.report.figures.alternative_texts import percent
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
+from vad_lib.runs.scored_runs import scored_videos
 
+RIGHT_VIDEOS, WRONG_FRAMES = 0.9, 0.6  # validation AUC of at least, AUC within abnormal videos below
 ALL_VIDEOS = "all videos"  # what the base of the question few-videos is called
 _MAIN, _CROSS_ENTROPY, _AUC = "main loss at the end", "validation cross-entropy at the end", "validation AUC at the end"
 _SCALARS = ("gate_logit", "log_temperature", "modulation_scale")  # parameters whose own gradients are logged; they are no terms
@@ -127,3 +130,39 @@ def gradients_in_words(logs: Collection[pd.DataFrame]) -> str:
         f"{lead} The KL term is at most {grown:.1f} times as large as at its first five steps, in the run where it grows most; at "
         f"the last five steps it is {of_end} as large as at the first."
     )
+
+
+def videos_and_frames(rows: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """How well each run tells whole videos apart, beside how well it finds the abnormal frames inside abnormal videos.
+
+    Args:
+        rows: title -> its runs; the steps are those that the runs' own selection chose.
+
+    Returns:
+        one row per run: ``row``, ``seed``, ``videos`` (AUC of validation videos by their labels) and ``frames`` (AUC over the
+        frames of abnormal test videos alone), both in [0, 1].
+    """
+    found = []
+    for title, runs in rows.items():
+        for run in runs:
+            scored = scored_videos(run)
+            within = scored.of_videos(scored.abnormal_video).value("auc")
+            found.append((title, run.seed, run.measured["validation"]["auc"], within))
+    return pd.DataFrame(found, columns=["row", "seed", "videos", "frames"])
+
+
+def videos_and_frames_in_words(found: pd.DataFrame) -> list[str]:
+    """What :func:`videos_and_frames` found, a line of Markdown each: how the two go together, and the runs where they do not."""
+    order = found["videos"].corr(found["frames"], method="spearman")
+    wrong = found[(found["videos"] >= RIGHT_VIDEOS) & (found["frames"] < WRONG_FRAMES)]
+    seeds = found.groupby("row").size()
+    named = ", ".join(f"{row} ({count} of {seeds[row]})" for row, count in wrong.groupby("row", sort=False).size().items())
+    rule = f"validation AUC of {percent(RIGHT_VIDEOS)} % or more, less than {percent(WRONG_FRAMES)} % within abnormal videos"
+    lowest = found.loc[found["frames"].idxmin()]
+    values = f"{percent(lowest['frames'])} %, with a validation AUC of {percent(lowest['videos'])} %"
+    together = f"- Rank correlation of the two numbers over {len(found)} runs: {order:.2f} (1: the same order, 0: no relation)."
+    return [
+        *([together] if len(found) > 2 else []),
+        f"- Right videos, wrong frames ({rule}): {len(wrong)} of {len(found)} runs{': ' if named else ''}{named}.",
+        f"- Lowest within abnormal videos: {lowest['row']}, seed {lowest['seed']}, {values}.",
+    ]

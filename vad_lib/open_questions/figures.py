@@ -21,7 +21,7 @@ from vad_lib.open_questions.questions import BASE, QUESTIONS
 from vad_lib.open_questions.wording import short
 from vad_lib.report.figures.alternative_texts import composed, counted, largest_cells, percent
 from vad_lib.report.figures.intervals import FARTHEST, WORD_COLOURS, beyond, forest_plot, verdicts
-from vad_lib.report.figures.style import BLUE, GREY, ORANGE, describe, headline, style
+from vad_lib.report.figures.style import BLACK, BLUE, GREY, ORANGE, beside, describe, headline, looks, style
 from vad_lib.report.tables.table import METRIC_TITLES
 
 _SELECTION = "best_on_validation"  # whose values are shown
@@ -195,6 +195,34 @@ def unseen_categories(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataF
         for row in ordered.itertuples()
     ]
     describe(fig, composed(f"Dots with intervals, {title}. AUC in percent of categories never seen in training", said))
+    return fig, found
+
+
+def videos_against_frames(found: pd.DataFrame, title: str) -> tuple[Figure, pd.DataFrame]:
+    """A mark per run: how well it tells whole videos apart, to the right; how well it finds the frames inside them, upwards.
+
+    Args:
+        found: of :func:`vad_lib.open_questions.failing.videos_and_frames`.
+        title: of the figure.
+
+    Returns:
+        the figure, and ``found``.
+    """
+    drawn_as = looks(found["row"].unique())
+    with style():
+        fig, axes = plt.subplots(figsize=(10, 6))
+        headline(fig, title)
+        for name, runs in found.groupby("row", sort=False):
+            colour, _, marker = drawn_as[name]
+            axes.plot(100 * runs["videos"], 100 * runs["frames"], marker, color=colour, ms=7, mew=1.5, ls="", label=name, alpha=0.8)
+        axes.axhline(50, color=BLACK, lw=1, ls=":")
+        axes.set(xlabel="validation videos, AUC %: which videos?", ylabel="within abnormal test videos, AUC %: which frames?")
+        beside(axes, 50, "chance")
+        fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
+    means = found.groupby("row", sort=False)[["videos", "frames"]].mean()
+    said = [f"{name} {percent(row.videos)} and {percent(row.frames)}" for name, row in means.iterrows()]
+    what = f"A mark per run, {title}. AUC of validation videos and AUC within abnormal test videos, percent, means over seeds"
+    describe(fig, composed(what, said))
     return fig, found
 
 
