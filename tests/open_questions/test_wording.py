@@ -39,7 +39,7 @@ def test_choosing_on_the_test_set_says_how_much_and_keeps_the_control_apart():
     words = wording.selection_sentence(gains)
     assert words.startswith("adds: Proposed +1.00 points, ± 0.50 (95 % interval +0.50 to +1.50; ")
     assert words.endswith("; 2.00 points on average over 2 rows with true labels; 8.00 points with permuted labels")
-    assert wording.selection_sentence({"RTFM": gains["RTFM"]}) == "adds: 3.00 points on average over 1 rows with true labels"
+    assert wording.selection_sentence({"RTFM": gains["RTFM"]}) == "adds: 3.00 points on average over 1 row with true labels"
 
 
 @pytest.mark.parametrize(("mean", "place"), [(-0.01, "above"), (0.01, "inside"), (0.03, "below")])

@@ -225,7 +225,7 @@ def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]]) -> str:
     if "Proposed" in over:
         words.append(f"Proposed {comparison_sentence(over['Proposed']).partition(': ')[2]}")
     if true:
-        words.append(f"{np.mean(true):.2f} points on average over {len(true)} rows with true labels")
+        words.append(f"{np.mean(true):.2f} points on average over {len(true)} row{'s' if len(true) > 1 else ''} with true labels")
     words += [f"{points:.2f} points with permuted labels" for points in shuffled]
     return f"adds: {'; '.join(words)}"
 

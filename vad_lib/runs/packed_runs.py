@@ -93,10 +93,8 @@ def _packed(archive: Path, changed: int) -> tuple[PackedRun, ...]:
         content = read_json(path)
     except MissingFileError:
         raise
-    except DataError as error:
-        raise DataError(
-            f"{path}: this file of the reference is damaged ({error}) Restore it with `git checkout -- results`."
-        ) from error
+    except DataError as error:  # whose own advice is for files that people make
+        raise DataError(f"{path}: this file of the reference is damaged; restore it with `git checkout -- results`.") from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise DataError(f"{path}: expected runs by their place, found something else. Restore the file from git.")
     return tuple(PackedRun(archive, place, entry) for place, entry in content["runs"].items())
