@@ -176,7 +176,7 @@ def test_on_another_processor_the_chain_ends_and_the_report_says_what_moved(chai
     narrow = Layout.create("smoke", tmp_path, tmp_path / "data")
     shutil.copytree(usual.dataset("synth-crime"), narrow.dataset("synth-crime"), ignore=shutil.ignore_patterns("store"))
     where = ["--profile", "smoke", "--out", str(narrow.out), "--data", str(narrow.data), "--dataset", "synth-crime"]
-    options = [f"variants=[{', '.join(rows)}]", "permutations=0"]
+    options = [f"variants=[{', '.join(rows)}]"]
     parameters = [part for option in options for part in ("--parameter", option)]
     on_another_processor("reproduce", *where, "--only", "02_training", *parameters)
     assert (narrow.tables / "table2.md").is_file()

@@ -368,7 +368,7 @@ def test_one_command_makes_the_tables_of_ucf_crime(shared, tmp_path, every, only
     lengths = released(shared, tmp_path / "data" / "ucf-crime", "ucf-crime", "len_B_rtfm", write_rtfm, every)["test"]
     command = ["--dataset", "ucf-crime", "--data", str(tmp_path / "data"), "--profile", "smoke", "--out", str(tmp_path), *only]
     importing = f"importing={{dimension: 32, partial: {str(every > 1).lower()}}}"
-    options = [importing, "permutations=0", f"variants=[{', '.join(rows)}]"]
+    options = [importing, f"variants=[{', '.join(rows)}]"]
     assert reproduce.main([*command, *(part for option in options for part in ("--parameter", option))]) == 0
     layout = Layout.create("smoke", tmp_path, tmp_path / "data")
     for name in ("table1", "table2", "table4", "table5", "table6", "protocol"):

@@ -95,7 +95,6 @@ def test_every_notebook_that_trains_rows_takes_a_file_of_text_features_also_wher
 WHOLE = [
     ("00_start_here", "steps"),
     ("02_training", "seeds"),
-    ("02_training", "permutations"),
     ("06_beyond_the_paper", "num_seeds"),
 ]
 
@@ -155,8 +154,8 @@ def test_what_a_parameter_cannot_be(notebook, given, said):
 
 
 def test_every_problem_is_named_at_once():
-    with pytest.raises(ConfigError, match=r"parameter permutations: .*; parameter seeds: ") as refused:
-        checked("02_training", {"permutations": -1, "seeds": float("nan")})
+    with pytest.raises(ConfigError, match=r"parameter seeds: .*; parameter first_seed: ") as refused:
+        checked("02_training", {"first_seed": -1, "seeds": float("nan")})
     assert len(re.findall("expected", str(refused.value))) == 2
 
 
@@ -181,7 +180,7 @@ def test_a_relative_path_of_frame_counts_is_made_whole(tmp_path, monkeypatch):
 
 
 def test_what_is_right_passes_as_it_is():
-    given = {"variants": ["proposed", "fusion-gan"], "seeds": 3, "first_seed": 0, "recipe": "published", "permutations": 0}
+    given = {"variants": ["proposed", "fusion-gan"], "seeds": 3, "first_seed": 0, "recipe": "published"}
     assert checked("02_training", given) == given
     assert checked("01_feature_prep", {"importing": {"dimension": 2048, "crops": ["a", "b"]}}) == {
         "importing": {"dimension": 2048, "crops": ["a", "b"]}

@@ -82,6 +82,7 @@ def layout(tmp_path, monkeypatch):
     monkeypatch.setattr(Layout, "notebooks", property(lambda self: folder))
     monkeypatch.setitem(OF_NOTEBOOK, "a_first", First)
     monkeypatch.setitem(OF_NOTEBOOK, "b_second", Second)
+    monkeypatch.setitem(OF_NOTEBOOK, "c_third", First)
     for name in ("one", "two"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "videos.csv").write_text("video\n")
@@ -197,6 +198,16 @@ def test_a_data_set_that_cannot_be_imported_is_not_done(layout):
 
 
 APART = MANIFEST.replace("    items: {table2: one", "    sets_apart: true\n    items: {table2: one")
+THEN = """  c_third:
+    title: reads a number of its own data set
+    each_dataset: true
+    sets_apart: true
+    items: {}
+    needs: [a_first]
+    inputs: []
+    outputs: []
+    minutes: {smoke: 1}
+"""
 
 
 @pytest.mark.parametrize(
@@ -204,6 +215,7 @@ APART = MANIFEST.replace("    items: {table2: one", "    sets_apart: true\n    i
     [
         pytest.param(MANIFEST, [set(), {0}, {0, 1}], id="sets one after the other"),
         pytest.param(APART, [set(), set(), {0, 1}], id="sets apart"),
+        pytest.param(MANIFEST + THEN, [set(), {0}, {0, 1}, {0}, {1}], id="a set waits for its own"),
         pytest.param(APART.replace("needs: [a_first]", "needs: []"), [set(), set(), set()], id="nothing needed"),
         pytest.param(APART.replace("needs: [a_first]", "needs: []\n    after: [a_first]"), [set(), set(), {0, 1}], id="after"),
     ],

@@ -168,7 +168,7 @@ def profile_of(name: str) -> Profile:
     features = base.features.replace(short_side=256, crop_size=224, num_crops=1)
     if name == "smoke":
         return base.replace(features=features)
-    train = base.train.replace(num_segments=32, lr=2e-4, steps=200)
+    train = base.train.replace(num_segments=32, lr=2e-4, steps=200, eval_every=10)
     return base.replace(width=128, train=train, features=features)
 
 

@@ -172,11 +172,8 @@ class Training(_WithText):
     source: Source = "reference"
     variants: Annotated[
         list[Annotated[str, OneOf("table row", ("all", *VARIANTS))]],
-        Field(min_length=1, description="rows to train; all takes the methods of Tables 2 and 3"),
+        Field(min_length=1, description="rows to train; all takes those of Tables 2 and 3, the control among them"),
     ] = Field(["all"])
-    permutations: Annotated[
-        int, Field(ge=0, le=MOST_SEEDS, description="runs of the control, each with other permuted labels; 0 leaves it out")
-    ] = 5
     seeds: Seeds = 0
     first_seed: Seed = 2022
     text_source: TextSource = ""

@@ -142,7 +142,10 @@ def waits_for(executions: Sequence[Execution]) -> list[set[int]]:
     for later, execution in enumerate(executions):
         entry = execution.entry
         names = {*entry.needs, *entry.after} | (set() if entry.sets_apart else {entry.notebook})
-        found.append({number for number in range(later) if executions[number].entry.notebook in names})
+        earlier = {number for number in range(later) if executions[number].entry.notebook in names}
+        if entry.sets_apart:
+            earlier = {number for number in earlier if executions[number].dataset in (None, execution.dataset)}
+        found.append(earlier)
     return found
 
 

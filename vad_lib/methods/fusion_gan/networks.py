@@ -48,8 +48,8 @@ class FusionGANSettings(Settings):
         return 2 * self.context + 1
 
 
-# For the built-in videos on two cores: seconds, and minutes. 1,000 steps in place of 400 learned no more; `quick` has half of them
-# for time alone.
+# For the built-in videos on two cores: seconds, and minutes. 1,000 steps in place of 400 learned no more; `quick` has a quarter of
+# them for time alone.
 SMOKE = FusionGANSettings(
     side=32, widths=(4, 8), discriminator_widths=(4, 8, 8, 8), context=2, frame_stride=4, steps=30, batch_size=2, lr=3e-3,
     discriminator_lr=3e-4, memory_mb=64, scoring_batch=32,
@@ -62,7 +62,7 @@ STUDY = FusionGANSettings(
 
 PRESETS: dict[str, FusionGANSettings] = {
     "smoke": SMOKE,
-    "quick": STUDY.replace(steps=200),
+    "quick": STUDY.replace(steps=100),
     "study": STUDY,
     "paper": FusionGANSettings(),
 }
