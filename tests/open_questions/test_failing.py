@@ -1,5 +1,7 @@
 """What the logs of failing runs say, worked by hand on two logs."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,4 +111,13 @@ def test_right_videos_and_wrong_frames_are_told_from_right_frames(monkeypatch):
     assert wrong.endswith(": 1 of 3 runs: two (1 of 2).")  # the third run does not know the videos either
     assert lowest == "- Lowest within abnormal videos: two, seed 2, 0.0 %, with a validation AUC of 99.0 %."
     none, _ = failing.videos_and_frames_in_words(found.iloc[:1])  # one run has no order
-    assert none.endswith(" 0 of 1 runs.")
+    assert none.endswith(" 0 of 1 run.")
+
+
+def test_abnormal_videos_without_a_normal_frame_have_no_frames_to_find(monkeypatch):
+    run = Logged(1)
+    run.measured = {"validation": {"auc": 0.9}}
+    full = dataclasses.replace(scored(0.9), abnormal=np.array([0, 16, 16, 16]), normal=np.array([16, 0, 0, 0]))
+    monkeypatch.setattr(failing, "scored_videos", lambda run: full)
+    found = failing.videos_and_frames({"one": [run]})
+    assert found.empty and failing.videos_and_frames_in_words(found) == []

@@ -89,7 +89,7 @@ def test_a_missing_and_a_damaged_archive_are_named(tmp_path):
     with pytest.raises(DataError, match="expected runs by their place"):
         packed(tmp_path / "set")
     (tmp_path / "cut.json").write_text('{"runs": 3')
-    with pytest.raises(DataError, match="restore it with `git checkout"):
+    with pytest.raises(DataError, match=r"is damaged \(Expecting .*\); restore it with `git checkout"):
         packed(tmp_path / "cut")
 
 

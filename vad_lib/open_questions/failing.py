@@ -1,13 +1,15 @@
 """Runs that learned their training videos by heart, stopped learning, or mark the wrong frames, for notebook 08."""
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from vad_lib.config import TRAINING
+from vad_lib.errors import UndefinedMetricError
 from vad_lib.open_questions.questions import BASE
-from vad_lib.report.figures.alternative_texts import percent
+from vad_lib.report.figures.alternative_texts import counted, percent
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 from vad_lib.runs.scored_runs import scored_videos
@@ -136,23 +138,31 @@ def videos_and_frames(rows: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """How well each run tells whole videos apart, beside how well it finds the abnormal frames inside abnormal videos.
 
     Args:
-        rows: title -> its runs; the steps are those that the runs' own selection chose.
+        rows: title -> its runs.
 
     Returns:
-        one row per run: ``row``, ``seed``, ``videos`` (AUC of validation videos by their labels) and ``frames`` (AUC over the
-        frames of abnormal test videos alone), both in [0, 1].
+        one row per run: ``row``, ``seed``, ``videos`` (AUC of validation videos by their labels, at the step that they chose) and
+        ``frames`` (AUC over the frames of abnormal test videos alone, under the selection that the run uses), both in [0, 1]. Empty
+        where no abnormal test video has a normal frame.
     """
     found = []
     for title, runs in rows.items():
         for run in runs:
             scored = scored_videos(run)
-            within = scored.of_videos(scored.abnormal_video).value("auc")
-            found.append((title, run.seed, run.measured["validation"]["auc"], within))
+            with contextlib.suppress(UndefinedMetricError):  # abnormal videos without a normal frame
+                within = scored.of_videos(scored.abnormal_video).value("auc")
+                found.append((title, run.seed, run.measured["validation"]["auc"], within))
     return pd.DataFrame(found, columns=["row", "seed", "videos", "frames"])
 
 
 def videos_and_frames_in_words(found: pd.DataFrame) -> list[str]:
-    """What :func:`videos_and_frames` found, a line of Markdown each: how the two go together, and the runs where they do not."""
+    """How the two numbers go together, and the runs where they do not, a line of Markdown each.
+
+    Args:
+        found: of :func:`videos_and_frames`; empty gives no line.
+    """
+    if found.empty:
+        return []
     order = found["videos"].corr(found["frames"], method="spearman")
     wrong = found[(found["videos"] >= RIGHT_VIDEOS) & (found["frames"] < WRONG_FRAMES)]
     seeds = found.groupby("row").size()
@@ -160,9 +170,11 @@ def videos_and_frames_in_words(found: pd.DataFrame) -> list[str]:
     rule = f"validation AUC of {percent(RIGHT_VIDEOS)} % or more, less than {percent(WRONG_FRAMES)} % within abnormal videos"
     lowest = found.loc[found["frames"].idxmin()]
     values = f"{percent(lowest['frames'])} %, with a validation AUC of {percent(lowest['videos'])} %"
-    together = f"- Rank correlation of the two numbers over {len(found)} runs: {order:.2f} (1: the same order, 0: no relation)."
+    together = (
+        f"- Rank correlation of the two numbers over {counted(len(found), 'run')}: {order:.2f} (1: the same order, 0: no relation)."
+    )
     return [
         *([together] if len(found) > 2 else []),
-        f"- Right videos, wrong frames ({rule}): {len(wrong)} of {len(found)} runs{': ' if named else ''}{named}.",
+        f"- Right videos, wrong frames ({rule}): {len(wrong)} of {counted(len(found), 'run')}{': ' if named else ''}{named}.",
         f"- Lowest within abnormal videos: {lowest['row']}, seed {lowest['seed']}, {values}.",
     ]

@@ -8,6 +8,7 @@ import pandas as pd
 from vad_lib.evaluation.comparisons import Comparison, end_text, points_of_percent, short_text
 from vad_lib.evaluation.intervals import Interval
 from vad_lib.evaluation.power import detectable, needed_for_steps
+from vad_lib.report.figures.alternative_texts import counted
 from vad_lib.report.tables.table import METRIC_TITLES
 from vad_lib.runs.run_folder import Run
 
@@ -225,7 +226,7 @@ def selection_sentence(gains: Mapping[str, Mapping[str, Comparison]]) -> str:
     if "Proposed" in over:
         words.append(f"Proposed {comparison_sentence(over['Proposed']).partition(': ')[2]}")
     if true:
-        words.append(f"{np.mean(true):.2f} points on average over {len(true)} row{'s' if len(true) > 1 else ''} with true labels")
+        words.append(f"{np.mean(true):.2f} points on average over {counted(len(true), 'row')} with true labels")
     words += [f"{points:.2f} points with permuted labels" for points in shuffled]
     return f"adds: {'; '.join(words)}"
 

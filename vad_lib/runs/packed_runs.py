@@ -94,7 +94,10 @@ def _packed(archive: Path, changed: int) -> tuple[PackedRun, ...]:
     except MissingFileError:
         raise
     except DataError as error:  # whose own advice is for files that people make
-        raise DataError(f"{path}: this file of the reference is damaged; restore it with `git checkout -- results`.") from error
+        reason = error.__cause__ or "it is no text"
+        raise DataError(
+            f"{path}: this file of the reference is damaged ({reason}); restore it with `git checkout -- results`."
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise DataError(f"{path}: expected runs by their place, found something else. Restore the file from git.")
     return tuple(PackedRun(archive, place, entry) for place, entry in content["runs"].items())
