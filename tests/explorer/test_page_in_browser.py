@@ -190,7 +190,8 @@ def test_a_click_and_a_drag_on_curves_or_map_go_there(tab, page):
         x, y = place(tab, selector, 0.1)
         tab.click(x, y, to=(x + 0.5 * width, y))
         assert tab.value("model.get('time')") == pytest.approx(0.6 * SECONDS, abs=2 * SECONDS / width)
-    assert tab.value("$('video').currentTime") == pytest.approx(tab.value("model.get('time')"), abs=0.01)
+    if plays(tab):  # the video goes to one place at a time, so it comes to the last one a little later
+        tab.wait("!$('video').seeking && Math.abs($('video').currentTime - model.get('time')) < 0.01")
     assert tab.value("$('.reading').textContent").startswith("0:02.")
 
 
