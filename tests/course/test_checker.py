@@ -214,9 +214,9 @@ def test_what_the_answer_of_5_2_says_of_other_seeds_and_methods():
 
     usual = draws(1)
     lowest, highest = np.quantile(chances(usual["msf-dmu"], usual["proposed"]), [0, 1])
-    assert lowest < 0.25 and highest > 0.95
-    large = draws(12)
-    assert np.mean(chances(large["logistic-regression"], large["proposed"]) >= 0.8) < 0.2
+    assert 0.05 < lowest < 0.15 and highest > 0.95
+    large = draws(6)
+    assert np.mean(chances(large["logistic-regression"], large["proposed"]) >= 0.8) < 0.3
     four = draws(4)
     for name, low, high in (("msf-dmu", 0.4, 0.6), ("proposed", 0.25, 0.4)):
         pairs = [a - b for number, a in enumerate(four[name]) for b in four[name][:number]]
