@@ -91,6 +91,15 @@ def test_every_notebook_that_trains_rows_takes_a_file_of_text_features_also_wher
     assert sorted(trains) == ["02", "03", "06", "08"]
 
 
+def test_both_notebooks_that_train_compared_methods_take_the_same_recipe(layout):
+    """With one recipe in 02 and another in 06, each would train the runs of the other again."""
+    for notebook in ("02_training", "06_beyond_the_paper"):
+        assert "recipe" in OF_NOTEBOOK[notebook].model_fields
+        cells = [cell.source for cell in nbformat.read(layout.notebooks / f"{notebook}.ipynb", as_version=4).cells]
+        (cell,) = (cell for cell in cells if "recipe=recipe" in cell)
+        assert "if recipe:\n    settings = settings.replace(recipe=recipe)\n" in cell, notebook
+
+
 # --- what is refused ----------------------------------------------------------------------------------
 WHOLE = [
     ("00_start_here", "steps"),

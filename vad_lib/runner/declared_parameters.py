@@ -111,6 +111,10 @@ TextFile = Annotated[
     AfterValidator(partial(_existing, kind="file")),
     Field(description="path; with clip, of CLIP weights; with file, of a .npy of shape (categories, width)"),
 ]
+Recipe = Annotated[
+    Literal["", "common", "published"],
+    Field(description="training settings of the compared methods: common, or their authors'; empty takes the profile's"),
+]
 
 
 class NotebookParameters(BaseModel):
@@ -178,10 +182,7 @@ class Training(_WithText):
     first_seed: Seed = 2022
     text_source: TextSource = ""
     text_file: TextFile = ""
-    recipe: Annotated[
-        Literal["", "common", "published"],
-        Field(description="training settings of the compared methods: common, or their authors'; empty takes the profile's"),
-    ] = ""
+    recipe: Recipe = ""
     device: Device = "cpu"
     out: Folder = ""
     data: Folder = ""
@@ -253,6 +254,7 @@ class BeyondThePaper(_WithText):
     jobs: Annotated[int, Field(ge=0, le=1024, description="with train: runs at a time; 0 for one per core")] = 0
     text_source: TextSource = ""
     text_file: TextFile = ""
+    recipe: Recipe = ""
     device: Device = "cpu"
     out: Folder = ""
     data: Folder = ""

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from vad_lib.config import Settings
+from vad_lib.data.importing.registry import PUBLIC_SETS
 from vad_lib.errors import ConfigError, DataError, MissingFileError, did_you_mean
 from vad_lib.runner.parameters import OPTIONS, check_free, checked, declared
 from vad_lib.storage.paths import PROJECT_ROOT, Layout
@@ -198,7 +199,7 @@ def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...])
         if name in manifest.datasets or folder.is_dir():
             continue
         there = sorted(path.name for path in layout.data.iterdir()) if layout.data.is_dir() else []
-        near = did_you_mean(name, (*there, *manifest.datasets))
+        near = "" if name in PUBLIC_SETS else did_you_mean(name, (*there, *manifest.datasets))
         found = f"{', '.join(there[:6])}{', ...' if len(there) > 6 else ''}" if there else "nothing"
         raise MissingFileError(
             f"--dataset {name}{near}: expected the folder {folder}, found {found} in {layout.data}; built in are "
