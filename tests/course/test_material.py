@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from nbconvert import HTMLExporter
-from scipy.stats import spearmanr
 
 from vad_lib.course import check, drawing, lesson_bags, lesson_log, lesson_runs, make_material
 from vad_lib.course.material import RESOURCES
 from vad_lib.errors import ConfigError
-from vad_lib.runs.packed_runs import packed
-from vad_lib.storage.paths import Layout
 
 
 def test_bags_are_balanced_and_only_test_videos_have_labels_of_snippets():
@@ -36,18 +33,6 @@ def test_runs_score_every_snippet_of_the_test_videos(method):
             assert [len(video) for video in scores] == [len(video) for video in test.features]
             assert all(video.min() >= 0 and video.max() <= 1 for video in scores)
     assert (runs[0].alignment is not None) == (method == "proposed")
-
-
-@pytest.mark.parametrize("method", make_material.METHODS)
-def test_runs_are_those_of_the_reference(method):
-    """Lessons and tables speak of the same runs: the reference keeps the order of scores, so orders are compared."""
-    names, reference = lesson_bags("test").names, Layout.reference()
-    kept = {run.place: run for run in packed(reference.packed_runs(make_material.DATASET))}
-    for run in lesson_runs(method):
-        scores = kept[f"runs/{make_material.DATASET}/{method}/seed{run.seed}"].scores()
-        by_video = dict(zip(scores["videos"].tolist(), np.split(scores["score"], np.cumsum(scores["num_snippets"])[:-1])))
-        lesson, theirs = np.concatenate(run.scores), np.concatenate([by_video[name] for name in names])
-        assert spearmanr(lesson, theirs)[0] > 0.99999  # float32 in the lesson makes a few ties
 
 
 def test_the_log_has_the_path_of_the_gate():

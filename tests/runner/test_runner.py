@@ -1,5 +1,6 @@
 """The runner, on tiny notebooks made here."""
 
+import dataclasses
 import os
 import re
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pydantic import Field
 
 from vad_lib import reproduce
-from vad_lib.errors import ConfigError, DataError, OutputError
+from vad_lib.errors import ConfigError, DataError, MissingFileError, OutputError
 from vad_lib.runner import execution as runner_execution
 from vad_lib.runner import manifest as runner_manifest
 from vad_lib.runner.declared_parameters import OF_NOTEBOOK, NotebookParameters
@@ -390,6 +391,14 @@ def test_a_data_set_without_folder_is_named_with_what_is_there(layout, capsys):
     message = capsys.readouterr().err
     assert f"--dataset ucf-crime: expected the folder {layout.data / 'ucf-crime'}, found one, two in" in message
     assert "built in are one, two" in message
+
+
+def test_a_built_in_set_is_no_guess_for_the_name_of_a_public_one(layout):
+    built_in = dataclasses.replace(manifest(layout), datasets=("synth-crime",))
+    for there, guess in (("synth-crime", ""), ("UCF-Crimes", r" \(did you mean UCF-Crimes\?\)")):
+        layout.dataset(there).mkdir(parents=True)
+        with pytest.raises(MissingFileError, match=rf"^--dataset ucf-crime{guess}: expected the folder"):
+            runner_manifest.check_folders(built_in, layout, ("ucf-crime",))
 
 
 def test_an_output_folder_that_cannot_be_written(layout):

@@ -199,7 +199,10 @@ def check_folders(manifest: Manifest, layout: Layout, datasets: tuple[str, ...])
         if name in manifest.datasets or folder.is_dir():
             continue
         there = sorted(path.name for path in layout.data.iterdir()) if layout.data.is_dir() else []
-        near = "" if name in PUBLIC_SETS else did_you_mean(name, (*there, *manifest.datasets))
+        known = (*there, *manifest.datasets)
+        if name in PUBLIC_SETS:  # no misspelt built-in set, but its folder may be misspelt
+            known = tuple(each for each in there if each not in manifest.datasets)
+        near = did_you_mean(name, known)
         found = f"{', '.join(there[:6])}{', ...' if len(there) > 6 else ''}" if there else "nothing"
         raise MissingFileError(
             f"--dataset {name}{near}: expected the folder {folder}, found {found} in {layout.data}; built in are "
