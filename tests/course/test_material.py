@@ -8,9 +8,9 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from nbconvert import HTMLExporter
 
-from vad_lib.course import check, drawing, lesson_bags, lesson_log, lesson_runs, make_material
+from vad_lib.course import check, drawing, lesson_bags, lesson_log, lesson_runs, make_material, material
 from vad_lib.course.material import RESOURCES
-from vad_lib.errors import ConfigError
+from vad_lib.errors import ConfigError, DataError
 
 
 def test_bags_are_balanced_and_only_test_videos_have_labels_of_snippets():
@@ -33,6 +33,14 @@ def test_runs_score_every_snippet_of_the_test_videos(method):
             assert [len(video) for video in scores] == [len(video) for video in test.features]
             assert all(video.min() >= 0 and video.max() <= 1 for video in scores)
     assert (runs[0].alignment is not None) == (method == "proposed")
+
+
+def test_a_file_that_was_cut_says_how_to_restore_it(tmp_path, monkeypatch):
+    (tmp_path / material.RUNS).write_bytes((RESOURCES / material.RUNS).read_bytes()[:9000])
+    monkeypatch.setattr(material, "RESOURCES", tmp_path)
+    read = material._arrays.__wrapped__  # the whole file may lie in its cache
+    with pytest.raises(DataError, match=r"runs\.npz: this file of the course is damaged \(.*\)\. Restore it with `git checkout"):
+        read(material.RUNS)
 
 
 def test_the_log_has_the_path_of_the_gate():

@@ -43,6 +43,12 @@ def test_a_video_that_is_missing_is_named(copy):
         read_contents(copy)
 
 
+def test_a_file_that_was_cut_says_how_to_get_it_again(copy):
+    (copy / "first.json").write_text((copy / "first.json").read_text()[:300])
+    with pytest.raises(DataError, match=r"this file of the explorer is damaged \(.*\)\. Get the folder again"):
+        read_contents(copy)
+
+
 @pytest.mark.parametrize(
     "change",
     [

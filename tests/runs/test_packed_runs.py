@@ -82,15 +82,20 @@ def test_other_test_videos_are_refused(made_up, runs, tmp_path):
         pack(tmp_path / "set", {**runs, "runs/x/proposed/seed1": other})
 
 
-def test_a_missing_and_a_damaged_archive_are_named(tmp_path):
+def test_a_missing_and_a_damaged_archive_are_named(made_up, tmp_path):
     with pytest.raises(MissingFileError, match="nowhere"):
         packed(tmp_path / "nowhere")
     (tmp_path / "set.json").write_text('{"other": 1}')
     with pytest.raises(DataError, match="expected runs by their place"):
         packed(tmp_path / "set")
     (tmp_path / "cut.json").write_text('{"runs": 3')
-    with pytest.raises(DataError, match=r"is damaged \(Expecting .*\); restore it with `git checkout"):
+    with pytest.raises(DataError, match=r"is damaged \(Expecting .*\)\. Restore it with `git checkout"):
         packed(tmp_path / "cut")
+    run = made_up.write("synth-crime", "proposed", 1)
+    pack(tmp_path / "whole", {"runs/synth-crime/proposed/seed1": RunInFolder(run)})
+    (tmp_path / "whole.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
+    with pytest.raises(DataError, match=r"whole\.npz: this file of the reference is damaged .* Restore it with `git checkout"):
+        packed(tmp_path / "whole")[0].scores()
 
 
 @pytest.mark.parametrize("dataset", ["synth-crime", "synth-violence"])

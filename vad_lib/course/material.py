@@ -10,13 +10,15 @@ import io
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 
 import numpy as np
 import pandas as pd
 
 from vad_lib.data.segments import segment_means
 from vad_lib.errors import ConfigError, did_you_mean
+from vad_lib.storage.project_files import of_project
+from vad_lib.storage.reading import read_arrays
 
 RESOURCES = files("vad_lib.course") / "resources"
 BAGS, RUNS, LOG = "bags.npz", "runs.npz", "log_of_a_run.csv"
@@ -177,5 +179,5 @@ def drawing(name: str) -> Drawing:
 
 @cache
 def _arrays(name: str) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO((RESOURCES / name).read_bytes()), allow_pickle=False) as file:
-        return dict(file)
+    with as_file(RESOURCES / name) as path, of_project(path, "file of the course"):
+        return read_arrays(path)

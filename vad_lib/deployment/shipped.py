@@ -20,6 +20,7 @@ from vad_lib.deployment.model_card_page import card_page
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.methods.base import Method
 from vad_lib.runs.trained_model import method_of
+from vad_lib.storage.project_files import of_project
 from vad_lib.storage.reading import damaged_as_data_error, read_json
 from vad_lib.storage.writing import atomic_path, write_json, write_text
 
@@ -49,7 +50,9 @@ def about(name: str) -> dict[str, Any]:
     """
     if name not in names():
         raise MissingFileError(f"model {name!r}: expected one of the shipped models ({', '.join(names())}); correct the name.")
-    return read_json(FOLDER / f"{name}.json")
+    path = FOLDER / f"{name}.json"
+    with of_project(path, "file of a shipped model"):
+        return read_json(path)
 
 
 def is_causal(name: str) -> bool:

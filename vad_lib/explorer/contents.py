@@ -9,8 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.report.web_files import web_file
 from vad_lib.storage.paths import EXPLORER
+from vad_lib.storage.project_files import of_project
 from vad_lib.storage.reading import damaged_as_data_error, read_json
 from vad_lib.storage.safe_names import plain_name
+
+_AGAIN = (
+    "Get the folder again as the project has it, or make it of your own runs with "
+    "`python -m vad_lib.explorer --make --profile PROFILE`."
+)
 
 
 class _Part(BaseModel):
@@ -146,8 +152,10 @@ def read_contents(folder: Path | str = EXPLORER) -> dict[str, DataSet]:
     """
     found = {}
     for path in sorted(Path(folder).glob("*.json")):
+        with of_project(path, "file of the explorer", _AGAIN):
+            content = read_json(path)
         with damaged_as_data_error(path, "a data set of the explorer"):
-            data = DataSet.model_validate(read_json(path))
+            data = DataSet.model_validate(content)
         if data.name != path.stem:
             raise DataError(f"{path}: expected the data set {path.stem}, found {data.name}; give the file back its name.")
         found[data.name] = data
@@ -160,10 +168,7 @@ def read_contents(folder: Path | str = EXPLORER) -> dict[str, DataSet]:
 
 
 def _missing(path: Path) -> MissingFileError:
-    return MissingFileError(
-        f"{path}: expected a file of the explorer, found none. Get the folder again as the project has it, or make it of your own "
-        "runs with `python -m vad_lib.explorer --make --profile PROFILE`."
-    )
+    return MissingFileError(f"{path}: expected a file of the explorer, found none. {_AGAIN}")
 
 
 def as_json(contents: dict[str, DataSet]) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vad_lib.errors import DataError, MissingFileError
 from vad_lib.runs.run_folder import Run
+from vad_lib.storage.project_files import of_project
 from vad_lib.storage.reading import read_arrays, read_json
 from vad_lib.storage.writing import write_arrays, write_text
 
@@ -89,15 +90,8 @@ def packed(archive: Path) -> list[PackedRun]:
 def _packed(archive: Path, changed: int) -> tuple[PackedRun, ...]:
     """Runs of an archive, the same ones at each call; ``changed`` is the file's time, so that a new file is read again."""
     path = archive.with_name(f"{archive.name}.json")
-    try:
+    with of_project(path, "file of the reference"):
         content = read_json(path)
-    except MissingFileError:
-        raise
-    except DataError as error:  # whose own advice is for files that people make
-        reason = error.__cause__ or "it is no text"
-        raise DataError(
-            f"{path}: this file of the reference is damaged ({reason}); restore it with `git checkout -- results`."
-        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("runs"), dict):
         raise DataError(f"{path}: expected runs by their place, found something else. Restore the file from git.")
     return tuple(PackedRun(archive, place, entry) for place, entry in content["runs"].items())
@@ -243,4 +237,5 @@ def _arrays_of(archive: Mapping[str, np.ndarray], place: str) -> dict[str, np.nd
 @lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> Mapping[str, np.ndarray]:
     """Arrays of an archive; ``changed`` is the file's time, so that a new file is read again."""
-    return read_arrays(path)
+    with of_project(path, "file of the reference"):
+        return read_arrays(path)
