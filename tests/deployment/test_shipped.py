@@ -111,7 +111,7 @@ def test_damaged_settings_are_refused(copied):
     with pytest.raises(DataError, match="one run"):
         open_model("rendered")
     (copied / "rendered.json").write_text("{")
-    with pytest.raises(DataError, match=r"rendered\.json: this file of a shipped model is damaged .* Restore it with `git checkout"):
+    with pytest.raises(DataError, match=r"rendered\.json: this file of a shipped model is damaged .* Restore it with `git"):
         open_model("rendered")
 
 
